@@ -1,0 +1,39 @@
+// Test projects: `unit` needs nothing but this repository, `real` needs the Kafka and S3 that hack/ starts.
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const source = (path: string): string => fileURLToPath(new URL(`./runtime/src/${path}`, import.meta.url));
+const alias = [
+  { find: /^millrace\/testing$/, replacement: source("testing/index.ts") },
+  { find: /^millrace\/connector$/, replacement: source("connector.ts") },
+  { find: /^millrace\/api$/, replacement: source("api/index.ts") },
+  { find: /^millrace$/, replacement: source("index.ts") },
+];
+
+export default defineConfig({
+  resolve: { alias },
+  test: {
+    allowOnly: false,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          include: ["runtime/src/**/*.test.ts", "src/**/*.test.ts", "test/unit/**/*.test.ts"],
+          exclude: ["**/*.real.test.ts"],
+          testTimeout: 30_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "real",
+          include: ["runtime/src/**/*.real.test.ts", "test/real/**/*.test.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
