@@ -33,6 +33,10 @@ export interface OperatorContext {
   readonly state: OperatorState;
   /** Hands a row that the user's function or a format refused to the job's dead letters, or fails the job: as `onBadRecord` says. */
   badRow(bad: BadRow): void;
+  /** Sends a watermark to all outputs: for operators with `holdsWatermarks`. */
+  forwardWatermark(timeMs: number): void;
+  /** Event time as far as this instance knows it, ms; -Infinity before the first watermark. */
+  watermarkMs(): number;
   /** Runs `task` on this operator's thread between two batches: how the completion of asynchronous work comes back. */
   enqueue(task: () => void): void;
   /** Asks the driver to hand no further batches to this task until the returned function is called: back pressure. */
@@ -65,6 +69,8 @@ export interface Operator {
   end?(): void;
   /** True while asynchronous work is under way: the driver waits for it before a drain ends. */
   busy?(): boolean;
+  /** True for an operator that forwards watermarks itself, by `context.forwardWatermark`, once the rows before them are done. */
+  readonly holdsWatermarks?: boolean;
   /** Frees what the operator holds; called once, also after a failure. */
   close?(): void;
 }
