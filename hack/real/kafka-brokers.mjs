@@ -3,11 +3,10 @@ import { execFile } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { containerRuns, docker, pullImage } from "./docker.mjs";
 import { formatArguments, KAFKA_VERSION, serverProperties } from "./kafka-config.mjs";
 import { installKafka } from "./kafka-install.mjs";
-import { Problem } from "./problem.mjs";
 import { isAlive, startDaemon, stop } from "./process.mjs";
-import { run } from "./tools.mjs";
 
 const runFile = promisify(execFile);
 const image = `apache/kafka:${KAFKA_VERSION}`;
@@ -56,13 +55,8 @@ export const dockerBrokers = {
   via: "docker",
   host: (cluster, id) => containerOf(cluster, { id }),
   prepare(cluster, say) {
-    try {
-      run("docker", ["image", "inspect", image]);
-    } catch {
-      say(`pulling ${image}`);
-      run("docker", ["pull", image], { next: "check that Docker can reach Docker Hub, or set MILLRACE_NO_DOCKER=1 to use Java and Maven" });
-    }
-    run("docker", ["network", "create", networkOf(cluster)]);
+    pullImage(image, say);
+    docker("network", "create", networkOf(cluster));
     return undefined;
   },
   create(cluster, broker) {
@@ -88,30 +82,22 @@ export const dockerBrokers = {
     for (const [, port] of ports) args.push("-p", `127.0.0.1:${port}:${port}`);
     args.push("-v", `${folder}:/conf:ro`);
     if (secure !== undefined) args.push("-v", `${join(cluster.folder, "tls")}:/tls:ro`);
-    run("docker", [...args, "--entrypoint", "/bin/bash", image, "-c", start]);
+    docker(...args, "--entrypoint", "/bin/bash", image, "-c", start);
   },
   start(cluster, broker) {
-    run("docker", ["start", containerOf(cluster, broker)]);
+    docker("start", containerOf(cluster, broker));
     return { container: containerOf(cluster, broker), failed: () => undefined };
   },
-  isAlive(broker) {
-    if (broker?.container === undefined) return false;
-    try {
-      return run("docker", ["inspect", "-f", "{{.State.Running}}", broker.container]).trim() === "true";
-    } catch (error) {
-      if (error instanceof Problem) return false;
-      throw error;
-    }
-  },
+  isAlive: (broker) => broker.container !== undefined && containerRuns(broker.container),
   log: () => undefined,
   async stop(broker, { signal = "SIGTERM" } = {}) {
     if (!dockerBrokers.isAlive(broker)) return false;
-    run("docker", signal === "SIGKILL" ? ["kill", broker.container] : ["stop", broker.container]);
+    docker(signal === "SIGKILL" ? "kill" : "stop", broker.container);
     return true;
   },
   remove(cluster) {
-    run("docker", ["rm", "-f", ...cluster.brokers.map((broker) => containerOf(cluster, broker))]);
-    run("docker", ["network", "rm", networkOf(cluster)]);
+    docker("rm", "-f", ...cluster.brokers.map((broker) => containerOf(cluster, broker)));
+    docker("network", "rm", networkOf(cluster));
     rmSync(cluster.folder, { recursive: true, force: true });
   },
 };

@@ -13,6 +13,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { makeCertificates } from "./certificates.mjs";
+import { hasDocker } from "./docker.mjs";
 import { dockerBrokers, javaBrokers } from "./kafka-brokers.mjs";
 import { KAFKA_VERSION, listenerNames, SASL_PASSWORD, SASL_USER } from "./kafka-config.mjs";
 import { registeredBrokers } from "./kafka-probe.mjs";
@@ -21,7 +22,7 @@ import { instanceName, runFolder } from "./paths.mjs";
 import { Problem, runMain } from "./problem.mjs";
 import { waitFor } from "./process.mjs";
 import { readState, removeState, withLock, writeState } from "./state.mjs";
-import { hasDocker, parseOptions } from "./tools.mjs";
+import { parseOptions } from "./tools.mjs";
 
 const USAGE = "hack/kafka up|down|status|kill [--name x] [--brokers 1|3] [--secure] [--port P] [--keep] [--broker N]";
 const READY_TIMEOUT_MS = 120_000;
@@ -134,7 +135,7 @@ async function ready(cluster, started) {
       return died && (died.failed()?.message ?? `broker ${died.broker.id} has ended`);
     };
     const log = way.log(cluster, broker);
-    await waitFor(`kafka broker ${broker.id}`, isEveryone, { timeoutMs: READY_TIMEOUT_MS, log, alive });
+    await waitFor(`kafka broker ${broker.id}`, isEveryone, { timeoutMs: READY_TIMEOUT_MS, log, container: broker.container, alive });
   }
 }
 

@@ -6,21 +6,17 @@
 //
 // The machine's own PostgreSQL programs, else the official image by Docker. wal_level=logical, so that change data can be captured.
 // The state file `.cache/run/postgres.json` holds `url`, `host`, `port`, `user`, `password` and `database`.
-import { chownSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { join, relative } from "node:path";
-import { freePorts, isFree } from "./ports.mjs";
-import { instanceName, runFolder } from "./paths.mjs";
-import { Problem, runMain } from "./problem.mjs";
-import { isAlive, startDaemon, stop, waitFor } from "./process.mjs";
-import { readState, removeState, withLock, writeState } from "./state.mjs";
-import { has, hasDocker, parseOptions, run } from "./tools.mjs";
+import { join } from "node:path";
+import { docker, hasDocker, pullImage } from "./docker.mjs";
+import { Problem } from "./problem.mjs";
+import { startDaemon } from "./process.mjs";
+import { serverCommand } from "./server-command.mjs";
+import { has, run } from "./tools.mjs";
 
-const USAGE = "hack/postgres up|down|status [--name x] [--port P] [--keep]";
-const READY_TIMEOUT_MS = 60_000;
 const IMAGE = "postgres:17.5";
 const SETTINGS = ["wal_level=logical", "max_wal_senders=10", "max_replication_slots=10", "max_prepared_transactions=20", "fsync=off"];
-const say = (line) => process.stderr.write(`postgres: ${line}\n`);
 
 /** The folder of `initdb` and `postgres`: the newest of Debian's layout, else wherever they are on the PATH. */
 function programs() {
@@ -45,32 +41,21 @@ function account() {
   throw new Problem("PostgreSQL does not run as root, and this machine has no user postgres or nobody", "run as another user");
 }
 
-async function plan(instance, options) {
+function plan(base) {
   const found = programs();
   if (found === undefined && !hasDocker()) {
     throw new Problem("no PostgreSQL programs and no Docker engine are here", "install one of them (Debian: apt-get install postgresql)");
   }
-  const port = options.port ?? (await freePorts(1))[0];
-  const [user, password, database] = ["millrace", "millrace-secret", "postgres"];
-  return {
-    instance,
-    kind: "postgres",
-    via: found === undefined ? "docker" : "local",
-    programs: found,
-    folder: join(runFolder, instance),
-    host: "127.0.0.1",
-    port,
-    user,
-    password,
-    database,
-    url: `postgres://${user}:${password}@127.0.0.1:${port}/${database}`,
-  };
+  const [host, user, password, database] = ["127.0.0.1", "millrace", "millrace-secret", "postgres"];
+  const url = `postgres://${user}:${password}@${host}:${base.port}/${database}`;
+  return { ...base, via: found === undefined ? "docker" : "local", programs: found, host, user, password, database, url };
 }
 
-function start(server) {
+function start(server, say) {
   const settings = SETTINGS.flatMap((setting) => ["-c", setting]);
   mkdirSync(server.folder, { recursive: true });
   if (server.via === "docker") {
+    pullImage(IMAGE, say);
     const container = `millrace-${server.instance}-${server.port}`;
     const variables = [
       "-e",
@@ -81,8 +66,8 @@ function start(server) {
       `POSTGRES_DB=${server.database}`,
     ];
     const volume = ["-v", `${container}:/var/lib/postgresql/data`];
-    run("docker", ["run", "-d", "--name", container, ...variables, ...volume, "-p", `127.0.0.1:${server.port}:5432`, IMAGE, ...settings]);
-    return { container, failed: () => undefined };
+    docker("run", "-d", "--name", container, ...variables, ...volume, "-p", `127.0.0.1:${server.port}:5432`, IMAGE, ...settings);
+    return { container };
   }
   const { user, ...ids } = account();
   if (user !== undefined) chownSync(server.folder, ids.uid, ids.gid);
@@ -104,15 +89,6 @@ function start(server) {
   return { log, ...startDaemon(`${server.programs}postgres`, ["-D", data, ...address, ...settings], { log, cwd: server.folder, ...ids }) };
 }
 
-function lives(server) {
-  if (server.container === undefined) return isAlive(server);
-  try {
-    return run("docker", ["inspect", "-f", "{{.State.Running}}", server.container]).trim() === "true";
-  } catch {
-    return false;
-  }
-}
-
 /** Sends a startup message; a server that is ready asks for a password, one that still starts says so with an error. */
 function answers(server) {
   const body = Buffer.concat([Buffer.from([0, 3, 0, 0]), Buffer.from(`user\0${server.user}\0database\0${server.database}\0\0`)]);
@@ -131,62 +107,13 @@ function answers(server) {
   });
 }
 
-async function up(instance, options) {
-  const before = readState(instance);
-  const server = before ?? (await plan(instance, options));
-  if (!lives(server)) {
-    if (!(await isFree(server.port))) throw new Problem(`port ${server.port} is in use`, "end what listens there, or give another --port");
-    if (before === undefined) rmSync(server.folder, { recursive: true, force: true });
-    if (server.container !== undefined) run("docker", ["rm", "-f", server.container]);
-    const { failed, log, ...handle } = start(server);
-    Object.assign(server, handle);
-    writeState(instance, server);
-    const alive = () => (lives(server) ? undefined : (failed()?.message ?? "it has ended"));
-    try {
-      await waitFor("postgres", () => answers(server), { timeoutMs: READY_TIMEOUT_MS, log, alive });
-    } catch (error) {
-      await end(server);
-      if (before === undefined) removeState(instance);
-      throw error;
-    }
-  }
-  say(`${server.url} (by ${server.via}; state in ${relative(process.cwd(), join(runFolder, `${instance}.json`))})`);
-}
-
-async function end(server) {
-  // SIGINT is PostgreSQL's fast shutdown: it does not wait for clients to leave.
-  if (server.container === undefined) await stop(server, { signal: "SIGINT" });
-  else if (lives(server)) run("docker", ["stop", server.container]);
-}
-
-async function down(instance, options) {
-  const server = readState(instance);
-  if (server === undefined) return say(`${instance} does not run`);
-  await end(server);
-  if (!options.keep) {
-    if (server.container !== undefined) {
-      run("docker", ["rm", "-f", server.container]);
-      run("docker", ["volume", "rm", server.container]);
-    }
-    rmSync(server.folder, { recursive: true, force: true });
-    removeState(instance);
-  }
-  say(`${instance} is down`);
-}
-
-async function status(instance) {
-  const server = readState(instance);
-  const isUp = server !== undefined && lives(server) && (await answers(server).catch(() => false));
-  if (!isUp) process.exitCode = 1;
-  say(isUp ? `${server.url} (${server.container ?? `pid ${server.pid}`}) answers` : `${instance} does not run`);
-}
-
-await runMain(async () => {
-  const [command, ...rest] = process.argv.slice(2);
-  const action = { up, down, status }[command];
-  if (action === undefined) throw new Problem("hack/postgres needs a command", USAGE);
-  const options = parseOptions(rest, { name: "text", port: "number", keep: "flag" }, USAGE);
-  const instance = instanceName("postgres", options.name);
-  if (action === status) await status(instance);
-  else await withLock(instance, () => action(instance, options));
+await serverCommand({
+  kind: "postgres",
+  plan,
+  start,
+  answers,
+  describe: (server) => `${server.url} (by ${server.via})`,
+  // PostgreSQL's fast shutdown: it does not wait for clients to leave.
+  signal: "SIGINT",
+  volume: true,
 });

@@ -1,5 +1,5 @@
 // Background processes: started detached, known by pid and start time, ended only while they are still the same process.
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Problem } from "./problem.mjs";
@@ -59,8 +59,8 @@ export async function stop(recorded, { signal = "SIGTERM", graceMs = 20_000 } = 
   return true;
 }
 
-/** Polls `probe` until it gives a truthy value. `alive` says why waiting on makes no sense, if so. */
-export async function waitFor(what, probe, { timeoutMs, log, alive = () => undefined }) {
+/** Polls `probe` until it gives a truthy value. `alive` says why waiting on makes no sense, if so; a container has no `log` file. */
+export async function waitFor(what, probe, { timeoutMs, log, container, alive = () => undefined }) {
   const until = Date.now() + timeoutMs;
   let last;
   for (;;) {
@@ -71,12 +71,13 @@ export async function waitFor(what, probe, { timeoutMs, log, alive = () => undef
       last = error;
     }
     const reason = alive() ?? (Date.now() > until ? `not ready after ${timeoutMs / 1000} s${last ? ` (${last.message})` : ""}` : undefined);
-    if (reason !== undefined) throw new Problem(`${what}: ${reason}\n${tail(log)}`, `read ${log}`);
+    if (reason !== undefined) throw new Problem(`${what}: ${reason}\n${tail(log, container)}`, log ? `read ${log}` : "see the lines above");
     await sleep(100);
   }
 }
 
-function tail(log) {
+function tail(log, container) {
+  if (container !== undefined) return spawnSync("docker", ["logs", "--tail", "20", container], { encoding: "utf8" }).stdout ?? "";
   if (log === undefined || !existsSync(log)) return "";
   return readFileSync(log, "utf8").trimEnd().split("\n").slice(-12).join("\n");
 }

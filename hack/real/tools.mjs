@@ -7,11 +7,6 @@ export function has(command, args = ["--version"]) {
   return spawnSync(command, args, { stdio: "ignore", timeout: 20_000 }).status === 0;
 }
 
-/** True when a Docker engine answers; the client alone is not enough. */
-export function hasDocker() {
-  return process.env.MILLRACE_NO_DOCKER !== "1" && has("docker", ["info"]);
-}
-
 /** Runs a program to its end and returns its output; a failure shows the last lines. */
 export function run(command, args, { env, next, cwd, uid, gid, timeoutMs = 900_000 } = {}) {
   try {
