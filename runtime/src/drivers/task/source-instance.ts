@@ -1,0 +1,194 @@
+// One instance of a source within a task: polls its reader, decodes, gives rows their event time and derives watermarks.
+import type { Clock } from "../../base/clock.ts";
+import { messageOf } from "../../base/errors.ts";
+import { Batch, Rows, identitySelection, noTime } from "../../core/batch/batch.ts";
+import type { RawRecords } from "../../core/batch/raw-records.ts";
+import { type RowView, rowView } from "../../core/batch/row-view.ts";
+import type { BadRow } from "../../core/operator/bad-rows.ts";
+import type { RecordDecoder } from "../../core/ports/format.ts";
+import type { SourceBatch, SourceReader, SourceSplit } from "../../core/ports/source.ts";
+import type { Schema } from "../../core/schema/schema.ts";
+import type { SourceBody } from "../../plan/dataflow.ts";
+import { SplitWatermarks } from "../../core/time/split-watermarks.ts";
+import type { Fan } from "./edge.ts";
+import type { InstanceCounters } from "./operator-instance.ts";
+import { endOfTime } from "./watermark-gate.ts";
+
+/** Records per poll: enough to spread the cost of a batch, few enough to stay in the processor's cache. */
+const pollRecords = 4096;
+/** Milliseconds per unit of a timestamp field. */
+const unitMs = { s: 1000, ms: 1, us: 0.001, ns: 0.000001 } as const;
+
+export interface SourceParts {
+  readonly uid: string;
+  readonly subtask: number;
+  readonly body: SourceBody;
+  readonly schema: Schema;
+  readonly reader: SourceReader;
+  readonly decoder: RecordDecoder | undefined;
+  readonly output: Fan;
+  readonly clock: Clock;
+  readonly badRow: (bad: BadRow) => void;
+  readonly counters: InstanceCounters;
+}
+
+export class SourceInstance {
+  readonly uid: string;
+  readonly subtask: number;
+  readonly reader: SourceReader;
+  readonly counters: InstanceCounters;
+  readonly #parts: SourceParts;
+  readonly #rows: Rows;
+  readonly #batch: Batch;
+  readonly #watermarks: SplitWatermarks;
+  readonly #timeIndex: number;
+  readonly #timeScale: number;
+  readonly #view: RowView | undefined;
+  #selection: Int32Array = new Int32Array(pollRecords);
+  #sentMs = -Infinity;
+  #sentIdle = false;
+  #paused: ReadonlySet<string> = new Set();
+  #ended = false;
+
+  constructor(parts: SourceParts) {
+    this.#parts = parts;
+    this.uid = parts.uid;
+    this.subtask = parts.subtask;
+    this.reader = parts.reader;
+    this.counters = parts.counters;
+    this.#rows = new Rows(parts.schema, pollRecords);
+    this.#batch = new Batch(this.#rows);
+    this.#watermarks = new SplitWatermarks(parts.body.watermarks ?? { kind: "none" });
+    const time = parts.body.timeField === undefined ? undefined : parts.schema.field(parts.body.timeField);
+    this.#timeIndex = time?.index ?? -1;
+    this.#timeScale = time?.spec.type.kind === "timestamp" ? unitMs[time.spec.type.unit] : 1;
+    this.#view = parts.body.timeOf === undefined ? undefined : (rowView(parts.schema) as RowView);
+    if (time !== undefined) parts.decoder?.want([time.index]);
+  }
+
+  get watermarkMs(): number {
+    return this.#sentMs;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Hands splits to the reader, each with the watermark that it had when its position was stored. */
+  assign(splits: readonly SourceSplit[], watermarks: ReadonlyMap<string, number>, nowMs: number): void {
+    for (const split of splits) this.#watermarks.add(split.id, nowMs, watermarks.get(split.id));
+    this.reader.assign(splits);
+  }
+
+  splitWatermarks(): ReadonlyMap<string, number> {
+    return this.#watermarks.bySplit();
+  }
+
+  /** One block from the reader through the chain. False when there was nothing to read. */
+  step(): boolean {
+    const polled = this.reader.poll(pollRecords);
+    if (polled !== null) this.#process(polled);
+    for (const splitId of this.reader.takeFinished()) this.#watermarks.finish(splitId);
+    this.#sendWatermark();
+    return polled !== null;
+  }
+
+  #process(polled: SourceBatch): void {
+    const batch = polled.kind === "raw" ? this.#decode(polled.records) : this.#batch.set(polled.rows, identitySelection(polled.rows.size), polled.rows.size);
+    const splitId = polled.kind === "raw" ? polled.records.splitId : polled.splitId;
+    this.counters.rowsIn += polled.kind === "raw" ? polled.records.count : polled.rows.size;
+    if (batch.count === 0) return;
+    const maxTimeMs = this.#assignTimes(batch);
+    this.counters.rowsOut += batch.count;
+    this.#parts.output.emit(batch);
+    // The batch goes before its watermark: its own rows are not late by it.
+    if (maxTimeMs !== noTime) this.#watermarks.advance(splitId, maxTimeMs, this.#parts.clock.now());
+  }
+
+  #decode(records: RawRecords): Batch {
+    const decoder = this.#parts.decoder;
+    if (decoder === undefined) throw new Error(`source ${this.uid} gives raw records but has no format`);
+    // A record may become two rows (a change with its before image).
+    if (this.#selection.length < records.count * 2) this.#selection = new Int32Array(records.count * 2);
+    const good = decoder.decode(records, this.#rows, this.#selection, (index, code, reason) => {
+      const keyStart = records.keyStart[index] as number;
+      const valueStart = records.valueStart[index] as number;
+      this.#parts.badRow({
+        code,
+        reason,
+        splitId: records.splitId,
+        position: records.position[index] as number,
+        key: keyStart < 0 ? null : records.bytes.slice(keyStart, records.keyEnd[index]),
+        value: valueStart < 0 ? null : records.bytes.slice(valueStart, records.valueEnd[index]),
+      });
+    });
+    return this.#batch.set(this.#rows, this.#selection, good);
+  }
+
+  // Sets the event time of each row and returns the greatest; rows keep the connector's timestamp where no time is declared.
+  #assignTimes(batch: Batch): number {
+    const { rows, selection, count } = batch;
+    const times = rows.times;
+    let max = noTime;
+    if (this.#timeIndex >= 0) {
+      const { numbers, nulls } = rows.column(this.#timeIndex);
+      const scale = this.#timeScale;
+      for (let k = 0; k < count; k++) {
+        const row = selection[k] as number;
+        const timeMs = nulls !== null && nulls[row] !== 0 ? noTime : scale === 1 ? (numbers[row] as number) : Math.floor((numbers[row] as number) * scale);
+        times[row] = timeMs;
+        if (timeMs > max) max = timeMs;
+      }
+      return max;
+    }
+    const timeOf = this.#parts.body.timeOf;
+    for (let k = 0; k < count; k++) {
+      const row = selection[k] as number;
+      if (timeOf !== undefined) times[row] = this.#timeOfRow(timeOf, rows, row);
+      const timeMs = times[row] as number;
+      if (timeMs > max) max = timeMs;
+    }
+    return max;
+  }
+
+  #timeOfRow(timeOf: (row: unknown) => number, rows: Rows, row: number): number {
+    const view = this.#view as RowView;
+    view.point(rows, row);
+    try {
+      return timeOf(view);
+    } catch (cause) {
+      this.#parts.badRow({ code: "FUNCTION_FAILED", reason: `the time function failed: ${messageOf(cause)}`, row: { ...view }, cause });
+      return noTime;
+    }
+  }
+
+  #sendWatermark(): void {
+    const nowMs = this.#parts.clock.now();
+    const timeMs = this.#watermarks.current(nowMs);
+    if (timeMs > this.#sentMs) {
+      this.#sentMs = timeMs;
+      this.#sentIdle = false;
+      this.#parts.output.watermark(timeMs);
+    } else if (this.#watermarks.idle(nowMs) && !this.#sentIdle) {
+      this.#sentIdle = true;
+      this.#parts.output.idle();
+    }
+    this.#align(nowMs);
+  }
+
+  #align(nowMs: number): void {
+    if (this.#parts.body.watermarks?.maxDriftMs === undefined) return;
+    const paused = this.#watermarks.pausedSplits(nowMs);
+    for (const splitId of paused) if (!this.#paused.has(splitId)) this.reader.setPaused(splitId, true);
+    for (const splitId of this.#paused) if (!paused.has(splitId)) this.reader.setPaused(splitId, false);
+    this.#paused = paused;
+  }
+
+  /** All splits have ended and no more will come: event time reaches its end. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#sentMs = endOfTime;
+    this.#parts.output.watermark(endOfTime);
+  }
+}
