@@ -3,6 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import type { RawRecords } from "../batch/raw-records.ts";
 import type { Rows } from "../batch/batch.ts";
+import type { BadRow } from "../operator/bad-rows.ts";
 import type { Schema } from "../schema/schema.ts";
 
 /** A part of a source that is read in order by one reader: a Kafka partition, a file, a generator's share. */
@@ -60,6 +61,11 @@ export interface SourceContext {
   readonly subtask: number;
   readonly clock: Clock;
   readonly log: Log;
+  /**
+   * Takes a record that the connector itself could not read (longer than its limit, a CSV line that does not fit); called during
+   * `poll`, so that it is reported in step with the positions. Throws when the job must fail. Without it the reader fails.
+   */
+  readonly badRow?: (bad: BadRow) => void;
 }
 
 /** A connector's source. A plain value: it opens nothing until a driver asks. */
