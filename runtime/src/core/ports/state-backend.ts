@@ -26,6 +26,11 @@ export interface StateBlock {
   readonly keyGroup: number;
   readonly entryCount: number;
   readonly bytes: Uint8Array;
+  /**
+   * Set in stored blocks only: the spec this block is encoded with. Versions of a job that changed a table's schema leave blocks of
+   * several specs in one snapshot, under one table name; `StoredState.tables` then holds all of them, oldest first.
+   */
+  readonly spec?: StoredTableSpec;
 }
 
 /** The changes since the previous capture, or on the first one after a fresh start all there is. */
