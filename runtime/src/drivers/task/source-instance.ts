@@ -49,6 +49,7 @@ export class SourceInstance {
   #sentIdle = false;
   #paused: ReadonlySet<string> = new Set();
   #ended = false;
+  #openSplits = 0;
 
   constructor(parts: SourceParts) {
     this.#parts = parts;
@@ -74,9 +75,15 @@ export class SourceInstance {
     return this.#ended;
   }
 
+  /** True when every split that was handed to this instance has ended. */
+  get exhausted(): boolean {
+    return this.#openSplits === 0;
+  }
+
   /** Hands splits to the reader, each with the watermark that it had when its position was stored. */
   assign(splits: readonly SourceSplit[], watermarks: ReadonlyMap<string, number>, nowMs: number): void {
     for (const split of splits) this.#watermarks.add(split.id, nowMs, watermarks.get(split.id));
+    this.#openSplits += splits.length;
     this.reader.assign(splits);
   }
 
@@ -88,7 +95,10 @@ export class SourceInstance {
   step(): boolean {
     const polled = this.reader.poll(pollRecords);
     if (polled !== null) this.#process(polled);
-    for (const splitId of this.reader.takeFinished()) this.#watermarks.finish(splitId);
+    for (const splitId of this.reader.takeFinished()) {
+      this.#openSplits--;
+      this.#watermarks.finish(splitId);
+    }
     this.#sendWatermark();
     return polled !== null;
   }
