@@ -1,0 +1,74 @@
+// `npm test`: runs every tier (hack/test/tiers.mjs), starting and ending the real servers itself. The last line is `N passed, N failed`.
+//
+//   npm test                        everything
+//   npm test -- --tier unit,real    these tiers
+//   npm test -- --list              what there is
+//
+// Fails when a test fails, when a tier could not run or ran no test, and when a test was skipped.
+import { readFileSync } from "node:fs";
+import { relative } from "node:path";
+import { Problem, runMain } from "./real/problem.mjs";
+import { parseOptions } from "./real/tools.mjs";
+import { runTier } from "./test/run-tier.mjs";
+import { endLeftovers, Servers } from "./test/servers.mjs";
+import { tiers } from "./test/tiers.mjs";
+
+const print = (line) => process.stdout.write(`${line}\n`);
+const seconds = (sinceMs) => `${((performance.now() - sinceMs) / 1000).toFixed(1)} s`.padStart(8);
+const width = Math.max(...tiers.map(({ name }) => name.length));
+
+function chosen(names) {
+  if (names === undefined) return tiers;
+  const wanted = names.split(",");
+  const unknown = wanted.filter((name) => !tiers.some((tier) => tier.name === name));
+  if (unknown.length > 0)
+    throw new Problem(`there is no tier ${unknown.join(", ")}`, `choose from ${tiers.map(({ name }) => name).join(", ")}`);
+  return tiers.filter(({ name }) => wanted.includes(name));
+}
+
+async function report(tier, servers, stopped) {
+  const start = performance.now();
+  const label = tier.name.padEnd(width);
+  if (process.stdout.isTTY) process.stdout.write(`  ..    ${label}  ${tier.what}`);
+  const result = await runTier(tier, servers, stopped);
+  if (process.stdout.isTTY) process.stdout.write("\r\u001b[K");
+  const isGood = result.failed === 0;
+  const counted = tier.counts === "tests" ? `${result.passed} passed${isGood ? "" : `, ${result.failed} failed`}` : "";
+  print(`  ${isGood ? "ok  " : "FAIL"}  ${label}  ${seconds(start)}  ${tier.what}${counted === "" ? "" : `: ${counted}`}`);
+  if (!isGood) {
+    print(`\n----- ${relative(process.cwd(), result.log)}\n${readFileSync(result.log, "utf8").trimEnd()}\n-----`);
+    for (const reason of result.reasons) print(`${tier.name}: ${reason}`);
+    print("");
+  }
+  return result;
+}
+
+await runMain(async () => {
+  const options = parseOptions(process.argv.slice(2), { tier: "text", list: "flag" }, "npm test -- [--tier a,b] [--list]");
+  if (options.list)
+    return tiers.forEach((tier) =>
+      print(`${tier.name.padEnd(width)}  ${tier.what}${tier.needs ? ` (needs ${tier.needs.join(", ")})` : ""}`),
+    );
+  const selected = chosen(options.tier);
+  const stop = new AbortController();
+  // A second signal finds the default handler: it ends this process at once, and the next run tidies up.
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => stop.abort());
+  const servers = new Servers();
+  const start = performance.now();
+  let passed = 0;
+  let failed = 0;
+  try {
+    await endLeftovers();
+    for (const tier of selected) {
+      const result = stop.signal.aborted ? { passed: 0, failed: 1 } : await report(tier, servers, stop.signal);
+      passed += result.passed;
+      failed += result.failed;
+    }
+  } finally {
+    await servers.end();
+  }
+  if (stop.signal.aborted) print("interrupted: tiers that did not run count as failed");
+  print(`${selected.length} of ${tiers.length} tiers in ${seconds(start).trim()}, logs in .cache/logs`);
+  print(`${passed} passed, ${failed} failed`);
+  process.exitCode = failed === 0 ? 0 : 1;
+});

@@ -1,0 +1,62 @@
+// The tiers of `npm test`, in the order in which they run. To add one, add a row.
+//
+//   name       what --tier takes
+//   what       one line for a person
+//   steps      commands, run one after the other in the repository's root; the tier fails with the first that fails.
+//              The first word is a program: `node`, `node22`, `node24`, or one of node_modules/.bin.
+//   needs      real servers that must be up: "kafka", "s3", "postgres". Started before the first tier that needs them, ended at the end
+//   counts     "tests": steps are vitest runs, their tests count; otherwise the tier counts as one
+//   minutes    longer than this and it has failed
+
+/** Vitest over some files with one of the supported Nodes. */
+const vitest = (node, project, ...more) => [node, "node_modules/vitest/vitest.mjs", "run", "--project", project, ...more];
+
+const withoutTidy = ["--exclude", "test/tidy/**"];
+
+export const tiers = [
+  {
+    name: "types",
+    what: "the package builds; every file type-checks",
+    steps: [
+      ["node", "hack/build.mjs"],
+      ["tsc", "--noEmit", "-p", "tsconfig.json"],
+    ],
+    minutes: 10,
+  },
+  {
+    name: "lint",
+    what: "oxlint with types, formatting, unused code, lockfile",
+    steps: [["oxlint", "--type-aware", "--deny-warnings"], ["biome", "format", "."], ["knip"], ["node", "hack/lockfile.mjs", "--check"]],
+    minutes: 10,
+  },
+  {
+    name: "tidy",
+    what: "imports, file lengths, headers, nothing skipped",
+    steps: [vitest("node", "unit", "test/tidy")],
+    counts: "tests",
+    minutes: 5,
+  },
+  { name: "unit", what: "unit tests on Node 26", steps: [vitest("node", "unit", ...withoutTidy)], counts: "tests", minutes: 20 },
+  {
+    name: "node22",
+    what: "the library's unit tests on Node 22",
+    steps: [vitest("node22", "unit", "runtime/src")],
+    counts: "tests",
+    minutes: 20,
+  },
+  {
+    name: "node24",
+    what: "the library's unit tests on Node 24",
+    steps: [vitest("node24", "unit", "runtime/src")],
+    counts: "tests",
+    minutes: 20,
+  },
+  {
+    name: "real",
+    what: "tests on a real Kafka and a real S3 server",
+    steps: [vitest("node", "real")],
+    needs: ["kafka", "s3"],
+    counts: "tests",
+    minutes: 30,
+  },
+];
