@@ -46,20 +46,37 @@ export class RowsBuilder {
 
   /** Appends a row object. */
   append(value: unknown, timeMs: number, kind: RowKind = 0): void {
+    this.write(value, timeMs, kind);
+    this.flushIfFull();
+  }
+
+  /**
+   * Appends a row object and hands nothing on, so that what this throws is the row's fault and never that of an operator
+   * downstream. A row that does not fit leaves no trace. The caller calls `flushIfFull`.
+   */
+  write(value: unknown, timeMs: number, kind: RowKind = 0): void {
     const row = this.next(timeMs, kind);
     try {
       this.#write(this.rows, row, value);
     } catch (error) {
-      this.rows.size = row;
+      this.rollback(row);
       throw error;
     }
-    this.flushIfFull();
   }
 
-  /** Opens a row whose columns the caller fills; it calls `flushIfFull` when they are. */
+  /** Takes back the rows from number `size` on: those that were appended since `rows.size` was that. */
+  rollback(size: number): void {
+    const rows = this.rows;
+    // A later row finds its columns as if nothing had been written: stores do not clear the marks of absence.
+    for (const column of rows.columns) column.nulls?.fill(0, size, rows.size);
+    rows.size = size;
+  }
+
+  /** Opens a row whose columns the caller fills; it calls `flushIfFull` when they are. Grows where the caller opens more before that. */
   next(timeMs: number, kind: RowKind = 0): number {
     const rows = this.rows;
     const row = rows.size++;
+    if (row >= rows.capacity) rows.ensure(row + 1);
     rows.times[row] = timeMs;
     if (kind !== 0 || rows.kinds !== null) rows.setKind(row, kind);
     return row;
