@@ -1,7 +1,7 @@
 // The loop of a task: mailbox, sources, timers, checkpoint, rest. Data's whole way through the process is in `run`.
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
-import { Signal } from "../../base/signal.ts";
+import { WakeFlag } from "../../base/wake-flag.ts";
 import type { SourceInstance } from "../task/source-instance.ts";
 import type { Task } from "../task/task.ts";
 
@@ -11,14 +11,17 @@ const turnMs = 4;
 const lookAroundMs = 100;
 
 export interface LoopHooks {
-  /** Called between batches; does what is due (a barrier, a stop) and must be quick. True to leave the loop. */
-  betweenBatches(): boolean;
+  /**
+   * Called between batches; does what is due (a barrier, a stop) and must be quick. `hold`: process nothing, wait to be woken;
+   * `leave`: end the loop here.
+   */
+  betweenBatches(): "go" | "hold" | "leave";
   /** All splits of a source have ended and the source says that no more will come. */
   isComplete(source: SourceInstance): boolean;
 }
 
 export class JobLoop {
-  readonly signal: Signal;
+  readonly signal: WakeFlag;
   /** Time spent processing, waiting for sinks and idle, ms: what busy and backpressured shares are made of. */
   readonly times = { busyMs: 0, backpressuredMs: 0, idleMs: 0 };
   readonly #task: Task;
@@ -27,7 +30,7 @@ export class JobLoop {
   readonly #waiting = new Set<SourceInstance>();
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(task: Task, clock: Clock, signal: Signal, hooks: LoopHooks) {
+  constructor(task: Task, clock: Clock, signal: WakeFlag, hooks: LoopHooks) {
     this.#task = task;
     this.#clock = clock;
     this.signal = signal;
@@ -45,8 +48,13 @@ export class JobLoop {
     const task = this.#task;
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure.error;
+      const next = this.#hooks.betweenBatches();
+      if (next === "leave") return "left";
+      if (next === "hold") {
+        await this.signal.sleep();
+        continue;
+      }
       const worked = this.#turn();
-      if (this.#hooks.betweenBatches()) return "left";
       if (this.#endSources() && !task.busy) return "ended";
       const full = task.fullSinks();
       if (full.length > 0) await this.#waitForSinks(full);
@@ -84,7 +92,9 @@ export class JobLoop {
   async #waitForSinks(full: readonly Promise<void>[]): Promise<void> {
     const startedMs = performance.now();
     await Promise.race([Promise.all(full), this.signal.sleep()]);
-    this.times.backpressuredMs += performance.now() - startedMs;
+    const waitedMs = performance.now() - startedMs;
+    this.times.backpressuredMs += waitedMs;
+    for (const source of this.#task.sources) source.excuse(waitedMs);
   }
 
   async #rest(): Promise<void> {
@@ -98,7 +108,9 @@ export class JobLoop {
     } finally {
       cancel();
     }
-    this.times.idleMs += performance.now() - startedMs;
+    const restedMs = performance.now() - startedMs;
+    this.times.idleMs += restedMs;
+    if (this.#task.paused) for (const source of this.#task.sources) source.excuse(restedMs);
   }
 
   // One pending `ready` per source, so that waking for another reason does not pile promises up.

@@ -2,7 +2,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { MillraceError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import { Signal } from "../../base/signal.ts";
+import { WakeFlag } from "../../base/wake-flag.ts";
 import type { DataflowNode, SourceBody } from "../../plan/dataflow.ts";
 import { buildTask } from "../task/build-task.ts";
 import type { SourceInstance } from "../task/source-instance.ts";
@@ -48,7 +48,7 @@ export class JobRun {
   #draining: Request | undefined;
   #closed = false;
 
-  private constructor(parts: JobRunParts, task: Task, signal: Signal) {
+  private constructor(parts: JobRunParts, task: Task, signal: WakeFlag) {
     this.task = task;
     this.#clock = parts.clock;
     this.#background = parts.background;
@@ -73,7 +73,7 @@ export class JobRun {
 
   /** Builds and restores all instances, then starts. Rejects when something cannot be opened or restored; nothing runs then. */
   static async start(parts: JobRunParts): Promise<JobRun> {
-    const signal = new Signal();
+    const signal = new WakeFlag();
     const task = await buildTask({ ...parts, wake: () => signal.wake() });
     return new JobRun(parts, task, signal);
   }
@@ -117,25 +117,25 @@ export class JobRun {
     return this.#draining !== undefined || (assigner?.exhausted === true && source.exhausted);
   }
 
-  // True when the loop must end now, without the end of the input.
-  #betweenBatches(): boolean {
+  #betweenBatches(): "go" | "hold" | "leave" {
+    // After the cut of a stop nothing is processed any more: no output follows it.
+    if (this.#leaving !== undefined) return this.checkpointer.inFlight ? "hold" : "leave";
     this.#background?.(this.task);
-    if (this.#leaving !== undefined) return !this.checkpointer.inFlight;
-    if (this.checkpointer.inFlight || this.#draining !== undefined) return false;
+    if (this.checkpointer.inFlight || this.#draining !== undefined) return "go";
     const request = this.#requests.shift();
     if (request === undefined) {
       this.checkpointer.tick();
-      return false;
+      return "go";
     }
     if (request.mode === "drain") {
       // The loop ends all sources, everything flows out, and `#finish` takes the savepoint.
       this.#draining = request;
-      return false;
+      return "go";
     }
     this.#answer(request, this.checkpointer.take(request.id));
-    if (request.mode !== "stop") return false;
+    if (request.mode !== "stop") return "go";
     this.#leaving = "stopped";
-    return false;
+    return "hold";
   }
 
   #answer(request: Request, taken: Promise<CheckpointRecord>): void {

@@ -93,12 +93,12 @@ class TaskBuilder {
 
   async #openSource(node: DataflowNode, body: SourceBody, subtask: number, fans: ReadonlyMap<string, Fan>, counters: InstanceCounters): Promise<void> {
     const { clock, log, jobName } = this.#parts;
-    const reader = await body.source.openReader({ jobName, uid: node.uid, subtask, clock, log: log.child({ uid: node.uid, subtask }) });
+    const badRow = this.#badRowHandler(node.uid);
+    const reader = await body.source.openReader({ jobName, uid: node.uid, subtask, clock, log: log.child({ uid: node.uid, subtask }), badRow });
     this.task.onClose(() => reader.close());
     const decoder = await body.format?.openDecoder();
     decoder?.want(this.#wantedFields(node));
     const output = fans.get(mainOutput) as Fan;
-    const badRow = this.#badRowHandler(node.uid);
     this.task.sources.push(new SourceInstance({ uid: node.uid, subtask, body, schema: node.schema, reader, decoder, output, clock, badRow, counters }));
   }
 

@@ -1,8 +1,9 @@
 // One instance of an operator within a task: takes batches and watermarks, passes on what the operator emits.
 import type { Batch } from "../../core/batch/batch.ts";
 import type { Operator } from "../../core/operator/operator.ts";
+import { endOfTime } from "../../core/time/end-of-time.ts";
 import type { Fan, Receiver } from "./edge.ts";
-import { WatermarkGate, endOfTime } from "./watermark-gate.ts";
+import { WatermarkGate } from "./watermark-gate.ts";
 
 export interface InstanceCounters {
   rowsIn: number;

@@ -9,10 +9,10 @@ import type { RecordDecoder } from "../../core/ports/format.ts";
 import type { SourceBatch, SourceReader, SourceSplit } from "../../core/ports/source.ts";
 import type { Schema } from "../../core/schema/schema.ts";
 import type { SourceBody } from "../../plan/dataflow.ts";
+import { endOfTime } from "../../core/time/end-of-time.ts";
 import { SplitWatermarks } from "../../core/time/split-watermarks.ts";
 import type { Fan } from "./edge.ts";
 import type { InstanceCounters } from "./operator-instance.ts";
-import { endOfTime } from "./watermark-gate.ts";
 
 /** Records per poll: enough to spread the cost of a batch, few enough to stay in the processor's cache. */
 const pollRecords = 4096;
@@ -192,6 +192,11 @@ export class SourceInstance {
     for (const splitId of paused) if (!this.#paused.has(splitId)) this.reader.setPaused(splitId, true);
     for (const splitId of this.#paused) if (!paused.has(splitId)) this.reader.setPaused(splitId, false);
     this.#paused = paused;
+  }
+
+  /** The task was kept from reading (back pressure, a pause): that silence is not idleness. */
+  excuse(durationMs: number): void {
+    this.#watermarks.excuse(durationMs);
   }
 
   /** All splits have ended and no more will come: event time reaches its end. */

@@ -1,8 +1,5 @@
 // The watermark of one operator instance: the least over all channels that are not idle, never going back.
 
-/** The watermark that follows the last row of a bounded input. */
-export const endOfTime: number = Number.MAX_SAFE_INTEGER;
-
 /** What merging a channel's news led to. */
 export type GateNews = "nothing" | "advanced" | "becameIdle" | "becameActive";
 
