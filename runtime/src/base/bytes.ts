@@ -33,23 +33,28 @@ export class ByteWriter {
   }
 
   u16(value: number): void {
-    this.length = this.buffer.writeUInt16LE(value, this.reserve(2));
+    const at = this.reserve(2);
+    this.length = this.buffer.writeUInt16LE(value, at);
   }
 
   u32(value: number): void {
-    this.length = this.buffer.writeUInt32LE(value >>> 0, this.reserve(4));
+    const at = this.reserve(4);
+    this.length = this.buffer.writeUInt32LE(value >>> 0, at);
   }
 
   i32(value: number): void {
-    this.length = this.buffer.writeInt32LE(value, this.reserve(4));
+    const at = this.reserve(4);
+    this.length = this.buffer.writeInt32LE(value, at);
   }
 
   f64(value: number): void {
-    this.length = this.buffer.writeDoubleLE(value, this.reserve(8));
+    const at = this.reserve(8);
+    this.length = this.buffer.writeDoubleLE(value, at);
   }
 
   i64(value: bigint): void {
-    this.length = this.buffer.writeBigInt64LE(value, this.reserve(8));
+    const at = this.reserve(8);
+    this.length = this.buffer.writeBigInt64LE(value, at);
   }
 
   /** A safe integer as 8 little-endian two's-complement bytes. */
