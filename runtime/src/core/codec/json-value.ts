@@ -157,7 +157,7 @@ function parse(name: string, spec: FieldSpec, type: TypeSpec, json: unknown): un
       return typeof json === "string" ? parseBase64(json) : json;
     case "list":
       if (!Array.isArray(json)) refuse(name, spec, json);
-      return json.map((entry) => fromJson(`${name}[]`, type.of, entry));
+      return json.map((entry: unknown) => elementFromJson(`${name}[]`, type.of, entry));
     case "map": {
       const entries =
         json instanceof Map
@@ -166,12 +166,17 @@ function parse(name: string, spec: FieldSpec, type: TypeSpec, json: unknown): un
             ? Object.entries(json)
             : undefined;
       if (entries === undefined || Array.isArray(json)) refuse(name, spec, json);
-      return new Map(entries.map(([key, entry]) => [key, fromJson(`${name}{}`, type.of, entry)]));
+      return new Map(entries.map(([key, entry]) => [key, elementFromJson(`${name}{}`, type.of, entry)]));
     }
     case "struct":
       if (typeof json !== "object" || json === null || Array.isArray(json)) refuse(name, spec, json);
       return rowFromSpec(type.fields, json as Readonly<Record<string, unknown>>, `${name}.`);
   }
+}
+
+// A missing element of a list or map has no other form than null.
+function elementFromJson(name: string, spec: FieldSpec, json: unknown): unknown {
+  return json === null && spec.optional && !spec.nullable ? undefined : fromJson(name, spec, json);
 }
 
 function integerOf(json: unknown, asBigint: boolean): unknown {
