@@ -1,0 +1,44 @@
+// Which folder owns which npm package: a client is imported in one place, behind a port, so that it can be replaced.
+import { type Finding, importsOf, isCode, isTest, type SourceFile } from "./source-file.ts";
+
+/** Package -> the folders below runtime/src that may import it. */
+const owners: Readonly<Record<string, readonly string[]>> = {
+  "@aws-sdk/client-s3": ["checkpoint/storage", "connectors/files"],
+  "@datadog/sketches-js": ["operators/aggregate"],
+  "@duckdb/node-api": ["connectors/files", "drivers/microbatch", "cli"],
+  "@node-rs/crc32": ["connectors/kafka", "checkpoint"],
+  "@nxtedition/rocksdb": ["state"],
+  "@platformatic/kafka": ["connectors/kafka"],
+  ajv: ["cli"],
+  commander: ["cli"],
+  hyparquet: ["connectors/files", "cli"],
+  "hyparquet-writer": ["connectors/files", "cli"],
+  "lz4-napi": ["connectors/kafka"],
+  msgpackr: ["core/codec", "state", "checkpoint"],
+  picomatch: ["connectors/files"],
+  pino: ["cli"],
+  "prom-client": ["drivers", "cli"],
+  snappy: ["connectors/kafka"],
+  yaml: ["cli"],
+};
+
+const packageOf = (specifier: string): string =>
+  specifier
+    .split("/")
+    .slice(0, specifier.startsWith("@") ? 2 : 1)
+    .join("/");
+
+export function packageFindings(files: readonly SourceFile[]): Finding[] {
+  const findings: Finding[] = [];
+  for (const file of files.filter((one) => isCode(one) && !isTest(one) && one.path.startsWith("runtime/src/"))) {
+    for (const specifier of importsOf(file).filter((one) => !/^(\.|node:|millrace(\/|$))/.test(one))) {
+      const folders = owners[packageOf(specifier)];
+      if (folders === undefined)
+        findings.push({ path: file.path, problem: `imports ${specifier}, which has no owner in test/tidy/packages.ts` });
+      else if (!folders.some((folder) => file.path.startsWith(`runtime/src/${folder}/`))) {
+        findings.push({ path: file.path, problem: `imports ${specifier}, which belongs to ${folders.join(", ")}` });
+      }
+    }
+  }
+  return findings;
+}
