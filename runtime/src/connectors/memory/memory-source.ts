@@ -96,6 +96,11 @@ export class MemorySource<Row = unknown> extends ControlledSource<TimedRow> {
     this.schema = schema;
   }
 
+  /** Itself, so that a dataflow takes it: `flow.source("in", memorySource(schema))`. */
+  get source(): this {
+    return this;
+  }
+
   /** Adds a row. Throws ROW_INVALID for one that does not fit, MEMORY_SPLIT_MISSING, MEMORY_SPLIT_ENDED. */
   push(row: Row, options: PushOptions = {}): void {
     checkRow(this.schema, row);
@@ -128,7 +133,7 @@ export function memorySource<Row>(schema: Schema<Row>, options: MemorySourceOpti
   return new MemorySource(schema, options);
 }
 
-/** A source of raw records that a test fills; a format decodes them. */
+/** A source of raw records that a test fills: `flow.source("in", { source: memoryRecords(), format: json(schema) })`. */
 export function memoryRecords(options: MemorySourceOptions = {}): MemoryRecordSource {
   return new MemoryRecordSource(options);
 }

@@ -1,7 +1,7 @@
 // The memory connectors against the published contract, and what only they can do.
 import { expect, test } from "vitest";
 import { MillraceError } from "../../base/errors.ts";
-import { rowKind } from "../../core/batch/batch.ts";
+import { Batch, rowKind } from "../../core/batch/batch.ts";
 import { int32, int53, string } from "../../core/schema/field.ts";
 import { schema } from "../../core/schema/schema.ts";
 import { sinkContract, type SinkRow, sourceContract } from "../contract/index.ts";
@@ -20,7 +20,7 @@ sourceContract(test, {
     const records = new Map(
       [0, 1, 2].map((split) => [`values-${split}`, rows.filter((_, i) => i % 3 === split).map((row) => JSON.stringify(row))]),
     );
-    return { source: values(numbered, rows, { splits: 3 }), records, dispose: async () => {} };
+    return { source: values(numbered, rows, { splits: 3 }).source, records, dispose: async () => {} };
   },
 });
 
@@ -154,7 +154,6 @@ test("the table of a memory sink is what the changelog leaves", async () => {
   const block = reader.poll(100);
   if (block?.kind !== "rows") throw new Error("no rows");
   const writer = await sink.openWriter({ ...contractContext(), parallelism: 1, checkpointIntervalMs: 1000 }, numbered);
-  const { Batch } = await import("../../core/batch/batch.ts");
   writer.write(new Batch(block.rows));
   await writer.prepare(1);
   await writer.commit(1);

@@ -11,15 +11,16 @@ export interface ValuesOptions {
   readonly splits?: number;
 }
 
+/** A source that makes rows of `schema`, as a dataflow takes it. */
+export interface ValuesEndpoint<Row> {
+  readonly source: Source & { readonly schema: Schema<Row> };
+}
+
 /**
- * The rows, once: `values(schema({ id: int32() }), [{ id: 1 }, { id: 2 }])`.
+ * The rows, once: `flow.source("numbers", values(schema({ id: int32() }), [{ id: 1 }, { id: 2 }]))`.
  * Throws ROW_INVALID for a row that does not fit the schema, OPTION_UNKNOWN, OPTION_INVALID.
  */
-export function values<Row>(
-  schema: Schema<Row>,
-  rows: readonly Row[],
-  options: ValuesOptions = {},
-): Source & { readonly schema: Schema<Row> } {
+export function values<Row>(schema: Schema<Row>, rows: readonly Row[], options: ValuesOptions = {}): ValuesEndpoint<Row> {
   refuseUnknownOptions("values", options, ["splits"]);
   const splits = integerOption("values", "splits", options.splits, 1, 1, 10_000);
   const input = new MemoryInput<TimedRow>();
@@ -30,11 +31,13 @@ export function values<Row>(
   }
   input.end();
   return {
-    connector: "values",
-    options: { rows: rows.length, splits },
-    bounded: true,
-    schema,
-    openEnumerator: async () => memoryEnumerator(input, Number.POSITIVE_INFINITY),
-    openReader: async () => new MemoryReader(input, rowBlocks(schema)),
+    source: {
+      connector: "values",
+      options: { rows: rows.length, splits },
+      bounded: true,
+      schema,
+      openEnumerator: async () => memoryEnumerator(input, Number.POSITIVE_INFINITY),
+      openReader: async () => new MemoryReader(input, rowBlocks(schema)),
+    },
   };
 }
