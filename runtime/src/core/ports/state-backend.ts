@@ -55,6 +55,8 @@ export interface BaseScan {
 export interface StoredState {
   readonly tables: readonly StoredTableSpec[];
   blocks(): AsyncIterable<StateBlock>;
+  /** Drop tables that the operator no longer declares; without it they stop the restore (STATE_TABLE_UNKNOWN). */
+  readonly allowUnknownTables?: boolean;
 }
 
 export interface KeyedStateBackend {

@@ -1,0 +1,192 @@
+// The tables that an operator instance declared, and what is done to all of them: capture, base scan, restore.
+import type { ByteReader } from "../base/bytes.ts";
+import type { Clock } from "../base/clock.ts";
+import { keyGroupOf } from "../core/keys/key-batch.ts";
+import type { KeyLayout } from "../core/keys/key-layout.ts";
+import type { KeyGroupRange } from "../core/operator/operator.ts";
+import type { BaseScan, StateBlock, StateCapture, StoredState, StoredTableSpec } from "../core/ports/state-backend.ts";
+import type { KeyedMultiTable, KeyedState, KeyedTable, TableSpec, Timers } from "../core/ports/state.ts";
+import { planAdaptation, type RowAdapter, schemaOf } from "../core/schema/evolution.ts";
+import { murmur3 } from "../base/murmur3.ts";
+import { type EntryCursor, readBlock } from "./entry-codec.ts";
+import { corruptState, incompatibleState, unknownTable } from "./state-errors.ts";
+import { storedSpecOf } from "./stored-spec.ts";
+import type { EntryStore } from "./table/entry-store.ts";
+import { HeapMultiTable } from "./table/heap-multi-table.ts";
+import { HeapTable } from "./table/heap-table.ts";
+import { HeapTimers, timerValue } from "./table/heap-timers.ts";
+
+export interface TableSetOptions {
+  readonly uid: string;
+  readonly keyGroups: KeyGroupRange;
+  readonly maxParallelism: number;
+  readonly clock: Clock;
+}
+
+interface Declared {
+  readonly stored: StoredTableSpec;
+  readonly spec: Pick<TableSpec, "value" | "migrate">;
+  readonly entries: EntryStore;
+  capture(): StateBlock[];
+  restore(cursor: EntryCursor, reader: ByteReader, decode: RowAdapter): void;
+  endRestore?(): void;
+}
+
+export class TableSet implements KeyedState {
+  readonly #options: TableSetOptions;
+  readonly #tables = new Map<string, Declared>();
+
+  constructor(options: TableSetOptions) {
+    this.#options = options;
+  }
+
+  table(spec: TableSpec): KeyedTable {
+    const table = new HeapTable(spec, this.#options);
+    const restore: Declared["restore"] = (cursor, reader, decode) => table.restore(cursor, reader, decode);
+    this.#declare({ stored: storedSpecOf("table", spec), spec, entries: table.entries, capture: () => table.capture(), restore });
+    return table;
+  }
+
+  multiTable(spec: TableSpec & { readonly subKey: "number" | "string" }): KeyedMultiTable {
+    const table = new HeapMultiTable(spec, this.#options);
+    this.#declare({
+      stored: storedSpecOf("multi", spec, spec.subKey),
+      spec,
+      entries: table.entries,
+      capture: () => table.capture(),
+      restore: (cursor, reader, decode) => table.restore(cursor, reader, decode),
+      endRestore: () => table.endRestore(),
+    });
+    return table;
+  }
+
+  timers(name: string, key: KeyLayout, _time: "event" | "processing"): Timers {
+    const timers = new HeapTimers(name, key, this.#options);
+    const spec: TableSpec = { name, key, value: timerValue };
+    this.#declare({
+      stored: storedSpecOf("timers", spec, "number"),
+      spec,
+      entries: timers.entries,
+      capture: () => timers.capture(),
+      restore: (cursor, reader) => timers.restore(cursor, reader),
+    });
+    return timers;
+  }
+
+  #declare(table: Declared): void {
+    const { name } = table.stored;
+    if (this.#tables.has(name)) throw new Error(`${this.#options.uid} declares the state table "${name}" twice`);
+    this.#tables.set(name, table);
+  }
+
+  capture(): StateCapture {
+    const tables = [...this.#tables.values()];
+    return { tables: tables.map((table) => table.stored), blocks: tables.flatMap((table) => table.capture()) };
+  }
+
+  /**
+   * Why base and captures are consistent: an entry that nobody changes between the last capture before the scan's start and the
+   * capture after its end keeps its slot, is not dirty, and so is written exactly once with the value that it has all along.
+   * Any other entry is in one of the captures since the start (as a put, or as a tombstone where an older capture or the base
+   * may hold it), and captures are applied after the base. An entry that is not in a capture yet is dirty, so the base leaves it
+   * out: if it is deleted before the next capture, nothing ever held it.
+   */
+  startBase(): BaseScan {
+    const left = [...this.#tables.values()].map(({ entries }) => ({ entries, from: 0, until: entries.slots.highWater }));
+    return {
+      next: (maxBytes) => {
+        while (left.length > 0) {
+          const part = left[0] as (typeof left)[number];
+          const { blocks, next } = part.entries.scan(part.from, part.until, maxBytes);
+          if (next < 0) left.shift();
+          else part.from = next;
+          if (blocks.length > 0) return blocks;
+        }
+        return null;
+      },
+      cancel: () => {
+        left.length = 0;
+      },
+    };
+  }
+
+  async restore(stored: StoredState): Promise<void> {
+    const { uid, keyGroups } = this.#options;
+    const adapters = new Map<string, RowAdapter>();
+    // All tables are checked before the first entry is read.
+    for (const table of stored.tables) {
+      const today = this.#tables.get(table.name);
+      if (today === undefined) {
+        if (stored.allowUnknownTables === true) continue;
+        throw unknownTable(uid, table.name);
+      }
+      adapters.set(table.name, this.#adapterFor(table, today));
+    }
+    for await (const block of stored.blocks()) {
+      if (block.keyGroup < keyGroups.from || block.keyGroup >= keyGroups.to) continue;
+      const adapter = adapters.get(block.table);
+      const today = this.#tables.get(block.table);
+      if (adapter !== undefined && today !== undefined) this.#restoreBlock(block, today, adapter);
+      else if (!stored.tables.some((table) => table.name === block.table)) {
+        throw corruptState(`state of ${uid}`, `a block names the table "${block.table}", which the manifest does not`);
+      }
+    }
+    for (const table of this.#tables.values()) table.endRestore?.();
+  }
+
+  #restoreBlock(block: StateBlock, today: Declared, adapter: RowAdapter): void {
+    const { uid, maxParallelism } = this.#options;
+    const subject = `table "${block.table}" of ${uid}`;
+    const { keyForm, subKey } = today.stored;
+    const clockMs = readBlock(block, subject, keyForm === "integer", subKey, (cursor, reader) => {
+      const keyGroup = keyGroupOf(murmur3(reader.buffer, cursor.keyStart, cursor.keyEnd), maxParallelism);
+      if (keyGroup !== block.keyGroup) {
+        throw corruptState(
+          subject,
+          `an entry of key group ${keyGroup} stands in a block of key group ${block.keyGroup} (was maxParallelism changed?)`,
+        );
+      }
+      today.restore(cursor, reader, adapter);
+    });
+    today.entries.onWatermark(clockMs);
+  }
+
+  #adapterFor(stored: StoredTableSpec, today: Declared): RowAdapter {
+    const { uid } = this.#options;
+    const subject = `state table "${stored.name}" of ${uid}`;
+    const now = today.stored;
+    if (stored.form !== now.form || stored.subKey !== now.subKey) {
+      const describe = (spec: StoredTableSpec): string =>
+        spec.subKey === undefined ? spec.form : `${spec.form} with ${spec.subKey} sub-keys`;
+      throw incompatibleState(
+        subject,
+        `it was stored as ${describe(stored)} and is now ${describe(now)}`,
+        "give the new state a name of its own",
+      );
+    }
+    const storedKey = schemaOf({ spec: stored.key, order: stored.keyOrder });
+    const key = schemaOf({ spec: now.key, order: now.keyOrder });
+    if (stored.keyForm !== now.keyForm || storedKey.fingerprint !== key.fingerprint) {
+      throw incompatibleState(
+        subject,
+        `its key changed: stored is version ${storedKey.fingerprint} (${stored.keyOrder.join(", ")}), today's is ${key.fingerprint} (${now.keyOrder.join(", ")})`,
+        "a key cannot change, because it decides where an entry is; use a new uid",
+      );
+    }
+    return planAdaptation(subject, { spec: stored.value, order: stored.valueOrder }, today.spec.value, today.spec.migrate);
+  }
+
+  onWatermark(timeMs: number): void {
+    for (const { entries } of this.#tables.values()) entries.onWatermark(timeMs);
+  }
+
+  sizeBytes(): { readonly memory: number; readonly entries: number } {
+    let memory = 0;
+    let entries = 0;
+    for (const table of this.#tables.values()) {
+      memory += table.entries.sizeBytes;
+      entries += table.entries.slots.count;
+    }
+    return { memory, entries };
+  }
+}

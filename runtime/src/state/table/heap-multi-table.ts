@@ -1,0 +1,244 @@
+// A keyed table with several entries per key, on the heap: a slot per (namespace, key), and its entries by sub-key.
+import type { ByteReader } from "../../base/bytes.ts";
+import type { Rows } from "../../core/batch/batch.ts";
+import { KeyBatch } from "../../core/keys/key-batch.ts";
+import type { StateBlock } from "../../core/ports/state-backend.ts";
+import type { KeyedMultiTable, SlotVisitor, SubKey, TableSpec } from "../../core/ports/state.ts";
+import { schema, type Schema } from "../../core/schema/schema.ts";
+import type { RowAdapter } from "../../core/schema/evolution.ts";
+import type { EntryCursor, EntryIdentity } from "../entry-codec.ts";
+import { EntryStore } from "./entry-store.ts";
+import { copyKeyOf } from "./key-columns.ts";
+import type { TableOptions } from "./heap-table.ts";
+import { Namespaces } from "./namespaces.ts";
+import { SlotTable } from "./slot-table.ts";
+import type { SlotLists } from "./slot-lists.ts";
+import { compareSubKeys, loadSubKey, subKeyAt, subKeyLayout } from "./sub-keys.ts";
+
+const visitChunk = 1024;
+
+/**
+ * Two slot tables: `groups` holds the keys, once each, and in `entries` the list of a slot is its group and its key the
+ * sub-key. The links of that list are the insertion order of a key's entries.
+ */
+export class HeapMultiTable implements KeyedMultiTable {
+  readonly spec: TableSpec & { readonly subKey: "number" | "string" };
+  readonly entries: EntryStore;
+  readonly #groups: SlotTable;
+  readonly #slots: SlotTable;
+  readonly #links: SlotLists;
+  readonly #namespaces = new Namespaces();
+  readonly #subKeys: KeyBatch;
+  readonly #restoreKeys: KeyBatch;
+  readonly #found = { slots: new Int32Array(64), count: 0 };
+  readonly #drop = (slot: number): void => this.delete(slot);
+
+  constructor(spec: TableSpec & { readonly subKey: "number" | "string" }, options: TableOptions) {
+    this.spec = spec;
+    this.#groups = new SlotTable(spec.key.form, noColumns, false);
+    const layout = subKeyLayout(spec.subKey);
+    this.#subKeys = new KeyBatch(layout);
+    this.#restoreKeys = new KeyBatch(spec.key);
+    this.entries = new EntryStore(layout.form, this.#identity(), { ...options, name: spec.name, value: spec.value, ttl: spec.ttl });
+    this.#slots = this.entries.slots;
+    this.#links = this.#slots.link();
+  }
+
+  get columns(): SlotTable["columns"] {
+    return this.#slots.columns;
+  }
+
+  get size(): number {
+    return this.#slots.count;
+  }
+
+  get keyCount(): number {
+    return this.#groups.count;
+  }
+
+  entriesOf(keys: KeyBatch, k: number, namespace: number): { readonly slots: Int32Array; readonly count: number } {
+    const found = this.#found;
+    found.count = 0;
+    const group = this.#groupOf(keys, k, namespace);
+    if (group < 0) return found;
+    const cutOffMs = this.entries.cutOffMs();
+    const refresh = this.entries.expiry?.refreshOnRead ?? false;
+    for (let slot = this.#links.first(group); slot >= 0; ) {
+      const next = this.#links.next(slot);
+      if (this.entries.isExpired(slot, cutOffMs)) this.delete(slot);
+      else {
+        if (found.count === found.slots.length) {
+          const grown = new Int32Array(found.count * 2);
+          grown.set(found.slots);
+          found.slots = grown;
+        }
+        found.slots[found.count++] = slot;
+        if (refresh) this.entries.touch(slot);
+      }
+      slot = next;
+    }
+    return found;
+  }
+
+  find(keys: KeyBatch, k: number, namespace: number, subKey: SubKey): number {
+    const group = this.#groupOf(keys, k, namespace);
+    if (group < 0) return -1;
+    const slot = this.#findIn(group, subKey);
+    if (slot >= 0 && this.entries.expiry?.refreshOnRead === true) this.entries.touch(slot);
+    return slot;
+  }
+
+  upsert(keys: KeyBatch, k: number, namespace: number, subKey: SubKey): number {
+    this.entries.sweep(4, this.entries.cutOffMs(), this.#drop);
+    // Expired or not: looking first may take the group's last entry out, and the group with it.
+    let group = this.#groupOf(keys, k, namespace);
+    const found = group < 0 ? -1 : this.#findIn(group, subKey);
+    if (found >= 0) {
+      this.entries.touch(found);
+      return found;
+    }
+    group = this.#groupFor(keys, k, namespace);
+    return this.entries.insert(loadSubKey(this.#subKeys, subKey), 0, group, groupSalt(group), this.entries.expiry?.nowMs() ?? 0);
+  }
+
+  touch(slot: number): void {
+    this.entries.touch(slot);
+  }
+
+  delete(slot: number): void {
+    const group = this.#slots.keys.listOf(slot);
+    this.entries.remove(slot, groupSalt(group));
+    this.#dropGroupIfEmpty(group);
+  }
+
+  deleteAll(keys: KeyBatch, k: number, namespace: number): void {
+    const group = this.#groupOf(keys, k, namespace);
+    if (group < 0) return;
+    for (let slot = this.#links.first(group); slot >= 0; ) {
+      const next = this.#links.next(slot);
+      this.entries.remove(slot, groupSalt(group));
+      slot = next;
+    }
+    this.#dropGroupIfEmpty(group);
+  }
+
+  subKeyOf(slot: number): SubKey {
+    return subKeyAt(this.#slots.keys, slot);
+  }
+
+  namespaceOf(slot: number): number {
+    return this.#namespaces.valueOf(this.#groups.keys.listOf(this.#slots.keys.listOf(slot)));
+  }
+
+  visitAll(visitor: SlotVisitor): void {
+    const cutOffMs = this.entries.cutOffMs();
+    const visited = new Int32Array(visitChunk);
+    const { flags, highWater } = this.#slots;
+    for (let slot = 0; slot < highWater; ) {
+      let count = 0;
+      for (; slot < highWater && count < visitChunk; slot++) {
+        if (flags[slot] === 0) continue;
+        if (this.entries.isExpired(slot, cutOffMs)) this.delete(slot);
+        else visited[count++] = slot;
+      }
+      if (count > 0) visitor(visited, count);
+    }
+  }
+
+  copyKey(slot: number, rows: Rows, row: number, targets: readonly number[]): void {
+    copyKeyOf(this.#groups.keys, this.spec.key, this.#slots.keys.listOf(slot), rows, row, targets);
+  }
+
+  keyBytes(slot: number): Uint8Array {
+    return this.#groups.keys.copy(this.#slots.keys.listOf(slot));
+  }
+
+  get sizeBytes(): number {
+    return this.#groups.sizeBytes + this.#slots.sizeBytes;
+  }
+
+  capture(): StateBlock[] {
+    return this.entries.capture();
+  }
+
+  /** Applies one stored change. */
+  restore(cursor: EntryCursor, reader: ByteReader, decode: RowAdapter): void {
+    const keys = this.#restoreKeys.setFromBytes(reader.buffer, cursor.keyStart, cursor.keyEnd);
+    let group = this.#groupOf(keys, 0, cursor.namespace);
+    const subKey = loadSubKey(this.#subKeys, cursor.subKey);
+    let slot = group < 0 ? -1 : this.#slots.find(subKey, 0, group, groupSalt(group));
+    if (cursor.isDelete) {
+      if (slot < 0) return;
+      this.#slots.remove(slot, groupSalt(group));
+      this.#dropGroupIfEmpty(group);
+      return;
+    }
+    if (slot < 0) {
+      group = this.#groupFor(keys, 0, cursor.namespace);
+      slot = this.#slots.insert(subKey, 0, group, groupSalt(group));
+    }
+    this.entries.restoreInto(slot, cursor.stampMs, reader, decode);
+  }
+
+  /** Puts the entries of every key in the order of their sub-keys: stored blocks keep no order. */
+  endRestore(): void {
+    const { flags, highWater } = this.#groups;
+    const slots: number[] = [];
+    for (let group = 0; group < highWater; group++) {
+      if (flags[group] === 0) continue;
+      slots.length = 0;
+      for (let slot = this.#links.first(group); slot >= 0; slot = this.#links.next(slot)) slots.push(slot);
+      if (slots.length < 2) continue;
+      slots.sort((a, b) => compareSubKeys(this.#slots.keys, a, b));
+      this.#links.reset(group);
+      for (const slot of slots) this.#links.append(group, slot);
+    }
+  }
+
+  #groupOf(keys: KeyBatch, k: number, namespace: number): number {
+    const list = this.#namespaces.find(namespace);
+    return list < 0 ? -1 : this.#groups.find(keys, k, list, this.#namespaces.saltOf(list));
+  }
+
+  #groupFor(keys: KeyBatch, k: number, namespace: number): number {
+    const group = this.#groupOf(keys, k, namespace);
+    if (group >= 0) return group;
+    const list = this.#namespaces.acquire(namespace);
+    this.#namespaces.added(list);
+    return this.#groups.insert(keys, k, list, this.#namespaces.saltOf(list));
+  }
+
+  #findIn(group: number, subKey: SubKey): number {
+    const slot = this.#slots.find(loadSubKey(this.#subKeys, subKey), 0, group, groupSalt(group));
+    if (slot < 0 || !this.entries.isExpired(slot, this.entries.cutOffMs())) return slot;
+    this.delete(slot);
+    return -1;
+  }
+
+  #dropGroupIfEmpty(group: number): void {
+    if (this.#links.first(group) >= 0) return;
+    const list = this.#groups.keys.listOf(group);
+    this.#groups.remove(group, this.#namespaces.saltOf(list));
+    this.#namespaces.removed(list);
+  }
+
+  #identity(): EntryIdentity {
+    const group = (slot: number): number => this.#slots.keys.listOf(slot);
+    return {
+      integerKey: this.spec.key.form === "integer",
+      subKey: this.spec.subKey,
+      hashOf: (slot) => this.#groups.keys.hashOf(group(slot)),
+      namespaceOf: (slot) => this.namespaceOf(slot),
+      keyLength: (slot) => this.#groups.keys.keyLength(group(slot)),
+      writeKey: (slot, writer) => this.#groups.keys.write(group(slot), writer),
+      subKeyOf: (slot) => this.subKeyOf(slot),
+    };
+  }
+}
+
+const noColumns: Schema = schema({});
+
+// Sub-keys repeat from key to key, so their hashes are told apart by the group.
+function groupSalt(group: number): number {
+  return Math.imul(group + 1, 0x85ebca6b);
+}

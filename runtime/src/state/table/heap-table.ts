@@ -1,0 +1,294 @@
+// A keyed table on the heap: entries by (namespace, key) in a slot table, looked up a batch at a time.
+import type { Clock } from "../../base/clock.ts";
+import type { ByteReader } from "../../base/bytes.ts";
+import type { Rows } from "../../core/batch/batch.ts";
+import { KeyBatch } from "../../core/keys/key-batch.ts";
+import type { StateBlock } from "../../core/ports/state-backend.ts";
+import type { KeyedTable, SlotVisitor, TableSpec } from "../../core/ports/state.ts";
+import type { RowAdapter } from "../../core/schema/evolution.ts";
+import type { EntryCursor, EntryIdentity } from "../entry-codec.ts";
+import { EntryStore } from "./entry-store.ts";
+import { copyKeyOf, loadKeyOf } from "./key-columns.ts";
+import { Namespaces } from "./namespaces.ts";
+import type { SlotTable } from "./slot-table.ts";
+import { neverExpired } from "./time-to-live.ts";
+
+const visitChunk = 1024;
+const noneCreated = 0;
+
+export interface TableOptions {
+  readonly clock: Clock;
+  readonly maxParallelism: number;
+}
+
+export class HeapTable implements KeyedTable {
+  readonly spec: TableSpec;
+  readonly entries: EntryStore;
+  created: Int32Array = new Int32Array(64);
+  readonly #slots: SlotTable;
+  readonly #namespaces = new Namespaces();
+  #misses: Int32Array = new Int32Array(64);
+  readonly #visited = new Int32Array(visitChunk);
+  readonly #restoreKeys: KeyBatch;
+  readonly #drop = (slot: number): void => this.delete(slot);
+
+  constructor(spec: TableSpec, options: TableOptions) {
+    this.spec = spec;
+    this.entries = new EntryStore(spec.key.form, this.#identity(), { ...options, name: spec.name, value: spec.value, ttl: spec.ttl });
+    this.#slots = this.entries.slots;
+    this.#restoreKeys = new KeyBatch(spec.key);
+  }
+
+  get columns(): SlotTable["columns"] {
+    return this.#slots.columns;
+  }
+
+  get size(): number {
+    return this.#slots.count;
+  }
+
+  findAll(keys: KeyBatch, namespaces: Float64Array | null, slots: Int32Array, create: boolean): number {
+    const { count } = keys;
+    if (this.#misses.length < count) {
+      this.#misses = new Int32Array(count * 2);
+      this.created = new Int32Array(count * 2);
+    }
+    const cutOffMs = this.entries.cutOffMs();
+    this.entries.sweep(2 * count + 16, cutOffMs, this.#drop);
+    let missCount = namespaces === null ? this.#lookUpRun(keys, 0, count, 0, slots, 0) : this.#lookUpRuns(keys, namespaces, slots);
+    if (this.entries.expiry !== null) missCount = this.#dropExpired(slots, count, cutOffMs, missCount);
+    return create && missCount > 0 ? this.#createMissing(keys, namespaces, slots, missCount) : noneCreated;
+  }
+
+  // Namespaces are mostly equal within a batch, or in runs: one list is looked up per run.
+  #lookUpRuns(keys: KeyBatch, namespaces: Float64Array, slots: Int32Array): number {
+    const { count } = keys;
+    let missCount = 0;
+    for (let from = 0; from < count; ) {
+      const namespace = namespaces[from] as number;
+      let to = from + 1;
+      while (to < count && namespaces[to] === namespace) to++;
+      missCount = this.#lookUpRun(keys, from, to, namespace, slots, missCount);
+      from = to;
+    }
+    return missCount;
+  }
+
+  #lookUpRun(keys: KeyBatch, from: number, to: number, namespace: number, slots: Int32Array, missCount: number): number {
+    const list = this.#namespaces.find(namespace);
+    if (list >= 0) return this.#slots.lookUp(keys, from, to, list, this.#namespaces.saltOf(list), slots, this.#misses, missCount);
+    const misses = this.#misses;
+    let missed = missCount;
+    for (let k = from; k < to; k++) {
+      slots[k] = -1;
+      misses[missed++] = k;
+    }
+    return missed;
+  }
+
+  // Expired entries that were found are taken out and become misses; the others' lives are prolonged where reads do that.
+  #dropExpired(slots: Int32Array, count: number, cutOffMs: number, missCount: number): number {
+    const { entries } = this;
+    const { flags, stamps } = this.#slots;
+    const nowMs = entries.expiry?.nowMs() ?? 0;
+    const refresh = entries.expiry?.refreshOnRead ?? false;
+    let missed = missCount;
+    for (let k = 0; k < count; k++) {
+      const slot = slots[k] as number;
+      if (slot < 0) continue;
+      // A key that is in the batch twice has its slot freed at the first one.
+      if (flags[slot] === 0 || entries.isExpired(slot, cutOffMs)) {
+        if (flags[slot] !== 0) this.delete(slot);
+        slots[k] = -1;
+        this.#misses[missed++] = k;
+      } else if (refresh && stamps[slot] !== nowMs) entries.touch(slot);
+    }
+    return missed;
+  }
+
+  #createMissing(keys: KeyBatch, namespaces: Float64Array | null, slots: Int32Array, missCount: number): number {
+    const nowMs = this.entries.expiry?.nowMs() ?? 0;
+    const { created } = this;
+    let createdCount = 0;
+    let namespace = Number.NaN;
+    let list = -1;
+    let salt = 0;
+    for (let i = 0; i < missCount; i++) {
+      const k = this.#misses[i] as number;
+      const wanted = namespaces === null ? 0 : (namespaces[k] as number);
+      if (wanted !== namespace) {
+        namespace = wanted;
+        list = this.#listFor(namespace);
+        salt = this.#namespaces.saltOf(list);
+      }
+      // An earlier position of this batch may have created it.
+      let slot = this.#slots.find(keys, k, list, salt);
+      if (slot < 0) {
+        slot = this.entries.insert(keys, k, list, salt, nowMs);
+        this.#namespaces.added(list);
+        created[createdCount++] = slot;
+      }
+      slots[k] = slot;
+    }
+    return createdCount;
+  }
+
+  // While all entries are in one namespace no list is kept: the table is the list.
+  #listFor(namespace: number): number {
+    const list = this.#namespaces.acquire(namespace);
+    if (this.#slots.links === null && this.#namespaces.count > 1) this.#slots.link();
+    return list;
+  }
+
+  find(keys: KeyBatch, k: number, namespace: number, create: boolean): number {
+    const cutOffMs = this.entries.cutOffMs();
+    this.entries.sweep(4, cutOffMs, this.#drop);
+    let list = this.#namespaces.find(namespace);
+    let slot = list < 0 ? -1 : this.#slots.find(keys, k, list, this.#namespaces.saltOf(list));
+    if (slot >= 0 && this.entries.isExpired(slot, cutOffMs)) {
+      this.delete(slot);
+      slot = -1;
+    }
+    const expiry = this.entries.expiry;
+    if (slot >= 0) {
+      if (expiry?.refreshOnRead === true && this.#slots.stamps[slot] !== expiry.nowMs()) this.entries.touch(slot);
+      return slot;
+    }
+    if (!create) return -1;
+    list = this.#listFor(namespace);
+    this.#namespaces.added(list);
+    return this.entries.insert(keys, k, list, this.#namespaces.saltOf(list), expiry?.nowMs() ?? 0);
+  }
+
+  touch(slot: number): void {
+    this.entries.touch(slot);
+  }
+
+  touchAll(slots: Int32Array, count: number): void {
+    this.entries.touchAll(slots, count);
+  }
+
+  delete(slot: number): void {
+    const list = this.#slots.keys.listOf(slot);
+    this.entries.remove(slot, this.#namespaces.saltOf(list));
+    this.#namespaces.removed(list);
+  }
+
+  visitNamespace(namespace: number, visitor: SlotVisitor): void {
+    const list = this.#namespaces.find(namespace);
+    if (list < 0) return;
+    const { links } = this.#slots;
+    if (links === null) {
+      this.visitAll(visitor);
+      return;
+    }
+    const cutOffMs = this.entries.cutOffMs();
+    const visited = this.#visited;
+    let slot = links.first(list);
+    while (slot >= 0) {
+      let count = 0;
+      while (slot >= 0 && count < visitChunk) {
+        // The visitor may delete what it is shown, so the way on is read before.
+        const next = links.next(slot);
+        if (this.entries.isExpired(slot, cutOffMs)) this.delete(slot);
+        else visited[count++] = slot;
+        slot = next;
+      }
+      if (count > 0) visitor(visited, count);
+    }
+  }
+
+  visitAll(visitor: SlotVisitor): void {
+    const cutOffMs = this.entries.cutOffMs();
+    const visited = this.#visited;
+    const { flags, highWater } = this.#slots;
+    for (let slot = 0; slot < highWater; ) {
+      let count = 0;
+      for (; slot < highWater && count < visitChunk; slot++) {
+        if (flags[slot] === 0) continue;
+        if (this.entries.isExpired(slot, cutOffMs)) this.delete(slot);
+        else visited[count++] = slot;
+      }
+      if (count > 0) visitor(visited, count);
+    }
+  }
+
+  namespaces(upTo: number = Number.POSITIVE_INFINITY): readonly number[] {
+    const cutOffMs = this.entries.cutOffMs();
+    const found: number[] = [];
+    for (const namespace of [...this.#namespaces.values()]) {
+      if (namespace <= upTo && (cutOffMs === neverExpired || this.#hasLive(namespace, cutOffMs))) found.push(namespace);
+    }
+    return found.sort((a, b) => a - b);
+  }
+
+  #hasLive(namespace: number, cutOffMs: number): boolean {
+    const { links, flags, highWater } = this.#slots;
+    if (links === null) {
+      for (let slot = 0; slot < highWater; slot++) if (flags[slot] !== 0 && !this.entries.isExpired(slot, cutOffMs)) return true;
+      return false;
+    }
+    for (let slot = links.first(this.#namespaces.find(namespace)); slot >= 0; slot = links.next(slot)) {
+      if (!this.entries.isExpired(slot, cutOffMs)) return true;
+    }
+    return false;
+  }
+
+  namespaceOf(slot: number): number {
+    return this.#namespaces.valueOf(this.#slots.keys.listOf(slot));
+  }
+
+  hashOf(slot: number): number {
+    return this.#slots.keys.hashOf(slot);
+  }
+
+  copyKey(slot: number, rows: Rows, row: number, targets: readonly number[]): void {
+    copyKeyOf(this.#slots.keys, this.spec.key, slot, rows, row, targets);
+  }
+
+  keyBytes(slot: number): Uint8Array {
+    return this.#slots.keys.copy(slot);
+  }
+
+  /** Makes `target` hold the key of a slot. */
+  loadKey(slot: number, target: KeyBatch): void {
+    loadKeyOf(this.#slots.keys, slot, target);
+  }
+
+  capture(): StateBlock[] {
+    return this.entries.capture();
+  }
+
+  /** Applies one stored change. */
+  restore(cursor: EntryCursor, reader: ByteReader, decode: RowAdapter): void {
+    const keys = this.#restoreKeys.setFromBytes(reader.buffer, cursor.keyStart, cursor.keyEnd);
+    let list = this.#namespaces.find(cursor.namespace);
+    let slot = list < 0 ? -1 : this.#slots.find(keys, 0, list, this.#namespaces.saltOf(list));
+    if (cursor.isDelete) {
+      if (slot >= 0) {
+        this.#slots.remove(slot, this.#namespaces.saltOf(list));
+        this.#namespaces.removed(list);
+      }
+      return;
+    }
+    if (slot < 0) {
+      list = this.#listFor(cursor.namespace);
+      this.#namespaces.added(list);
+      slot = this.#slots.insert(keys, 0, list, this.#namespaces.saltOf(list));
+    }
+    this.entries.restoreInto(slot, cursor.stampMs, reader, decode);
+  }
+
+  #identity(): EntryIdentity {
+    const keysOf = (): SlotTable["keys"] => this.#slots.keys;
+    return {
+      integerKey: this.spec.key.form === "integer",
+      subKey: undefined,
+      hashOf: (slot) => keysOf().hashOf(slot),
+      namespaceOf: (slot) => this.namespaceOf(slot),
+      keyLength: (slot) => keysOf().keyLength(slot),
+      writeKey: (slot, writer) => keysOf().write(slot, writer),
+      subKeyOf: () => 0,
+    };
+  }
+}

@@ -1,0 +1,54 @@
+// Sub-keys of tables with several entries per key: safe integers, or strings, kept as keys of a slot table.
+import { murmur3, murmur3Word64 } from "../../base/murmur3.ts";
+import type { KeyBatch } from "../../core/keys/key-batch.ts";
+import { type KeyLayout, keyLayout } from "../../core/keys/key-layout.ts";
+import type { SubKey } from "../../core/ports/state.ts";
+import { int53, string } from "../../core/schema/field.ts";
+import { schema } from "../../core/schema/schema.ts";
+import type { SlotKeys } from "./slot-keys.ts";
+
+const two32 = 4294967296;
+
+const numberLayout = keyLayout(schema({ sub: int53() }), ["sub"]);
+const stringLayout = keyLayout(schema({ sub: string() }), ["sub"]);
+
+export function subKeyLayout(kind: "number" | "string"): KeyLayout {
+  return kind === "number" ? numberLayout : stringLayout;
+}
+
+/** Makes `target` hold a sub-key at position 0. */
+export function loadSubKey(target: KeyBatch, subKey: SubKey): KeyBatch {
+  target.ensure(1);
+  target.count = 1;
+  if (typeof subKey === "number") {
+    const low = subKey | 0;
+    const high = Math.floor(subKey / two32) | 0;
+    target.low[0] = low;
+    target.high[0] = high;
+    target.hashes[0] = murmur3Word64(low, high);
+    return target;
+  }
+  if (target.bytes.length < subKey.length * 3) target.bytes = Buffer.allocUnsafeSlow(Math.max(subKey.length * 3, 256));
+  const bytes = target.bytes as Buffer;
+  const length = bytes.write(subKey, 0, "utf8");
+  target.starts[0] = 0;
+  target.ends[0] = length;
+  target.hashes[0] = murmur3(bytes, 0, length);
+  return target;
+}
+
+/** The sub-key that a slot was made for. */
+export function subKeyAt(keys: SlotKeys, slot: number): SubKey {
+  const first = keys.heads[slot * 4 + 1] as number;
+  const second = keys.heads[slot * 4 + 2] as number;
+  return keys.integer ? second * two32 + (first >>> 0) : keys.arena.toString("utf8", first, first + second);
+}
+
+/** Orders slots by sub-key: numbers by value, strings by their UTF-8 bytes. */
+export function compareSubKeys(keys: SlotKeys, a: number, b: number): number {
+  if (keys.integer) return (subKeyAt(keys, a) as number) - (subKeyAt(keys, b) as number);
+  const { heads, arena } = keys;
+  const startA = heads[a * 4 + 1] as number;
+  const startB = heads[b * 4 + 1] as number;
+  return arena.compare(arena, startB, startB + (heads[b * 4 + 2] as number), startA, startA + (heads[a * 4 + 2] as number));
+}
