@@ -1,0 +1,65 @@
+// Reads a StreamJob manifest: YAML, checked against its schema; every problem is named with its place.
+import { readFile } from "node:fs/promises";
+import type { ErrorObject } from "ajv";
+import type { StreamJobManifest } from "../../api/index.ts";
+import { streamJobSchema } from "../../api/index.ts";
+import { MillraceError, messageOf } from "../../base/errors.ts";
+
+/** The manifest in a file; throws MANIFEST_UNREADABLE, MANIFEST_SYNTAX or MANIFEST_INVALID. */
+export async function loadManifest(path: string): Promise<StreamJobManifest> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    throw new MillraceError("MANIFEST_UNREADABLE", path, messageOf(cause), "check the path", { cause });
+  }
+  return parseManifest(text, path);
+}
+
+/** The manifest in a text; `path` names it in errors. */
+export async function parseManifest(text: string, path: string): Promise<StreamJobManifest> {
+  const { parseAllDocuments } = await import("yaml");
+  const documents = parseAllDocuments(text).filter((document) => !("contents" in document) || document.contents !== null);
+  const [document] = documents;
+  if (document === undefined || documents.length !== 1) {
+    throw new MillraceError("MANIFEST_SYNTAX", path, `it holds ${documents.length} documents`, "give one StreamJob per file");
+  }
+  const [syntaxError] = document.errors;
+  if (syntaxError !== undefined) {
+    throw new MillraceError("MANIFEST_SYNTAX", path, syntaxError.message.split("\n")[0] ?? "not YAML", "mend the YAML at that line");
+  }
+  const value: unknown = document.toJS();
+  const { Ajv } = await import("ajv");
+  const ajv = new Ajv({ allErrors: true, allowUnionTypes: true });
+  const validate = ajv.compile<StreamJobManifest>(streamJobSchema);
+  if (validate(value)) return value;
+  const problems = describeErrors(validate.errors ?? []);
+  throw new MillraceError("MANIFEST_INVALID", path, problems.join("; "), "see docs/reference/streamjob.md for all fields");
+}
+
+// The errors of alternatives say little: the one at the outermost place stands for them.
+function describeErrors(errors: readonly ErrorObject[]): readonly string[] {
+  const kept = errors.filter((error) => !errors.some((other) => other !== error && other.instancePath === error.instancePath && isAlternative(other) && !isAlternative(error)));
+  return [...new Set(kept.map(describeError))].slice(0, 10);
+}
+
+function isAlternative(error: ErrorObject): boolean {
+  return error.keyword === "anyOf" || error.keyword === "oneOf";
+}
+
+function describeError(error: ErrorObject): string {
+  const place = error.instancePath === "" ? "the manifest" : error.instancePath.slice(1).replaceAll("/", ".");
+  const params: Readonly<Record<string, unknown>> = error.params;
+  switch (error.keyword) {
+    case "additionalProperties":
+      return `${place}: unknown field "${params["additionalProperty"]}"`;
+    case "required":
+      return `${place}: "${params["missingProperty"]}" is missing`;
+    case "const":
+      return `${place} must be ${JSON.stringify(params["allowedValue"])}`;
+    case "enum":
+      return `${place} must be one of ${(params["allowedValues"] as readonly unknown[]).join(", ")}`;
+    default:
+      return `${place} ${error.message ?? "is not valid"}`;
+  }
+}

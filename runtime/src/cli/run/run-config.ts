@@ -1,0 +1,96 @@
+// What one `millrace run` does, from its manifest and its flags.
+import { dirname, resolve } from "node:path";
+import type { StreamJobManifest, StreamJobSpec } from "../../api/index.ts";
+import { parseDuration } from "../../base/duration.ts";
+import { MillraceError } from "../../base/errors.ts";
+import { parseSize } from "../../base/size.ts";
+
+export interface S3Settings {
+  readonly endpoint?: string;
+  readonly region?: string;
+  readonly forcePathStyle?: boolean;
+}
+
+export interface RunConfig {
+  readonly name: string | undefined;
+  readonly module: string;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly parallelism: number;
+  readonly maxParallelism: number;
+  readonly storage: string | undefined;
+  readonly s3: S3Settings;
+  readonly checkpointIntervalMs: number;
+  readonly minPauseMs: number;
+  readonly retained: number;
+  readonly tolerableFailures: number;
+  readonly backend: "memory" | "rocksdb";
+  readonly memoryBudgetBytes: number;
+  readonly onBadRecord: "dead-letter" | "fail";
+  readonly maxBadPerMinute: number;
+  readonly deadLetters: NonNullable<StreamJobSpec["badRecords"]>["deadLetters"];
+  readonly initialSavepoint: string | undefined;
+  readonly allowNonRestoredState: boolean;
+}
+
+/** The flags of `millrace run`, as commander gives them. */
+export interface RunFlags {
+  readonly file?: string;
+  readonly param?: Readonly<Record<string, string>>;
+  readonly parallelism?: string;
+  readonly storage?: string;
+  readonly s3Endpoint?: string;
+  readonly checkpointInterval?: string;
+  readonly stateBackend?: string;
+  readonly fromSavepoint?: string;
+  readonly allowNonRestoredState?: boolean;
+}
+
+/** The configuration of a manifest in file `path`, with flags on top. */
+export function configOfManifest(manifest: StreamJobManifest, path: string, flags: RunFlags): RunConfig {
+  return resolveConfig(manifest.spec, resolve(dirname(path), manifest.spec.job.module), manifest.metadata.name, flags);
+}
+
+/** The configuration of a bare module. */
+export function configOfModule(module: string, flags: RunFlags): RunConfig {
+  return resolveConfig({ job: { module } }, resolve(module), undefined, flags);
+}
+
+function resolveConfig(spec: StreamJobSpec, module: string, name: string | undefined, flags: RunFlags): RunConfig {
+  const parallelism = flags.parallelism === undefined ? (spec.parallelism ?? 1) : positiveInteger(flags.parallelism, "--parallelism");
+  const maxParallelism = spec.maxParallelism ?? 128;
+  if (parallelism > maxParallelism) {
+    throw new MillraceError("OPTION_INVALID", "parallelism", `${parallelism} is above maxParallelism ${maxParallelism}`, "lower it; maxParallelism is fixed for a job's life");
+  }
+  const { checkpoints = {}, state = {}, badRecords = {} } = spec;
+  return {
+    name,
+    module,
+    parameters: { ...spec.job.parameters, ...flags.param },
+    parallelism,
+    maxParallelism,
+    storage: flags.storage ?? checkpoints.storage,
+    s3: { ...checkpoints.s3, ...(flags.s3Endpoint === undefined ? {} : { endpoint: flags.s3Endpoint, forcePathStyle: true }) },
+    checkpointIntervalMs: parseDuration(flags.checkpointInterval ?? checkpoints.interval ?? 10_000, "checkpoints.interval"),
+    minPauseMs: parseDuration(checkpoints.minPause ?? 0, "checkpoints.minPause"),
+    retained: checkpoints.retained ?? 3,
+    tolerableFailures: checkpoints.tolerableFailures ?? 10,
+    backend: backendOf(flags.stateBackend ?? state.backend ?? "memory"),
+    memoryBudgetBytes: parseSize(state.memoryBudget ?? "256Mi", "state.memoryBudget"),
+    onBadRecord: badRecords.onBadRecord ?? "dead-letter",
+    maxBadPerMinute: badRecords.maxPerMinute ?? 1000,
+    deadLetters: badRecords.deadLetters,
+    initialSavepoint: flags.fromSavepoint ?? spec.job.initialSavepoint,
+    allowNonRestoredState: flags.allowNonRestoredState ?? spec.job.allowNonRestoredState ?? false,
+  };
+}
+
+function backendOf(name: string): "memory" | "rocksdb" {
+  if (name === "memory" || name === "rocksdb") return name;
+  throw new MillraceError("OPTION_INVALID", "state backend", `"${name}" is not one`, "use memory or rocksdb");
+}
+
+function positiveInteger(text: string, option: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new MillraceError("OPTION_INVALID", option, `"${text}" is not a positive whole number`, "give one");
+  return value;
+}

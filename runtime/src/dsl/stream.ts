@@ -1,0 +1,206 @@
+// Streams of the DSL: rows on their way, not yet grouped by a key. Each method adds one operator to the plan.
+import { MillraceError } from "../base/errors.ts";
+import type { OperatorFactory } from "../core/operator/operator.ts";
+import type { ChangelogMode } from "../core/ports/sink.ts";
+import type { Fields, RowOf } from "../core/schema/field.ts";
+import { Schema, schema as schemaOf } from "../core/schema/schema.ts";
+import { asyncMap } from "../operators/index.ts";
+import { type AsyncMapParams } from "../operators/index.ts";
+import { filter, flatMap, map, rateLimit, select, split, union, withColumns } from "../operators/index.ts";
+import type { SinkEndpoint } from "./endpoints.ts";
+import { KeyedStream } from "./keyed-stream.ts";
+import { type OperatorOptions, type StreamRef, addNode, forwardInput, sideOutput } from "./stream-ref.ts";
+
+export type FieldName<Row> = keyof Row & string;
+
+/** Fields of `Row` that can be part of a key. */
+export type KeyField<Row> = {
+  [K in FieldName<Row>]: Row[K] extends string | number | bigint | boolean | Uint8Array | null | undefined | { compare(other: never): number } ? K : never;
+}[FieldName<Row>];
+
+/** Side outputs by name, with the type of their rows. */
+export type SideRows = Readonly<Record<string, unknown>>;
+
+export interface AsyncOptions extends OperatorOptions, Omit<AsyncMapParams, "input" | "output" | "fn"> {}
+
+export class Stream<Row, Sides extends SideRows = {}> {
+  readonly ref: StreamRef;
+  readonly #sides: ReadonlyMap<string, Schema>;
+
+  constructor(ref: StreamRef, sides: ReadonlyMap<string, Schema> = ref.node.sideSchemas) {
+    this.ref = ref;
+    this.#sides = sides;
+  }
+
+  get schema(): Schema<Row> {
+    return this.ref.schema as Schema<Row>;
+  }
+
+  /** Each row to one row of `schema`. The function gets a view that is valid during the call. */
+  map<Out>(schema: Schema<Out>, fn: (row: Row) => Out, options: OperatorOptions = {}): Stream<Out> {
+    return this.#next<Out>("map", schema, map({ input: this.schema, output: schema, fn }), options);
+  }
+
+  /** The rows for which `predicate` holds. */
+  filter(predicate: (row: Row) => boolean, options: OperatorOptions = {}): Stream<Row> {
+    const changelog = this.ref.changelog;
+    return this.#next<Row>("filter", this.schema, filter({ input: this.schema, predicate, changelog }), options);
+  }
+
+  /** Each row to any number of rows of `schema`, handed to `emit`. */
+  flatMap<Out>(schema: Schema<Out>, fn: (row: Row, emit: (row: Out) => void) => void, options: OperatorOptions = {}): Stream<Out> {
+    return this.#next<Out>("flatMap", schema, flatMap({ input: this.schema, output: schema, fn }), options);
+  }
+
+  /** Some fields of each row. */
+  select<K extends FieldName<Row>>(...fields: readonly K[]): Stream<Pick<Row, K>> {
+    const output = this.schema.pick(fields) as Schema<Pick<Row, K>>;
+    return this.#next("select", output, select({ input: this.schema, output }), {}, { fields }, [fields]);
+  }
+
+  /** The row under other names: `{ newName: "oldName" }`; fields that are not named keep theirs. */
+  rename<const M extends Readonly<Record<string, FieldName<Row>>>>(names: M): Stream<Omit<Row, M[keyof M]> & { readonly [K in keyof M]: Row[M[K]] }> {
+    const taken = new Set<string>(Object.values(names));
+    const spec: Record<string, Schema["fields"][number]["spec"]> = {};
+    for (const field of this.schema.fields) if (!taken.has(field.name)) spec[field.name] = field.spec;
+    for (const [to, from] of Object.entries(names)) spec[to] = this.schema.field(from).spec;
+    const output = new Schema<Omit<Row, M[keyof M]> & { readonly [K in keyof M]: Row[M[K]] }>(spec);
+    return this.#next("select", output, select({ input: this.schema, output, renames: names }), {}, { renames: names }, [this.#allFields()]);
+  }
+
+  /** Computed fields beside those of the row. */
+  withFields<F extends Fields>(fields: F, fn: (row: Row) => RowOf<F>, options: OperatorOptions = {}): Stream<Omit<Row, keyof F> & RowOf<F>> {
+    const added = schemaOf(fields) as Schema<RowOf<F>>;
+    const output = new Schema<Omit<Row, keyof F> & RowOf<F>>({ ...this.schema.spec, ...added.spec });
+    return this.#next("withFields", output, withColumns({ input: this.schema, added, output, fn }), options, { fields: Object.keys(fields) });
+  }
+
+  /** These rows and those of other streams of the same schema, as they come. */
+  union(...others: readonly Stream<Row, SideRows>[]): Stream<Row> {
+    for (const other of others) {
+      if (other.schema.fingerprint !== this.schema.fingerprint) {
+        throw new MillraceError("PLAN_UNION_SCHEMA", `union with "${other.ref.node.uid}"`, "its rows have another schema", "map both streams to one schema first");
+      }
+    }
+    const all = [this.ref, ...others.map((other) => other.ref)];
+    const changelog: ChangelogMode = all.some((ref) => ref.changelog === "retract") ? "retract" : all.some((ref) => ref.changelog === "upsert") ? "upsert" : "append";
+    const ref = addNode(
+      this.ref.graph,
+      { kind: "union", inputs: all.map(forwardInput), schema: this.schema, changelog, reads: all.map(() => []), body: { kind: "operator", create: union(), keyed: false } },
+      {},
+    );
+    return new Stream(ref);
+  }
+
+  /**
+   * Rows to named side outputs, each to the first whose predicate holds; rows that none takes stay in the main output.
+   * Read a side output with `.side(name)`.
+   */
+  split<const B extends Readonly<Record<string, (row: Row) => boolean>>>(branches: B, options: OperatorOptions = {}): Stream<Row, { readonly [K in keyof B]: Row }> {
+    const list = Object.entries(branches).map(([output, predicate]) => ({ output, predicate }));
+    const create = split({ input: this.schema, branches: list, changelog: this.ref.changelog });
+    const sideSchemas = new Map<string, Schema>(list.map(({ output }) => [output, this.schema]));
+    const ref = addNode(
+      this.ref.graph,
+      {
+        kind: "split",
+        inputs: [forwardInput(this.ref)],
+        schema: this.schema,
+        sideSchemas,
+        changelog: this.ref.changelog,
+        options: { outputs: Object.keys(branches) },
+        body: { kind: "operator", create, keyed: false },
+      },
+      options,
+    );
+    return new Stream(ref);
+  }
+
+  /** A side output of the operator that made this stream. */
+  side<K extends keyof Sides & string>(name: K): Stream<Sides[K]> {
+    const sideSchema = this.#sides.get(name);
+    if (sideSchema === undefined) throw new MillraceError("PLAN_SIDE_UNKNOWN", `side output "${name}"`, "is not there", `use one of ${[...this.#sides.keys()].join(", ")}`);
+    return new Stream(sideOutput(this.ref, name, sideSchema));
+  }
+
+  /** Groups rows by fields: what follows keeps its state per key. */
+  keyBy<K extends KeyField<Row>>(...fields: readonly [K, ...K[]]): KeyedStream<Row, K> {
+    return new KeyedStream<Row, K>(this.ref, fields);
+  }
+
+  /** Each row to one row by an asynchronous function; rows under way survive a restart. */
+  asyncMap<Out>(schema: Schema<Out>, fn: (row: Row, signal: AbortSignal) => Promise<Out>, options: AsyncOptions = {}): Stream<Out> {
+    const { uid, parallelism, ...how } = options;
+    const create = asyncMap({ input: this.schema, output: schema, fn, ...how } as AsyncMapParams);
+    const ref = addNode(
+      this.ref.graph,
+      { kind: "asyncMap", uid, inputs: [forwardInput(this.ref)], schema, stateful: true, body: { kind: "operator", create, keyed: false } },
+      { ...(parallelism === undefined ? {} : { parallelism }) },
+    );
+    return new Stream(ref);
+  }
+
+  /** At most so many rows a second, over all instances: what is upstream waits. */
+  rateLimit(rowsPerSecond: number, options: OperatorOptions = {}): Stream<Row> {
+    return this.#next<Row>("rateLimit", this.schema, rateLimit({ rowsPerSecond }), options, { rowsPerSecond }, [[]]);
+  }
+
+  /** Sends the rows to a sink. `uid` is its stable name: what it has committed is found by it. */
+  to(uid: string, sink: SinkEndpoint, options: Omit<OperatorOptions, "uid"> = {}): void {
+    const changelog = this.ref.changelog;
+    if (sink.accepts === "append" && changelog !== "append") {
+      throw new MillraceError(
+        "PLAN_SINK_MODE",
+        `sink "${uid}"`,
+        `takes inserts only, and "${this.ref.node.uid}" gives a changelog (${changelog})`,
+        "use a sink that takes changes, close windows instead of updating, or make changes rows with .toStream()",
+      );
+    }
+    if (sink.accepts === "retract" && changelog === "upsert") {
+      throw new MillraceError("PLAN_SINK_MODE", `sink "${uid}"`, `needs the rows before an update, and "${this.ref.node.uid}" gives upserts`, "add .toTable(key) before it");
+    }
+    addNode(
+      this.ref.graph,
+      {
+        kind: `sink.${sink.connector}`,
+        uid,
+        inputs: [forwardInput(this.ref)],
+        schema: this.schema,
+        changelog,
+        stateful: sink.delivery === "exactly-once",
+        options: { ...sink.options, delivery: sink.delivery },
+        reads: [this.#allFields()],
+        body: { kind: "sink", sink },
+      },
+      options,
+    );
+  }
+
+  #allFields(): readonly string[] {
+    return this.schema.fields.map((field) => field.name);
+  }
+
+  #next<Out>(
+    kind: string,
+    schema: Schema<Out>,
+    create: OperatorFactory,
+    options: OperatorOptions,
+    planOptions: Readonly<Record<string, unknown>> = {},
+    reads?: readonly (readonly string[] | null)[],
+  ): Stream<Out> {
+    const ref = addNode(
+      this.ref.graph,
+      {
+        kind,
+        inputs: [forwardInput(this.ref)],
+        schema,
+        changelog: this.ref.changelog,
+        options: planOptions,
+        ...(reads === undefined ? {} : { reads }),
+        body: { kind: "operator", create, keyed: false },
+      },
+      options,
+    );
+    return new Stream<Out>(ref);
+  }
+}
