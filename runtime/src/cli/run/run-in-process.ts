@@ -1,0 +1,145 @@
+// Runs one job in this process: puts the parts together, shows the status, and ends in order.
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { systemClock } from "../../base/clock.ts";
+import { MillraceError } from "../../base/errors.ts";
+import { formatDuration } from "../../base/duration.ts";
+import type { Log } from "../../base/log.ts";
+import { defaultRestarts } from "../../drivers/continuous/restart-backoff.ts";
+import { Supervisor } from "../../drivers/continuous/supervisor.ts";
+import type { Dataflow } from "../../plan/dataflow.ts";
+import { openJobSnapshots } from "../../drivers/continuous/job-snapshots.ts";
+import { loadManifest } from "../manifest/load-manifest.ts";
+import { openDeadLetterSink } from "./dead-letter-sink.ts";
+import { openMetrics } from "./job-metrics.ts";
+import { loadJob } from "./load-job.ts";
+import { openLog } from "./logging.ts";
+import { startRestServer } from "./rest-server.ts";
+import type { CommandFlags } from "./run-command.ts";
+import { type RunConfig, configOfManifest, configOfModule } from "./run-config.ts";
+import { statusFigures, statusLine } from "./status-line.ts";
+import { openStateBackend } from "./state-backend.ts";
+import { type Terminal, openTerminal } from "./terminal.ts";
+
+const statusIntervalMs = 1000;
+
+/** Resolves when the job has ended or was stopped; rejects when it failed. */
+export async function runInProcess(module: string | undefined, flags: CommandFlags): Promise<void> {
+  const config = await readConfig(module, flags);
+  const terminal = openTerminal(process.stderr, flags.status && flags.log === "text");
+  const log = await openLog(flags.log, flags.logLevel, (line) => terminal.print(line));
+  const dataflow = await loadJob(config.module, config.parameters);
+  warnOfDerivedUids(dataflow, log);
+  const supervisor = await supervise(config, dataflow, log);
+  const metrics = await openMetrics(dataflow.name, () => supervisor.status().run ?? undefined, () => supervisor.status().restarts);
+  const server = await startRestServer(
+    {
+      job: () => supervisor.status(),
+      checkpoints: () => supervisor.checkpoints(),
+      healthy: () => supervisor.state === "running" || supervisor.state === "stopping",
+      savepoint: (id, mode) => supervisor.savepoint(id, mode),
+      metrics,
+    },
+    { host: flags.host, port: flags.port },
+  );
+  log.info("job starting", { job: dataflow.name, parallelism: config.parallelism, state: config.backend, storage: config.storage ?? "none", rest: server.url });
+  const stopSignals = onStopSignals(() => {
+    log.info("stopping with a last checkpoint", {});
+    supervisor.stop().catch((error: unknown) => log.error("stop failed", { reason: String(error) }));
+  });
+  const stopStatus = showStatus(supervisor, terminal, dataflow.name);
+  const startedMs = performance.now();
+  try {
+    const outcome = await supervisor.run();
+    stopStatus();
+    const status = supervisor.status();
+    const records = status.run === null ? 0 : statusFigures(status.run, undefined, 0, Date.now()).records;
+    log.info(outcome === "ended" ? "job finished" : `job ${outcome}`, {
+      records,
+      took: formatDuration(performance.now() - startedMs),
+      checkpoint: supervisor.checkpoints().findLast((record) => record.phase === "completed")?.location,
+    });
+  } finally {
+    stopStatus();
+    stopSignals();
+    await server.close();
+  }
+}
+
+async function readConfig(module: string | undefined, flags: CommandFlags): Promise<RunConfig> {
+  if ((module === undefined) === (flags.file === undefined)) {
+    throw new MillraceError("OPTION_INVALID", "millrace run", "needs either a module or -f manifest", "give one of them");
+  }
+  if (flags.file !== undefined) return configOfManifest(await loadManifest(flags.file), flags.file, flags);
+  return configOfModule(module as string, flags);
+}
+
+async function supervise(config: RunConfig, dataflow: Dataflow, log: Log): Promise<Supervisor> {
+  const deadLetterSink = await openDeadLetterSink(config.deadLetters);
+  const { stateBackend, entrySplitter } = await openStateBackend(config);
+  const checkpoints = { intervalMs: config.checkpointIntervalMs, minPauseMs: config.minPauseMs, tolerableFailures: config.tolerableFailures };
+  return new Supervisor({
+    jobName: dataflow.name,
+    dataflow,
+    parallelism: config.parallelism,
+    maxParallelism: config.maxParallelism,
+    clock: systemClock,
+    log,
+    stateBackend,
+    directory: join(tmpdir(), `millrace-${process.pid}`),
+    checkpointIntervalMs: config.checkpointIntervalMs,
+    badRows: { onBadRecord: config.onBadRecord, maxPerMinute: config.maxBadPerMinute },
+    ...(deadLetterSink === undefined ? {} : { deadLetterSink }),
+    checkpoints,
+    restarts: defaultRestarts,
+    begin: openJobSnapshots({
+      storage: config.storage,
+      s3: config.s3,
+      dataflow,
+      parallelism: config.parallelism,
+      maxParallelism: config.maxParallelism,
+      retained: config.retained,
+      initialSavepoint: config.initialSavepoint,
+      allowNonRestoredState: config.allowNonRestoredState,
+      entrySplitter,
+      log,
+      clock: systemClock,
+    }),
+    random: Math.random,
+  });
+}
+
+function warnOfDerivedUids(dataflow: Dataflow, log: Log): void {
+  const derived = dataflow.nodes.filter((node) => node.stateful && node.uidDerived).map((node) => node.uid);
+  if (derived.length > 0) log.warn("operators with state have no uid of their own: their state is lost when the job changes", { uids: derived });
+}
+
+// A second signal ends the process at once.
+function onStopSignals(stop: () => void): () => void {
+  let asked = false;
+  const listener = (): void => {
+    if (asked) process.exit(130);
+    asked = true;
+    stop();
+  };
+  process.on("SIGTERM", listener).on("SIGINT", listener);
+  return () => process.off("SIGTERM", listener).off("SIGINT", listener);
+}
+
+function showStatus(supervisor: Supervisor, terminal: Terminal, name: string): () => void {
+  let before = supervisor.status().run ?? undefined;
+  let beforeMs = performance.now();
+  const timer = setInterval(() => {
+    const nowMs = performance.now();
+    const status = supervisor.status();
+    if (status.run !== null && terminal.isLive) {
+      terminal.live(statusLine(name, statusFigures(status.run, before, nowMs - beforeMs, Date.now()), terminal.columns));
+    }
+    before = status.run ?? undefined;
+    beforeMs = nowMs;
+  }, statusIntervalMs);
+  return () => {
+    clearInterval(timer);
+    terminal.end();
+  };
+}
