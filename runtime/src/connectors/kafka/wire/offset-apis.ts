@@ -73,7 +73,8 @@ export interface FetchedGroupOffset extends GroupOffset {
 
 export interface OffsetFetchRequest {
   readonly groupId: string;
-  readonly partitions: readonly TopicPartition[];
+  /** Null asks for all of the group's. */
+  readonly partitions: readonly TopicPartition[] | null;
   /** Fails while a transaction that commits offsets of this group is open, instead of answering with the ones before it. */
   readonly requireStable: boolean;
 }
@@ -85,7 +86,7 @@ export const offsetFetchApi: KafkaApi<OffsetFetchRequest, { readonly errorCode: 
     version: 7,
     flexible: true,
     encode(writer, { groupId, partitions, requireStable }) {
-      writer.string(groupId).array(byTopic(partitions), ([topic, entries]) => {
+      writer.string(groupId).array(partitions && byTopic(partitions), ([topic, entries]) => {
         writer.string(topic).array(entries, (entry) => writer.i32(entry.partition));
         writer.tags();
       });
