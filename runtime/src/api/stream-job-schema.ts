@@ -1,6 +1,12 @@
 // The StreamJob manifest as a JSON schema: the check of `millrace run -f`, and the descriptions that people read.
 
-const duration = (description: string): object => ({ anyOf: [{ type: "integer", minimum: 0 }, { type: "string", minLength: 1 }], description });
+const duration = (description: string): object => ({
+  anyOf: [
+    { type: "integer", minimum: 0 },
+    { type: "string", minLength: 1 },
+  ],
+  description,
+});
 const text = (description: string): object => ({ type: "string", minLength: 1, description });
 const strings = (description: string): object => ({ type: "object", additionalProperties: { type: "string" }, description });
 const object = (properties: Readonly<Record<string, object>>, required: readonly string[], description: string): object => ({
@@ -33,22 +39,38 @@ export const streamJobSchema: object = object(
             module: text("The module whose default export is the job, relative to the manifest."),
             parameters: strings("Handed to the job's function as flow.parameters."),
             initialSavepoint: text("Start from this savepoint or checkpoint when the job has no checkpoint of its own."),
-            allowNonRestoredState: { type: "boolean", description: "Drop state that no operator of the job uses instead of refusing to start." },
+            allowNonRestoredState: {
+              type: "boolean",
+              description: "Drop state that no operator of the job uses instead of refusing to start.",
+            },
           },
           ["module"],
           "What to run.",
         ),
         parallelism: { type: "integer", minimum: 1, maximum: 32768, description: "How many instances each operator has. Default 1." },
-        maxParallelism: { type: "integer", minimum: 1, maximum: 32768, description: "The number of key groups; fixed for the job's life. Default 128." },
+        maxParallelism: {
+          type: "integer",
+          minimum: 1,
+          maximum: 32768,
+          description: "The number of key groups; fixed for the job's life. Default 128.",
+        },
         checkpoints: object(
           {
             storage: { type: "string", pattern: "^(file|s3)://", description: "file:///path or s3://bucket/prefix." },
             interval: duration("Time between two checkpoints. Default 10 s."),
             minPause: duration("The least time between the end of one checkpoint and the start of the next."),
             retained: { type: "integer", minimum: 1, maximum: 1000, description: "How many completed checkpoints are kept. Default 3." },
-            tolerableFailures: { type: "integer", minimum: 0, description: "How many attempts to write one checkpoint may fail. Default 10." },
+            tolerableFailures: {
+              type: "integer",
+              minimum: 0,
+              description: "How many attempts to write one checkpoint may fail. Default 10.",
+            },
             s3: object(
-              { endpoint: text("URL of the S3 endpoint."), region: text("Region."), forcePathStyle: { type: "boolean", description: "Bucket in the path." } },
+              {
+                endpoint: text("URL of the S3 endpoint."),
+                region: text("Region."),
+                forcePathStyle: { type: "boolean", description: "Bucket in the path." },
+              },
               [],
               "For s3:// storage that is not AWS.",
             ),
@@ -59,14 +81,20 @@ export const streamJobSchema: object = object(
         state: object(
           {
             backend: { enum: ["memory", "rocksdb"], description: "memory (default), or rocksdb for state larger than memory." },
-            memoryBudget: { anyOf: [{ type: "integer", minimum: 1 }, { type: "string" }], description: "For rocksdb: heap that state may take, such as 256Mi." },
+            memoryBudget: {
+              anyOf: [{ type: "integer", minimum: 1 }, { type: "string" }],
+              description: "For rocksdb: heap that state may take, such as 256Mi.",
+            },
           },
           [],
           "Where state lives while the job runs.",
         ),
         badRecords: object(
           {
-            onBadRecord: { enum: ["dead-letter", "fail"], description: "What happens to a record that cannot be processed. Default dead-letter." },
+            onBadRecord: {
+              enum: ["dead-letter", "fail"],
+              description: "What happens to a record that cannot be processed. Default dead-letter.",
+            },
             maxPerMinute: { type: "integer", minimum: 0, description: "Above this many in a minute the job fails. Default 1000." },
             deadLetters: {
               description: "Where dead letters go; default the log.",

@@ -66,5 +66,7 @@ export interface BadRecordsSpec {
   /** Above this many bad records in a minute the job fails. Default 1000. */
   readonly maxPerMinute?: number;
   /** Where dead letters go; default the log. */
-  readonly deadLetters?: { readonly kafka: { readonly brokers: readonly string[]; readonly topic: string } } | { readonly files: { readonly path: string } };
+  readonly deadLetters?:
+    | { readonly kafka: { readonly brokers: readonly string[]; readonly topic: string } }
+    | { readonly files: { readonly path: string } };
 }

@@ -27,7 +27,12 @@ export function parseDuration(value: number | string, option: string): number {
     }
     if (rest === "" && value !== "") return totalMs;
   }
-  throw new MillraceError("OPTION_INVALID", `option ${option}`, `"${value}" is not a duration`, 'give milliseconds or text such as "10 s" or "1 h 30 min"');
+  throw new MillraceError(
+    "OPTION_INVALID",
+    `option ${option}`,
+    `"${value}" is not a duration`,
+    'give milliseconds or text such as "10 s" or "1 h 30 min"',
+  );
 }
 
 /** A duration for people: `1.5 s`, `2 min`. */

@@ -23,7 +23,10 @@ export function murmur3(bytes: Uint8Array, start: number, end: number, seed = 0)
   const length = end - start;
   const wordsEnd = start + (length & ~3);
   for (let i = start; i < wordsEnd; i += 4) {
-    h = mixWord(h, (bytes[i] as number) | ((bytes[i + 1] as number) << 8) | ((bytes[i + 2] as number) << 16) | ((bytes[i + 3] as number) << 24));
+    h = mixWord(
+      h,
+      (bytes[i] as number) | ((bytes[i + 1] as number) << 8) | ((bytes[i + 2] as number) << 16) | ((bytes[i + 3] as number) << 24),
+    );
   }
   const tail = length & 3;
   if (tail > 0) {

@@ -26,7 +26,12 @@ export function parseSize(value: number | string, option: string): number {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*$/.exec(String(value));
   const unit = match === null ? undefined : units[(match[2] as string).toLowerCase()];
   if (match === null || unit === undefined) {
-    throw new MillraceError("OPTION_INVALID", `option ${option}`, `"${value}" is not a size`, 'give bytes or text such as "256Mi" or "1 GB"');
+    throw new MillraceError(
+      "OPTION_INVALID",
+      `option ${option}`,
+      `"${value}" is not a size`,
+      'give bytes or text such as "256Mi" or "1 GB"',
+    );
   }
   return Math.floor(Number(match[1]) * unit);
 }

@@ -35,7 +35,12 @@ export class Flow {
   parameter(name: string, defaultValue?: string): string {
     const value = this.parameters[name] ?? defaultValue;
     if (value === undefined) {
-      throw new MillraceError("PARAMETER_MISSING", `parameter "${name}"`, "is not given", `set job.parameters.${name} in the manifest, or --param ${name}=...`);
+      throw new MillraceError(
+        "PARAMETER_MISSING",
+        `parameter "${name}"`,
+        "is not given",
+        `set job.parameters.${name} in the manifest, or --param ${name}=...`,
+      );
     }
     return value;
   }

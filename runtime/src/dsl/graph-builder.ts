@@ -58,10 +58,20 @@ export class GraphBuilder {
 
   #takeUid(uid: string): string {
     if (!uidPattern.test(uid)) {
-      throw new MillraceError("PLAN_UID_INVALID", `uid "${uid}"`, "is not usable", "use up to 100 letters, digits, dots, dashes and underscores, beginning with a letter or digit");
+      throw new MillraceError(
+        "PLAN_UID_INVALID",
+        `uid "${uid}"`,
+        "is not usable",
+        "use up to 100 letters, digits, dots, dashes and underscores, beginning with a letter or digit",
+      );
     }
     if (this.#uids.has(uid)) {
-      throw new MillraceError("PLAN_UID_TWICE", `uid "${uid}"`, "is given to two operators", "give each operator its own: state is found by it");
+      throw new MillraceError(
+        "PLAN_UID_TWICE",
+        `uid "${uid}"`,
+        "is given to two operators",
+        "give each operator its own: state is found by it",
+      );
     }
     this.#uids.add(uid);
     return uid;
@@ -83,7 +93,12 @@ export class GraphBuilder {
     const read = new Set(this.#nodes.flatMap((node) => node.inputs.map((input) => input.from)));
     for (const node of this.#nodes) {
       if (node.body.kind !== "sink" && !read.has(node)) {
-        throw new MillraceError("PLAN_DANGLING", `operator "${node.uid}"`, "has no consumer", 'send it somewhere, for example .to("name", blackhole()), or remove it');
+        throw new MillraceError(
+          "PLAN_DANGLING",
+          `operator "${node.uid}"`,
+          "has no consumer",
+          'send it somewhere, for example .to("name", blackhole()), or remove it',
+        );
       }
     }
     return { name: this.#name, nodes: this.#nodes };

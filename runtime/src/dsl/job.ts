@@ -21,7 +21,12 @@ export interface Job {
  */
 export function job(name: string, describe: (flow: Flow) => void): Job {
   if (!namePattern.test(name)) {
-    throw new MillraceError("PLAN_JOB_NAME", `job "${name}"`, "is not a usable name", "use up to 63 lower-case letters, digits, dots and dashes");
+    throw new MillraceError(
+      "PLAN_JOB_NAME",
+      `job "${name}"`,
+      "is not a usable name",
+      "use up to 63 lower-case letters, digits, dots and dashes",
+    );
   }
   return {
     [jobMark]: true,

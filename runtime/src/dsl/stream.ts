@@ -15,7 +15,17 @@ export type FieldName<Row> = keyof Row & string;
 
 /** Fields of `Row` that can be part of a key. */
 export type KeyField<Row> = {
-  [K in FieldName<Row>]: Row[K] extends string | number | bigint | boolean | Uint8Array | null | undefined | { compare(other: never): number } ? K : never;
+  [K in FieldName<Row>]: Row[K] extends
+    | string
+    | number
+    | bigint
+    | boolean
+    | Uint8Array
+    | null
+    | undefined
+    | { compare(other: never): number }
+    ? K
+    : never;
 }[FieldName<Row>];
 
 /** Side outputs by name, with the type of their rows. */
@@ -59,34 +69,60 @@ export class Stream<Row, Sides extends SideRows = {}> {
   }
 
   /** The row under other names: `{ newName: "oldName" }`; fields that are not named keep theirs. */
-  rename<const M extends Readonly<Record<string, FieldName<Row>>>>(names: M): Stream<Omit<Row, M[keyof M]> & { readonly [K in keyof M]: Row[M[K]] }> {
+  rename<const M extends Readonly<Record<string, FieldName<Row>>>>(
+    names: M,
+  ): Stream<Omit<Row, M[keyof M]> & { readonly [K in keyof M]: Row[M[K]] }> {
     const taken = new Set<string>(Object.values(names));
     const spec: Record<string, Schema["fields"][number]["spec"]> = {};
     for (const field of this.schema.fields) if (!taken.has(field.name)) spec[field.name] = field.spec;
     for (const [to, from] of Object.entries(names)) spec[to] = this.schema.field(from).spec;
     const output = new Schema<Omit<Row, M[keyof M]> & { readonly [K in keyof M]: Row[M[K]] }>(spec);
-    return this.#next("select", output, select({ input: this.schema, output, renames: names }), {}, { renames: names }, [this.#allFields()]);
+    return this.#next("select", output, select({ input: this.schema, output, renames: names }), {}, { renames: names }, [
+      this.#allFields(),
+    ]);
   }
 
   /** Computed fields beside those of the row. */
-  withFields<F extends Fields>(fields: F, fn: (row: Row) => RowOf<F>, options: OperatorOptions = {}): Stream<Omit<Row, keyof F> & RowOf<F>> {
+  withFields<F extends Fields>(
+    fields: F,
+    fn: (row: Row) => RowOf<F>,
+    options: OperatorOptions = {},
+  ): Stream<Omit<Row, keyof F> & RowOf<F>> {
     const added = schemaOf(fields) as Schema<RowOf<F>>;
     const output = new Schema<Omit<Row, keyof F> & RowOf<F>>({ ...this.schema.spec, ...added.spec });
-    return this.#next("withFields", output, withColumns({ input: this.schema, added, output, fn }), options, { fields: Object.keys(fields) });
+    return this.#next("withFields", output, withColumns({ input: this.schema, added, output, fn }), options, {
+      fields: Object.keys(fields),
+    });
   }
 
   /** These rows and those of other streams of the same schema, as they come. */
   union(...others: readonly Stream<Row, SideRows>[]): Stream<Row> {
     for (const other of others) {
       if (other.schema.fingerprint !== this.schema.fingerprint) {
-        throw new MillraceError("PLAN_UNION_SCHEMA", `union with "${other.ref.node.uid}"`, "its rows have another schema", "map both streams to one schema first");
+        throw new MillraceError(
+          "PLAN_UNION_SCHEMA",
+          `union with "${other.ref.node.uid}"`,
+          "its rows have another schema",
+          "map both streams to one schema first",
+        );
       }
     }
     const all = [this.ref, ...others.map((other) => other.ref)];
-    const changelog: ChangelogMode = all.some((ref) => ref.changelog === "retract") ? "retract" : all.some((ref) => ref.changelog === "upsert") ? "upsert" : "append";
+    const changelog: ChangelogMode = all.some((ref) => ref.changelog === "retract")
+      ? "retract"
+      : all.some((ref) => ref.changelog === "upsert")
+        ? "upsert"
+        : "append";
     const ref = addNode(
       this.ref.graph,
-      { kind: "union", inputs: all.map(forwardInput), schema: this.schema, changelog, reads: all.map(() => []), body: { kind: "operator", create: union(), keyed: false } },
+      {
+        kind: "union",
+        inputs: all.map(forwardInput),
+        schema: this.schema,
+        changelog,
+        reads: all.map(() => []),
+        body: { kind: "operator", create: union(), keyed: false },
+      },
       {},
     );
     return new Stream(ref);
@@ -96,7 +132,10 @@ export class Stream<Row, Sides extends SideRows = {}> {
    * Rows to named side outputs, each to the first whose predicate holds; rows that none takes stay in the main output.
    * Read a side output with `.side(name)`.
    */
-  split<const B extends Readonly<Record<string, (row: Row) => boolean>>>(branches: B, options: OperatorOptions = {}): Stream<Row, { readonly [K in keyof B]: Row }> {
+  split<const B extends Readonly<Record<string, (row: Row) => boolean>>>(
+    branches: B,
+    options: OperatorOptions = {},
+  ): Stream<Row, { readonly [K in keyof B]: Row }> {
     const list = Object.entries(branches).map(([output, predicate]) => ({ output, predicate }));
     const create = split({ input: this.schema, branches: list, changelog: this.ref.changelog });
     const sideSchemas = new Map<string, Schema>(list.map(({ output }) => [output, this.schema]));
@@ -119,7 +158,13 @@ export class Stream<Row, Sides extends SideRows = {}> {
   /** A side output of the operator that made this stream. */
   side<K extends keyof Sides & string>(name: K): Stream<Sides[K]> {
     const sideSchema = this.#sides.get(name);
-    if (sideSchema === undefined) throw new MillraceError("PLAN_SIDE_UNKNOWN", `side output "${name}"`, "is not there", `use one of ${[...this.#sides.keys()].join(", ")}`);
+    if (sideSchema === undefined)
+      throw new MillraceError(
+        "PLAN_SIDE_UNKNOWN",
+        `side output "${name}"`,
+        "is not there",
+        `use one of ${[...this.#sides.keys()].join(", ")}`,
+      );
     return new Stream(sideOutput(this.ref, name, sideSchema));
   }
 
@@ -157,7 +202,12 @@ export class Stream<Row, Sides extends SideRows = {}> {
       );
     }
     if (sink.accepts === "retract" && changelog === "upsert") {
-      throw new MillraceError("PLAN_SINK_MODE", `sink "${uid}"`, `needs the rows before an update, and "${this.ref.node.uid}" gives upserts`, "add .toTable(key) before it");
+      throw new MillraceError(
+        "PLAN_SINK_MODE",
+        `sink "${uid}"`,
+        `needs the rows before an update, and "${this.ref.node.uid}" gives upserts`,
+        "add .toTable(key) before it",
+      );
     }
     addNode(
       this.ref.graph,

@@ -48,7 +48,9 @@ function planNode(node: DataflowNode): PlanNode {
       ...(input.key === undefined ? {} : { key: input.key.schema.fields.map((field) => field.name) }),
     })),
     schema: node.schema.spec,
-    ...(node.sideSchemas.size === 0 ? {} : { sideOutputs: Object.fromEntries([...node.sideSchemas].map(([name, schema]) => [name, schema.spec])) }),
+    ...(node.sideSchemas.size === 0
+      ? {}
+      : { sideOutputs: Object.fromEntries([...node.sideSchemas].map(([name, schema]) => [name, schema.spec])) }),
     options: node.options,
   };
 }
@@ -64,12 +66,17 @@ export function planMermaid(plan: Plan): string {
   const lines = ["flowchart LR"];
   for (const node of plan.nodes) {
     const label = escapeLabel(node.kind === node.uid ? node.uid : `${node.uid}<br/><i>${node.kind}</i>`);
-    const [open, close] = node.inputs.length === 0 ? ["([", "])"] : node.kind.startsWith("sink") ? ["[/", "/]"] : node.stateful ? ["[(", ")]"] : ["[", "]"];
+    const [open, close] =
+      node.inputs.length === 0 ? ["([", "])"] : node.kind.startsWith("sink") ? ["[/", "/]"] : node.stateful ? ["[(", ")]"] : ["[", "]"];
     lines.push(`  ${ids.get(node.uid)}${open}"${label}"${close}`);
   }
   for (const node of plan.nodes) {
     for (const input of node.inputs) {
-      const how = [input.output === "main" ? "" : input.output, input.exchange === "forward" ? "" : input.exchange, input.key?.join(", ") ?? ""];
+      const how = [
+        input.output === "main" ? "" : input.output,
+        input.exchange === "forward" ? "" : input.exchange,
+        input.key?.join(", ") ?? "",
+      ];
       const label = how.filter((part) => part !== "").join(" ");
       lines.push(`  ${ids.get(input.node)} -->${label === "" ? "" : `|"${escapeLabel(label)}"|`} ${ids.get(node.uid)}`);
     }

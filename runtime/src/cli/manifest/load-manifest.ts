@@ -39,7 +39,12 @@ export async function parseManifest(text: string, path: string): Promise<StreamJ
 
 // The errors of alternatives say little: the one at the outermost place stands for them.
 function describeErrors(errors: readonly ErrorObject[]): readonly string[] {
-  const kept = errors.filter((error) => !errors.some((other) => other !== error && other.instancePath === error.instancePath && isAlternative(other) && !isAlternative(error)));
+  const kept = errors.filter(
+    (error) =>
+      !errors.some(
+        (other) => other !== error && other.instancePath === error.instancePath && isAlternative(other) && !isAlternative(error),
+      ),
+  );
   return [...new Set(kept.map(describeError))].slice(0, 10);
 }
 

@@ -7,7 +7,11 @@ interface MetricsText {
 }
 
 /** Makes a function that renders the metrics of `status()`; the names are listed in docs/reference/metrics.md. */
-export async function openMetrics(jobName: string, status: () => RunStatus | undefined, restarts: () => number): Promise<() => Promise<MetricsText>> {
+export async function openMetrics(
+  jobName: string,
+  status: () => RunStatus | undefined,
+  restarts: () => number,
+): Promise<() => Promise<MetricsText>> {
   const { Gauge, Registry, collectDefaultMetrics } = await import("prom-client");
   const registry = new Registry();
   registry.setDefaultLabels({ job_name: jobName });

@@ -10,17 +10,25 @@ import type { Dataflow } from "../../plan/dataflow.ts";
 export async function loadJob(path: string, parameters: Readonly<Record<string, string>>): Promise<Dataflow> {
   const file = resolve(path);
   const found = await stat(file).catch(() => undefined);
-  if (found?.isFile() !== true) throw new MillraceError("JOB_MODULE_MISSING", path, "there is no such file", "give the path of a module whose default export is a job");
+  if (found?.isFile() !== true)
+    throw new MillraceError("JOB_MODULE_MISSING", path, "there is no such file", "give the path of a module whose default export is a job");
   let module: { readonly default?: unknown };
   try {
     module = (await import(pathToFileURL(file).href)) as { readonly default?: unknown };
   } catch (cause) {
     if (cause instanceof MillraceError) throw cause;
-    throw new MillraceError("JOB_MODULE_FAILED", path, `loading it failed: ${messageOf(cause)}`, "run it with node to see where", { cause });
+    throw new MillraceError("JOB_MODULE_FAILED", path, `loading it failed: ${messageOf(cause)}`, "run it with node to see where", {
+      cause,
+    });
   }
   const job = module.default;
   if (!isJob(job)) {
-    throw new MillraceError("JOB_EXPORT_MISSING", path, "its default export is not a job", 'write: export default job("name", (flow) => { ... })');
+    throw new MillraceError(
+      "JOB_EXPORT_MISSING",
+      path,
+      "its default export is not a job",
+      'write: export default job("name", (flow) => { ... })',
+    );
   }
   return job.build(parameters);
 }

@@ -12,7 +12,13 @@ const secretName = /password|secret|token|credential|authorization/i;
 export async function openLog(format: LogFormat, level: LogLevel, print: (line: string) => void): Promise<Log> {
   if (format === "text") return textLog(level, {}, print);
   const { pino } = await import("pino");
-  const logger = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, messageKey: "message", formatters: { level: (label) => ({ level: label }) } });
+  const logger = pino({
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    messageKey: "message",
+    formatters: { level: (label) => ({ level: label }) },
+  });
   return jsonLog(logger);
 }
 
@@ -41,7 +47,9 @@ function textLog(level: LogLevel, context: LogFields, print: (line: string) => v
     const shown = Object.entries(withoutSecrets({ ...context, ...fields }))
       .filter(([, value]) => value !== undefined)
       .map(([name, value]) => `${name}=${typeof value === "string" ? value : (JSON.stringify(value) ?? "")}`);
-    print(`${new Date().toISOString().slice(11, 23)} ${at === "info" ? "" : `${at.toUpperCase()} `}${message}${shown.length === 0 ? "" : `  ${shown.join(" ")}`}`);
+    print(
+      `${new Date().toISOString().slice(11, 23)} ${at === "info" ? "" : `${at.toUpperCase()} `}${message}${shown.length === 0 ? "" : `  ${shown.join(" ")}`}`,
+    );
   };
   return {
     debug: (message, fields) => write("debug", message, fields),

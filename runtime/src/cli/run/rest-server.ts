@@ -34,9 +34,17 @@ export async function startRestServer(control: JobControl, listen: { readonly ho
   app.get("/v1/checkpoints", (context) => context.json({ checkpoints: control.checkpoints() }));
   app.post("/v1/savepoints", bodyLimit({ maxSize: maxBodyBytes }), async (context) => {
     const body: unknown = await context.req.json().catch(() => undefined);
-    const { id, mode = "keep" } = (typeof body === "object" && body !== null ? body : {}) as { readonly id?: unknown; readonly mode?: unknown };
+    const { id, mode = "keep" } = (typeof body === "object" && body !== null ? body : {}) as {
+      readonly id?: unknown;
+      readonly mode?: unknown;
+    };
     if (typeof id !== "string" || !idPattern.test(id) || typeof mode !== "string" || !modes.has(mode)) {
-      throw new MillraceError("REQUEST_INVALID", "POST /v1/savepoints", "the body is not { id, mode }", "give an id of letters, digits, dots and dashes, and mode keep, stop or drain");
+      throw new MillraceError(
+        "REQUEST_INVALID",
+        "POST /v1/savepoints",
+        "the body is not { id, mode }",
+        "give an id of letters, digits, dots and dashes, and mode keep, stop or drain",
+      );
     }
     return context.json(await control.savepoint(id, mode as SavepointMode));
   });
@@ -58,7 +66,9 @@ export async function startRestServer(control: JobControl, listen: { readonly ho
       });
     });
     server.on("error", (cause: Error) => {
-      reject(new MillraceError("REST_LISTEN", `${listen.host}:${listen.port}`, messageOf(cause), "choose another port with --port", { cause }));
+      reject(
+        new MillraceError("REST_LISTEN", `${listen.host}:${listen.port}`, messageOf(cause), "choose another port with --port", { cause }),
+      );
     });
   });
 }

@@ -59,7 +59,12 @@ function resolveConfig(spec: StreamJobSpec, module: string, name: string | undef
   const parallelism = flags.parallelism === undefined ? (spec.parallelism ?? 1) : positiveInteger(flags.parallelism, "--parallelism");
   const maxParallelism = spec.maxParallelism ?? 128;
   if (parallelism > maxParallelism) {
-    throw new MillraceError("OPTION_INVALID", "parallelism", `${parallelism} is above maxParallelism ${maxParallelism}`, "lower it; maxParallelism is fixed for a job's life");
+    throw new MillraceError(
+      "OPTION_INVALID",
+      "parallelism",
+      `${parallelism} is above maxParallelism ${maxParallelism}`,
+      "lower it; maxParallelism is fixed for a job's life",
+    );
   }
   const { checkpoints = {}, state = {}, badRecords = {} } = spec;
   return {
@@ -91,6 +96,7 @@ function backendOf(name: string): "memory" | "rocksdb" {
 
 function positiveInteger(text: string, option: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new MillraceError("OPTION_INVALID", option, `"${text}" is not a positive whole number`, "give one");
+  if (!Number.isInteger(value) || value < 1)
+    throw new MillraceError("OPTION_INVALID", option, `"${text}" is not a positive whole number`, "give one");
   return value;
 }

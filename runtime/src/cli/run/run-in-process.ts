@@ -31,7 +31,11 @@ export async function runInProcess(module: string | undefined, flags: CommandFla
   const dataflow = await loadJob(config.module, config.parameters);
   warnOfDerivedUids(dataflow, log);
   const supervisor = await supervise(config, dataflow, log);
-  const metrics = await openMetrics(dataflow.name, () => supervisor.status().run ?? undefined, () => supervisor.status().restarts);
+  const metrics = await openMetrics(
+    dataflow.name,
+    () => supervisor.status().run ?? undefined,
+    () => supervisor.status().restarts,
+  );
   const server = await startRestServer(
     {
       job: () => supervisor.status(),
@@ -42,7 +46,13 @@ export async function runInProcess(module: string | undefined, flags: CommandFla
     },
     { host: flags.host, port: flags.port },
   );
-  log.info("job starting", { job: dataflow.name, parallelism: config.parallelism, state: config.backend, storage: config.storage ?? "none", rest: server.url });
+  log.info("job starting", {
+    job: dataflow.name,
+    parallelism: config.parallelism,
+    state: config.backend,
+    storage: config.storage ?? "none",
+    rest: server.url,
+  });
   const stopSignals = onStopSignals(() => {
     log.info("stopping with a last checkpoint", {});
     supervisor.stop().catch((error: unknown) => log.error("stop failed", { reason: String(error) }));
@@ -77,7 +87,11 @@ async function readConfig(module: string | undefined, flags: CommandFlags): Prom
 async function supervise(config: RunConfig, dataflow: Dataflow, log: Log): Promise<Supervisor> {
   const deadLetterSink = await openDeadLetterSink(config.deadLetters);
   const { stateBackend, entrySplitter } = await openStateBackend(config);
-  const checkpoints = { intervalMs: config.checkpointIntervalMs, minPauseMs: config.minPauseMs, tolerableFailures: config.tolerableFailures };
+  const checkpoints = {
+    intervalMs: config.checkpointIntervalMs,
+    minPauseMs: config.minPauseMs,
+    tolerableFailures: config.tolerableFailures,
+  };
   return new Supervisor({
     jobName: dataflow.name,
     dataflow,
@@ -111,7 +125,8 @@ async function supervise(config: RunConfig, dataflow: Dataflow, log: Log): Promi
 
 function warnOfDerivedUids(dataflow: Dataflow, log: Log): void {
   const derived = dataflow.nodes.filter((node) => node.stateful && node.uidDerived).map((node) => node.uid);
-  if (derived.length > 0) log.warn("operators with state have no uid of their own: their state is lost when the job changes", { uids: derived });
+  if (derived.length > 0)
+    log.warn("operators with state have no uid of their own: their state is lost when the job changes", { uids: derived });
 }
 
 // A second signal ends the process at once.

@@ -10,7 +10,9 @@ export interface StatusFigures {
   readonly lag: number | undefined;
   /** Clock time minus event time, ms. */
   readonly watermarkDelayMs: number | undefined;
-  readonly checkpoint: { readonly id: number; readonly agoMs: number; readonly durationMs: number; readonly writtenBytes: number } | undefined;
+  readonly checkpoint:
+    | { readonly id: number; readonly agoMs: number; readonly durationMs: number; readonly writtenBytes: number }
+    | undefined;
   readonly stateBytes: number;
   readonly badRecords: number;
 }
@@ -19,7 +21,9 @@ export function statusFigures(now: RunStatus, before: RunStatus | undefined, ela
   const records = sourceRecords(now);
   const previous = before === undefined ? 0 : sourceRecords(before);
   const lags = Object.values(now.lag).filter((lag) => lag !== null);
-  const watermarks = now.operators.flatMap((operator) => operator.subtasks.map((subtask) => subtask.watermarkMs)).filter((ms) => ms !== null);
+  const watermarks = now.operators
+    .flatMap((operator) => operator.subtasks.map((subtask) => subtask.watermarkMs))
+    .filter((ms) => ms !== null);
   const least = watermarks.length === 0 ? undefined : Math.min(...watermarks);
   const last = now.lastCheckpoint;
   return {
@@ -28,7 +32,9 @@ export function statusFigures(now: RunStatus, before: RunStatus | undefined, ela
     lag: lags.length === 0 ? undefined : lags.reduce((sum, lag) => sum + lag, 0),
     watermarkDelayMs: least === undefined || least >= Number.MAX_SAFE_INTEGER ? undefined : nowMs - least,
     checkpoint:
-      last === null ? undefined : { id: last.id, agoMs: nowMs - last.triggeredAtMs, durationMs: last.durationMs ?? 0, writtenBytes: last.writtenBytes },
+      last === null
+        ? undefined
+        : { id: last.id, agoMs: nowMs - last.triggeredAtMs, durationMs: last.durationMs ?? 0, writtenBytes: last.writtenBytes },
     stateBytes: now.state.memoryBytes + now.state.diskBytes,
     badRecords: now.badRecords,
   };

@@ -47,9 +47,16 @@ export class KeyBatch {
     this.count = 1;
     this.hashes[0] = murmur3(bytes, start, end);
     if (this.layout.form === "integer") {
-      this.low[0] = (bytes[start] as number) | ((bytes[start + 1] as number) << 8) | ((bytes[start + 2] as number) << 16) | ((bytes[start + 3] as number) << 24);
+      this.low[0] =
+        (bytes[start] as number) |
+        ((bytes[start + 1] as number) << 8) |
+        ((bytes[start + 2] as number) << 16) |
+        ((bytes[start + 3] as number) << 24);
       this.high[0] =
-        (bytes[start + 4] as number) | ((bytes[start + 5] as number) << 8) | ((bytes[start + 6] as number) << 16) | ((bytes[start + 7] as number) << 24);
+        (bytes[start + 4] as number) |
+        ((bytes[start + 5] as number) << 8) |
+        ((bytes[start + 6] as number) << 16) |
+        ((bytes[start + 7] as number) << 24);
     } else {
       this.bytes = bytes;
       this.starts[0] = start;
@@ -217,7 +224,15 @@ function writeKeyField(writer: ByteWriter, field: SchemaField, column: Column, r
 }
 
 /** Writes the fields of a key, given by its canonical bytes, into columns `targets` (one per key field) at `row`. */
-export function readKeyInto(layout: KeyLayout, bytes: Uint8Array, start: number, end: number, rows: Rows, row: number, targets: readonly number[]): void {
+export function readKeyInto(
+  layout: KeyLayout,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  rows: Rows,
+  row: number,
+  targets: readonly number[],
+): void {
   const fields = layout.schema.fields;
   const reader = new ByteReader(bytes, start, end);
   for (let f = 0; f < fields.length; f++) {
@@ -231,6 +246,7 @@ export function readKeyInto(layout: KeyLayout, bytes: Uint8Array, start: number,
         continue;
       }
     }
+    if (column.nulls !== null) column.nulls[row] = 0;
     if (layout.form === "text") column.setText(row, reader.raw(reader.remaining).toString("utf8"));
     else if (field.column === "text") column.setText(row, reader.string());
     else if (field.column === "int64") column.setInt64(row, reader.i64());
@@ -239,7 +255,8 @@ export function readKeyInto(layout: KeyLayout, bytes: Uint8Array, start: number,
       column.objects[row] = type.kind === "decimal" ? Decimal.parse(reader.string()) : Uint8Array.from(reader.bytes());
     } else {
       const kind = field.spec.type.kind;
-      column.numbers[row] = kind === "boolean" ? reader.u8() : kind === "float64" || kind === "float32" ? reader.f64() : Number(reader.i64());
+      column.numbers[row] =
+        kind === "boolean" ? reader.u8() : kind === "float64" || kind === "float32" ? reader.f64() : Number(reader.i64());
     }
   }
 }

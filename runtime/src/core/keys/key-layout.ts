@@ -20,14 +20,28 @@ export interface KeyLayout {
 }
 
 const integerKinds: ReadonlySet<TypeSpec["kind"]> = new Set(["int8", "int16", "int32", "int64", "timestamp", "date"]);
-const keyableKinds: ReadonlySet<TypeSpec["kind"]> = new Set([...integerKinds, "boolean", "float64", "float32", "string", "enum", "decimal", "bytes"]);
+const keyableKinds: ReadonlySet<TypeSpec["kind"]> = new Set([
+  ...integerKinds,
+  "boolean",
+  "float64",
+  "float32",
+  "string",
+  "enum",
+  "decimal",
+  "bytes",
+]);
 
 /** The layout of a key of `names` in rows of `schema`; throws KEY_UNSUPPORTED for a type that has no canonical bytes. */
 export function keyLayout(schema: Schema, names: readonly string[]): KeyLayout {
   const fields = names.map((name) => schema.field(name));
   for (const { name, spec } of fields) {
     if (!keyableKinds.has(spec.type.kind)) {
-      throw new MillraceError("KEY_UNSUPPORTED", `field "${name}"`, `a ${spec.type.kind} cannot be a key`, "key by scalar fields; map the value to one first");
+      throw new MillraceError(
+        "KEY_UNSUPPORTED",
+        `field "${name}"`,
+        `a ${spec.type.kind} cannot be a key`,
+        "key by scalar fields; map the value to one first",
+      );
     }
   }
   const only = fields.length === 1 ? fields[0] : undefined;

@@ -132,7 +132,9 @@ export class Checkpointer {
     this.#dueMs = triggeredAtMs + this.#options.intervalMs;
     const startedMs = performance.now();
     const capture = this.#task.capture(id);
-    const enumerators = new Map(this.#assigners().map((assigner) => [assigner.uid, { state: assigner.enumeratorState(), known: assigner.knownSplits() }]));
+    const enumerators = new Map(
+      this.#assigners().map((assigner) => [assigner.uid, { state: assigner.enumeratorState(), known: assigner.knownSplits() }]),
+    );
     const record: CheckpointRecord = {
       id,
       phase: "writing",
@@ -216,9 +218,15 @@ export class Checkpointer {
         this.#log.warn("checkpoint attempt failed", { checkpointId: record.id, step, reason: messageOf(error), failures });
         const fatal = error instanceof MillraceError && fatalCodes.has(error.code);
         if (fatal || this.#stopped || failures > this.#options.tolerableFailures) {
-          throw new MillraceError("CHECKPOINT_FAILED", `checkpoint ${record.id}`, reason, "mend the cause; the job goes on from the last complete one", {
-            cause: error,
-          });
+          throw new MillraceError(
+            "CHECKPOINT_FAILED",
+            `checkpoint ${record.id}`,
+            reason,
+            "mend the cause; the job goes on from the last complete one",
+            {
+              cause: error,
+            },
+          );
         }
         await new Promise<void>((resolve) => this.#clock.after(Math.min(maxRetryMs, 1000 * 2 ** (failures - 1)), resolve));
       }
@@ -232,7 +240,12 @@ export class Checkpointer {
 
   #requireSaver(): SnapshotSaver {
     if (this.#saver === undefined) {
-      throw new MillraceError("SAVEPOINT_NO_STORAGE", "savepoint", "the job has no snapshot storage", "set checkpoint.storage to a file:// or s3:// URL");
+      throw new MillraceError(
+        "SAVEPOINT_NO_STORAGE",
+        "savepoint",
+        "the job has no snapshot storage",
+        "set checkpoint.storage to a file:// or s3:// URL",
+      );
     }
     return this.#saver;
   }

@@ -81,7 +81,9 @@ export class JobRun {
   /** Takes a checkpoint or a savepoint. Settles when it is published and committed. */
   snapshot(mode: SavepointMode | "checkpoint", id?: string): Promise<CheckpointRecord> {
     if (this.#closed || this.#leaving !== undefined || this.#draining !== undefined) {
-      return Promise.reject(new MillraceError("JOB_STOPPING", "the job", "is stopping already", "wait for it to end, and read its last checkpoint"));
+      return Promise.reject(
+        new MillraceError("JOB_STOPPING", "the job", "is stopping already", "wait for it to end, and read its last checkpoint"),
+      );
     }
     return new Promise((resolve, reject) => {
       this.#requests.push({ mode, id, resolve, reject });
@@ -99,7 +101,8 @@ export class JobRun {
     } finally {
       this.#closed = true;
       this.checkpointer.stop();
-      for (const request of this.#requests.splice(0)) request.reject(new MillraceError("JOB_STOPPING", "the job", "has ended", "start it again"));
+      for (const request of this.#requests.splice(0))
+        request.reject(new MillraceError("JOB_STOPPING", "the job", "has ended", "start it again"));
       await this.#close();
     }
   }
@@ -108,7 +111,9 @@ export class JobRun {
     for (const node of parts.dataflow.nodes) {
       if (!isSource(node)) continue;
       const readers = this.task.sources.filter((source) => source.uid === node.uid);
-      this.#assigners.push(await SplitAssigner.open(node, readers, parts, parts.restoredSources.get(node.uid), (error) => this.loop.fail(error)));
+      this.#assigners.push(
+        await SplitAssigner.open(node, readers, parts, parts.restoredSources.get(node.uid), (error) => this.loop.fail(error)),
+      );
     }
   }
 

@@ -43,7 +43,10 @@ export class SplitAssigner {
     onFailure: (error: unknown) => void,
   ): Promise<SplitAssigner> {
     const log = context.log.child({ uid: node.uid });
-    const enumerator = await node.body.source.openEnumerator({ jobName: context.jobName, uid: node.uid, subtask: 0, clock: context.clock, log }, restored?.enumerator);
+    const enumerator = await node.body.source.openEnumerator(
+      { jobName: context.jobName, uid: node.uid, subtask: 0, clock: context.clock, log },
+      restored?.enumerator,
+    );
     const assigner = new SplitAssigner(node.uid, enumerator, readers, context.clock, log);
     if (restored !== undefined) {
       for (const id of restored.finished) assigner.#known.add(id);

@@ -57,7 +57,13 @@ export interface JobStatus {
 }
 
 // What no restart can mend.
-const fatalCodes: ReadonlySet<string> = new Set(["FENCED", "KAFKA_FENCED", "BAD_RECORDS_LIMIT", "STATE_SCHEMA_INCOMPATIBLE", "STORAGE_DENIED"]);
+const fatalCodes: ReadonlySet<string> = new Set([
+  "FENCED",
+  "KAFKA_FENCED",
+  "BAD_RECORDS_LIMIT",
+  "STATE_SCHEMA_INCOMPATIBLE",
+  "STORAGE_DENIED",
+]);
 
 export class Supervisor {
   readonly #parts: SupervisorParts;

@@ -62,7 +62,9 @@ export class BadRowPolicy {
     const nowMs = this.#clock.now();
     const place = bad.splitId === undefined ? uid : `${uid}, ${bad.splitId} at ${bad.position}`;
     if (this.#options.onBadRecord === "fail") {
-      throw new MillraceError(bad.code, place, bad.reason, "mend the record or its schema, or set onBadRecord to dead-letter", { cause: bad.cause });
+      throw new MillraceError(bad.code, place, bad.reason, "mend the record or its schema, or set onBadRecord to dead-letter", {
+        cause: bad.cause,
+      });
     }
     if (nowMs - this.#minuteStartMs >= 60_000) {
       this.#minuteStartMs = nowMs;

@@ -5,7 +5,15 @@ import type { BadRow } from "../../core/operator/bad-rows.ts";
 import type { OperatorContext, OperatorMetrics } from "../../core/operator/operator.ts";
 import type { KeyedState } from "../../core/ports/state.ts";
 import type { KeyedStateBackend } from "../../core/ports/state-backend.ts";
-import { type Dataflow, type DataflowInput, type DataflowNode, type OperatorBody, type SinkBody, type SourceBody, mainOutput } from "../../plan/dataflow.ts";
+import {
+  type Dataflow,
+  type DataflowInput,
+  type DataflowNode,
+  type OperatorBody,
+  type SinkBody,
+  type SourceBody,
+  mainOutput,
+} from "../../plan/dataflow.ts";
 import { keyGroupRange } from "../../plan/key-groups.ts";
 import { BadRowPolicy, deadLetterSchema } from "./bad-row-policy.ts";
 import { BroadcastEdge, type Edge, Fan, ForwardEdge, HashEdge, RebalanceEdge, type Receiver } from "./edge.ts";
@@ -91,15 +99,30 @@ class TaskBuilder {
     this.#receivers.set(node, receivers);
   }
 
-  async #openSource(node: DataflowNode, body: SourceBody, subtask: number, fans: ReadonlyMap<string, Fan>, counters: InstanceCounters): Promise<void> {
+  async #openSource(
+    node: DataflowNode,
+    body: SourceBody,
+    subtask: number,
+    fans: ReadonlyMap<string, Fan>,
+    counters: InstanceCounters,
+  ): Promise<void> {
     const { clock, log, jobName } = this.#parts;
     const badRow = this.#badRowHandler(node.uid);
-    const reader = await body.source.openReader({ jobName, uid: node.uid, subtask, clock, log: log.child({ uid: node.uid, subtask }), badRow });
+    const reader = await body.source.openReader({
+      jobName,
+      uid: node.uid,
+      subtask,
+      clock,
+      log: log.child({ uid: node.uid, subtask }),
+      badRow,
+    });
     this.task.onClose(() => reader.close());
     const decoder = await body.format?.openDecoder();
     decoder?.want(this.#wantedFields(node));
     const output = fans.get(mainOutput) as Fan;
-    this.task.sources.push(new SourceInstance({ uid: node.uid, subtask, body, schema: node.schema, reader, decoder, output, clock, badRow, counters }));
+    this.task.sources.push(
+      new SourceInstance({ uid: node.uid, subtask, body, schema: node.schema, reader, decoder, output, clock, badRow, counters }),
+    );
   }
 
   // The fields that the plan names; what users' functions read beyond them is learned from the first batches.
@@ -134,7 +157,9 @@ class TaskBuilder {
         clock,
         log: log.child({ uid, subtask }),
         checkpointIntervalMs,
-        ...(restore === undefined || states === undefined ? {} : { restored: { checkpointId: restore.checkpointId, committed: restore.committed, states } }),
+        ...(restore === undefined || states === undefined
+          ? {}
+          : { restored: { checkpointId: restore.checkpointId, committed: restore.committed, states } }),
       },
       schema,
     );
@@ -241,7 +266,8 @@ class TaskBuilder {
     // One sender and one receiver: nothing to choose.
     if (receivers.length === 1) return new ForwardEdge(receivers[0] as Receiver, index, channel);
     if (input.exchange === "broadcast") return new BroadcastEdge(receivers, index, channel);
-    if (input.exchange === "hash" && input.key !== undefined) return new HashEdge(receivers, index, channel, input.key, this.#parts.maxParallelism);
+    if (input.exchange === "hash" && input.key !== undefined)
+      return new HashEdge(receivers, index, channel, input.key, this.#parts.maxParallelism);
     return new RebalanceEdge(receivers, index, channel);
   }
 }

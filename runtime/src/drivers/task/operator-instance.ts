@@ -19,7 +19,14 @@ export class OperatorInstance implements Receiver {
   readonly #gate: WatermarkGate;
   #ended = false;
 
-  constructor(uid: string, subtask: number, operator: Operator, outputs: ReadonlyMap<string, Fan>, channels: number, counters: InstanceCounters) {
+  constructor(
+    uid: string,
+    subtask: number,
+    operator: Operator,
+    outputs: ReadonlyMap<string, Fan>,
+    channels: number,
+    counters: InstanceCounters,
+  ) {
     this.uid = uid;
     this.subtask = subtask;
     this.operator = operator;

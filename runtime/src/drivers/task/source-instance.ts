@@ -104,7 +104,10 @@ export class SourceInstance {
   }
 
   #process(polled: SourceBatch): void {
-    const batch = polled.kind === "raw" ? this.#decode(polled.records) : this.#batch.set(polled.rows, identitySelection(polled.rows.size), polled.rows.size);
+    const batch =
+      polled.kind === "raw"
+        ? this.#decode(polled.records)
+        : this.#batch.set(polled.rows, identitySelection(polled.rows.size), polled.rows.size);
     const splitId = polled.kind === "raw" ? polled.records.splitId : polled.splitId;
     this.counters.rowsIn += polled.kind === "raw" ? polled.records.count : polled.rows.size;
     if (batch.count === 0) return;
@@ -145,7 +148,12 @@ export class SourceInstance {
       const scale = this.#timeScale;
       for (let k = 0; k < count; k++) {
         const row = selection[k] as number;
-        const timeMs = nulls !== null && nulls[row] !== 0 ? noTime : scale === 1 ? (numbers[row] as number) : Math.floor((numbers[row] as number) * scale);
+        const timeMs =
+          nulls !== null && nulls[row] !== 0
+            ? noTime
+            : scale === 1
+              ? (numbers[row] as number)
+              : Math.floor((numbers[row] as number) * scale);
         times[row] = timeMs;
         if (timeMs > max) max = timeMs;
       }

@@ -10,7 +10,10 @@ export interface InstanceMetrics {
 }
 
 export class TaskMetrics {
-  readonly #instances = new Map<string, { uid: string; subtask: number; counters: InstanceCounters; counts: Map<string, number>; gauges: Map<string, () => number> }>();
+  readonly #instances = new Map<
+    string,
+    { uid: string; subtask: number; counters: InstanceCounters; counts: Map<string, number>; gauges: Map<string, () => number> }
+  >();
 
   #of(uid: string, subtask: number): { counters: InstanceCounters; counts: Map<string, number>; gauges: Map<string, () => number> } {
     const id = `${uid}/${subtask}`;
