@@ -216,7 +216,7 @@ export class HeapTable implements KeyedTable {
   namespaces(upTo: number = Number.POSITIVE_INFINITY): readonly number[] {
     const cutOffMs = this.entries.cutOffMs();
     const found: number[] = [];
-    for (const namespace of [...this.#namespaces.values()]) {
+    for (const namespace of this.#namespaces.values()) {
       if (namespace <= upTo && (cutOffMs === neverExpired || this.#hasLive(namespace, cutOffMs))) found.push(namespace);
     }
     return found.sort((a, b) => a - b);

@@ -28,9 +28,12 @@ export function loadSubKey(target: KeyBatch, subKey: SubKey): KeyBatch {
     target.hashes[0] = murmur3Word64(low, high);
     return target;
   }
-  if (target.bytes.length < subKey.length * 3) target.bytes = Buffer.allocUnsafeSlow(Math.max(subKey.length * 3, 256));
-  const bytes = target.bytes as Buffer;
-  const length = bytes.write(subKey, 0, "utf8");
+  let bytes = target.bytes;
+  if (!Buffer.isBuffer(bytes) || bytes.length < subKey.length * 3) {
+    bytes = Buffer.allocUnsafeSlow(Math.max(subKey.length * 3, 256));
+    target.bytes = bytes;
+  }
+  const length = (bytes as Buffer).write(subKey, 0, "utf8");
   target.starts[0] = 0;
   target.ends[0] = length;
   target.hashes[0] = murmur3(bytes, 0, length);

@@ -1,10 +1,10 @@
 // What the tests of keyed state share: keys from plain values, and the chain of base and captures that a restore reads.
-import { ManualClock } from "../base/clock.ts";
-import { Batch, Rows } from "../core/batch/batch.ts";
-import { rowWriter } from "../core/batch/rows-builder.ts";
-import { type KeyBatch, KeyReader } from "../core/keys/key-batch.ts";
-import { type KeyLayout, keyLayout } from "../core/keys/key-layout.ts";
-import type { KeyGroupRange } from "../core/operator/operator.ts";
+import type { ManualClock } from "../../base/clock.ts";
+import { Batch, Rows } from "../../core/batch/batch.ts";
+import { rowWriter } from "../../core/batch/rows-builder.ts";
+import { type KeyBatch, KeyReader } from "../../core/keys/key-batch.ts";
+import { type KeyLayout, keyLayout } from "../../core/keys/key-layout.ts";
+import type { KeyGroupRange } from "../../core/operator/operator.ts";
 import type {
   BaseScan,
   KeyedStateBackend,
@@ -12,9 +12,9 @@ import type {
   StateBlock,
   StoredState,
   StoredTableSpec,
-} from "../core/ports/state-backend.ts";
-import { int64, string } from "../core/schema/field.ts";
-import { schema, type Schema } from "../core/schema/schema.ts";
+} from "../../core/ports/state-backend.ts";
+import { int64, string } from "../../core/schema/field.ts";
+import { schema, type Schema } from "../../core/schema/schema.ts";
 
 export const maxParallelism = 16;
 export const allKeyGroups: KeyGroupRange = { from: 0, to: maxParallelism };
