@@ -1,5 +1,5 @@
 // State files and the lock that keeps two commands from working on one instance at the same time.
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { runFolder } from "./paths.mjs";
@@ -41,7 +41,7 @@ export async function withLock(name, work, { folder = runFolder, waitMs = 600_00
     } catch (error) {
       if (error.code !== "EEXIST") throw error;
     }
-    if (!holderLives(path)) rmSync(path, { force: true });
+    if (!holderLives(path)) bury(path);
     else if (Date.now() > until)
       throw new Problem(`${path} has been held for ${waitMs / 1000} s`, "end the process that it names, or delete it");
     else await sleep(200);
@@ -50,6 +50,19 @@ export async function withLock(name, work, { folder = runFolder, waitMs = 600_00
     return await work();
   } finally {
     rmSync(path, { force: true });
+  }
+}
+
+/** Removes the lock of a dead holder. Another may have done so and hold a new one by now: that one is put back. */
+function bury(path) {
+  const grave = `${path}.${process.pid}`;
+  try {
+    renameSync(path, grave);
+    if (holderLives(grave)) linkSync(grave, path);
+  } catch (error) {
+    if (error.code !== "ENOENT" && error.code !== "EEXIST") throw error;
+  } finally {
+    rmSync(grave, { force: true });
   }
 }
 
