@@ -1,5 +1,5 @@
 // The scripts of hack/ end only processes that they started, and two of them never work on one instance at the same time.
-import { spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,10 +27,15 @@ beforeAll(async () => {
   processes = (await load("process")) as Processes;
   state = (await load("state")) as State;
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const started: ChildProcess[] = [];
+afterAll(() => {
+  for (const child of started) child.kill("SIGKILL");
+  rmSync(folder, { recursive: true, force: true });
+});
 
 function start(program: string): Recorded {
   const child = spawn(process.execPath, ["--eval", program], { stdio: "ignore" });
+  started.push(child);
   const pid = child.pid ?? 0;
   return { pid, identity: processes.identityOf(pid) };
 }
