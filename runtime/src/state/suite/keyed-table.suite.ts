@@ -47,13 +47,26 @@ const withNamespaces = someKeys.chain((keys) =>
 );
 
 const operation: fc.Arbitrary<Operation> = fc.oneof(
-  { weight: 6, arbitrary: fc.tuple(withNamespaces, fc.integer({ min: -9, max: 9 })).map(([at, by]) => ({ kind: "update" as const, ...at, by })) },
+  {
+    weight: 6,
+    arbitrary: fc.tuple(withNamespaces, fc.integer({ min: -9, max: 9 })).map(([at, by]) => ({ kind: "update" as const, ...at, by })),
+  },
   { weight: 3, arbitrary: withNamespaces.map((at) => ({ kind: "read" as const, ...at })) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("delete" as const), keys: someKeys, namespace: someNamespace }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("one" as const), key: someKey, namespace: someNamespace, create: fc.boolean() }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant("visit" as const), namespace: someNamespace, change: fc.constantFrom("nothing" as const, "touch" as const, "delete" as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("visit" as const),
+      namespace: someNamespace,
+      change: fc.constantFrom("nothing" as const, "touch" as const, "delete" as const),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("visitAll" as const), deleteEvery: fc.integer({ min: 2, max: 9 }) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("namespaces" as const), upTo: fc.constantFrom(...namespaceValues, Number.POSITIVE_INFINITY) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("namespaces" as const), upTo: fc.constantFrom(...namespaceValues, Number.POSITIVE_INFINITY) }),
+  },
   { weight: 3, arbitrary: fc.constant({ kind: "capture" as const }) },
   { weight: 2, arbitrary: fc.constant({ kind: "startBase" as const }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("slice" as const), maxBytes: fc.constantFrom(1, 60, 100_000) }) },
@@ -72,7 +85,9 @@ class Checked {
   constructor(backend: SuiteBackend, kind: KeyKind, ttl: TimeToLive | undefined) {
     this.maker = new KeyMaker(kind);
     this.ttl = ttl;
-    this.opened = new Opened(backend.factory, (state: KeyedState) => state.table({ name: "t", key: kind.layout, value: valueSchema, ...(ttl === undefined ? {} : { ttl }) }));
+    this.opened = new Opened(backend.factory, (state: KeyedState) =>
+      state.table({ name: "t", key: kind.layout, value: valueSchema, ...(ttl === undefined ? {} : { ttl }) }),
+    );
   }
 
   get #table(): KeyedTable {
@@ -131,7 +146,11 @@ class Checked {
     if (value !== undefined && this.ttl?.refresh === "read-write") value.stampMs = this.#nowMs();
   }
 
-  #find(numbers: readonly number[], namespaces: readonly number[] | null, create: boolean): { slots: Int32Array; created: number[]; ids: string[] } {
+  #find(
+    numbers: readonly number[],
+    namespaces: readonly number[] | null,
+    create: boolean,
+  ): { slots: Int32Array; created: number[]; ids: string[] } {
     const keys = this.maker.keys(numbers);
     const slots = new Int32Array(numbers.length + 3).fill(-7);
     const count = this.#table.findAll(keys, namespaces === null ? null : Float64Array.from(namespaces), slots, create);
@@ -236,7 +255,9 @@ class Checked {
   }
 
   #visitNamespace({ namespace, change }: Operation & { kind: "visit" }): void {
-    const expected = [...this.model].filter(([id]) => id.startsWith(`${namespace} `)).map(([id, value]) => [id, { ...value }] as [string, Value]);
+    const expected = [...this.model]
+      .filter(([id]) => id.startsWith(`${namespace} `))
+      .map(([id, value]) => [id, { ...value }] as [string, Value]);
     const seen = this.#visit(
       (visitor) => this.#table.visitNamespace(namespace, visitor),
       (slot, id) => {
@@ -336,7 +357,10 @@ class Checked {
     for (const part of await this.opened.restored(ranges)) {
       if (this.ttl?.time === "event") part.backend.onWatermark(this.#watermarkMs);
       this.opened.tables = part.tables;
-      for (const [id, value] of this.#visit((visitor) => part.tables.visitAll(visitor), () => {})) {
+      for (const [id, value] of this.#visit(
+        (visitor) => part.tables.visitAll(visitor),
+        () => {},
+      )) {
         expect(seen.has(id), `${id} was restored twice`).toBe(false);
         seen.set(id, value);
       }

@@ -28,11 +28,22 @@ const keyCount = 12;
 const at = { key: fc.nat(keyCount - 1), namespace: fc.constantFrom(0, 7, -60_000) };
 const sub = fc.nat(15);
 const operation: fc.Arbitrary<Operation> = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ kind: fc.constant("upsert" as const), ...at, subs: fc.array(sub, { minLength: 1, maxLength: 8 }), by: fc.integer({ min: -9, max: 9 }) }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant("upsert" as const),
+      ...at,
+      subs: fc.array(sub, { minLength: 1, maxLength: 8 }),
+      by: fc.integer({ min: -9, max: 9 }),
+    }),
+  },
   { weight: 6, arbitrary: fc.record({ kind: fc.constantFrom("find" as const, "delete" as const), ...at, sub }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("entries" as const), ...at }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("deleteAll" as const), ...at }) },
-  { weight: 5, arbitrary: fc.record({ kind: fc.constantFrom("visitAll" as const, "capture" as const, "capture" as const, "startBase" as const) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ kind: fc.constantFrom("visitAll" as const, "capture" as const, "capture" as const, "startBase" as const) }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("restart" as const) }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("slice" as const), maxBytes: fc.constantFrom(1, 60, 100_000) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("time" as const), byMs: fc.integer({ min: 1, max: 60 }) }) },
@@ -71,7 +82,10 @@ class Checked {
 
   #id(key: number, namespace: number): string {
     const keys = this.#maker.keys([key]);
-    const bytes = this.#maker.kind.layout.form === "integer" ? `${keys.high[0]}:${keys.low[0]}` : Buffer.from(keys.bytes.slice(keys.starts[0], keys.ends[0])).toString("hex");
+    const bytes =
+      this.#maker.kind.layout.form === "integer"
+        ? `${keys.high[0]}:${keys.low[0]}`
+        : Buffer.from(keys.bytes.slice(keys.starts[0], keys.ends[0])).toString("hex");
     return `${namespace} ${bytes}`;
   }
 
@@ -84,7 +98,11 @@ class Checked {
     const { ttlMs } = this.#ttl ?? {};
     if (ttlMs === undefined) return;
     const nowMs = this.opened.clock.now();
-    for (const [id, items] of this.model) this.#keep(id, items.filter((item) => item.stampMs + ttlMs > nowMs));
+    for (const [id, items] of this.model)
+      this.#keep(
+        id,
+        items.filter((item) => item.stampMs + ttlMs > nowMs),
+      );
   }
 
   #keep(id: string, items: Item[]): void {

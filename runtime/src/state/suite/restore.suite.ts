@@ -29,7 +29,12 @@ async function captured(backend: SuiteBackend, kind: KeyKind, count: number): Pr
   return capture;
 }
 
-async function restoreInto(backend: SuiteBackend, declare: (state: KeyedState) => void, capture: StateCapture, allowUnknownTables = false): Promise<void> {
+async function restoreInto(
+  backend: SuiteBackend,
+  declare: (state: KeyedState) => void,
+  capture: StateCapture,
+  allowUnknownTables = false,
+): Promise<void> {
   const opened = await new Opened(backend.factory, declare).start();
   try {
     await opened.backend.restore({ ...storedState(capture.tables, capture.blocks), allowUnknownTables });
@@ -68,7 +73,9 @@ export function restoreSuite(backend: SuiteBackend): void {
         await fc.assert(
           fc.asyncProperty(damaged, async ({ block, damage }) => {
             const blocks = capture.blocks.map((one, i) => (i === block ? damagedBy(one, damage) : one));
-            const error = await errorOf(restoreInto(backend, (state) => state.table({ name: "t", key: kind.layout, value }), { ...capture, blocks }));
+            const error = await errorOf(
+              restoreInto(backend, (state) => state.table({ name: "t", key: kind.layout, value }), { ...capture, blocks }),
+            );
             expect(isMillraceError(error, "STATE_CORRUPT"), String(error)).toBe(true);
             expect(String(error)).toContain('table "t" of test');
           }),
@@ -110,12 +117,17 @@ export function restoreSuite(backend: SuiteBackend): void {
 
     it("adds a field with its default, and refuses a changed one before the first entry", async () => {
       const capture = await captured(backend, integerKeys, 9);
-      const opened = await new Opened(backend.factory, declareTable({ value: schema({ note: string().default("-"), total: float64() }) })).start();
+      const opened = await new Opened(
+        backend.factory,
+        declareTable({ value: schema({ note: string().default("-"), total: float64() }) }),
+      ).start();
       await opened.backend.restore(storedState(capture.tables, capture.blocks));
       const slots = new Int32Array(9);
       opened.tables.findAll(new KeyMaker(integerKeys).keys([0, 1, 2, 3, 4, 5, 6, 7, 8]), null, slots, false);
       const [note, total] = opened.tables.columns;
-      expect([...slots].map((slot) => [note?.getText(slot), total?.numbers[slot]])).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8].map((i) => ["-", i + 0.5]));
+      expect([...slots].map((slot) => [note?.getText(slot), total?.numbers[slot]])).toEqual(
+        [0, 1, 2, 3, 4, 5, 6, 7, 8].map((i) => ["-", i + 0.5]),
+      );
       await opened.stop();
       let blocksRead = 0;
       const refused = await new Opened(backend.factory, declareTable({ value: schema({ total: string() }) })).start();

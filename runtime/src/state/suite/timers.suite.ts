@@ -17,14 +17,23 @@ const at = { key: fc.nat(9), namespace: fc.constantFrom(0, 0, 3, -1000), timeMs:
 const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 10, arbitrary: fc.record({ kind: fc.constant("register" as const), ...at }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("delete" as const), ...at }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant("fire" as const), untilMs: fc.integer({ min: -50, max: 200 }), chainEvery: fc.integer({ min: 2, max: 5 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("fire" as const),
+      untilMs: fc.integer({ min: -50, max: 200 }),
+      chainEvery: fc.integer({ min: 2, max: 5 }),
+    }),
+  },
   { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom("capture" as const, "startBase" as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("restart" as const) }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("slice" as const), maxBytes: fc.constantFrom(1, 60, 100_000) }) },
 );
 
 function keyId(keys: KeyBatch, k: number): string {
-  return keys.layout.form === "integer" ? `${keys.high[k]}:${keys.low[k]}` : Buffer.from(keys.bytes.slice(keys.starts[k], keys.ends[k])).toString("hex");
+  return keys.layout.form === "integer"
+    ? `${keys.high[k]}:${keys.low[k]}`
+    : Buffer.from(keys.bytes.slice(keys.starts[k], keys.ends[k])).toString("hex");
 }
 
 export function timersSuite(backend: SuiteBackend): void {
@@ -34,9 +43,13 @@ export function timersSuite(backend: SuiteBackend): void {
         await fc.assert(
           fc.asyncProperty(fc.array(operation, { maxLength: 80 }), fc.integer({ min: 1, max: 15 }), async (operations, splitAt) => {
             const maker = new KeyMaker(kind);
-            const opened = await new Opened(backend.factory, (state: KeyedState): Timers => state.timers("timers", kind.layout, "event")).start();
+            const opened = await new Opened(
+              backend.factory,
+              (state: KeyedState): Timers => state.timers("timers", kind.layout, "event"),
+            ).start();
             const model = new Set<string>();
-            const idOf = (keys: KeyBatch, k: number, namespace: number, timeMs: number): string => `${timeMs} ${namespace} ${keyId(keys, k)}`;
+            const idOf = (keys: KeyBatch, k: number, namespace: number, timeMs: number): string =>
+              `${timeMs} ${namespace} ${keyId(keys, k)}`;
             const timeOf = (id: string): number => Number(id.split(" ")[0]);
             const fire = (untilMs: number, chainEvery: number): void => {
               let lastMs = Number.NEGATIVE_INFINITY;
