@@ -32,7 +32,14 @@ export type JoinKind =
   | { readonly kind: "regular"; readonly ttlMs: number | undefined };
 
 /** Adds the join and returns its output. */
-export function addJoin(left: JoinSide, right: JoinSide, type: JoinType, how: JoinKind, shape: JoinShape, options: OperatorOptions): StreamRef {
+export function addJoin(
+  left: JoinSide,
+  right: JoinSide,
+  type: JoinType,
+  how: JoinKind,
+  shape: JoinShape,
+  options: OperatorOptions,
+): StreamRef {
   const sides = joinSides(left, right, type, shape);
   const create = joinFactory(left, right, type, how, sides);
   const changelog: ChangelogMode = how.kind === "regular" ? "retract" : left.ref.changelog;

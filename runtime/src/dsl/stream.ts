@@ -4,9 +4,14 @@ import type { OperatorFactory } from "../core/operator/operator.ts";
 import type { ChangelogMode } from "../core/ports/sink.ts";
 import type { Fields, RowOf } from "../core/schema/field.ts";
 import { Schema, schema as schemaOf } from "../core/schema/schema.ts";
-import { asyncMap } from "../operators/index.ts";
-import { type AsyncMapParams } from "../operators/index.ts";
-import { filter, flatMap, map, rateLimit, select, split, union, withColumns } from "../operators/index.ts";
+import { filter } from "../operators/basic/filter.ts";
+import { flatMap } from "../operators/basic/flat-map.ts";
+import { map } from "../operators/basic/map.ts";
+import { rateLimit } from "../operators/basic/rate-limit.ts";
+import { select } from "../operators/basic/select.ts";
+import { split } from "../operators/basic/split.ts";
+import { union } from "../operators/basic/union.ts";
+import { withColumns } from "../operators/basic/with-columns.ts";
 import type { SinkEndpoint } from "./endpoints.ts";
 import { KeyedStream } from "./keyed-stream.ts";
 import { type OperatorOptions, type StreamRef, addNode, forwardInput, sideOutput } from "./stream-ref.ts";
@@ -30,8 +35,6 @@ export type KeyField<Row> = {
 
 /** Side outputs by name, with the type of their rows. */
 export type SideRows = Readonly<Record<string, unknown>>;
-
-export interface AsyncOptions extends OperatorOptions, Omit<AsyncMapParams, "input" | "output" | "fn"> {}
 
 export class Stream<Row, Sides extends SideRows = {}> {
   readonly ref: StreamRef;
@@ -170,19 +173,7 @@ export class Stream<Row, Sides extends SideRows = {}> {
 
   /** Groups rows by fields: what follows keeps its state per key. */
   keyBy<K extends KeyField<Row>>(...fields: readonly [K, ...K[]]): KeyedStream<Row, K> {
-    return new KeyedStream<Row, K>(this.ref, fields);
-  }
-
-  /** Each row to one row by an asynchronous function; rows under way survive a restart. */
-  asyncMap<Out>(schema: Schema<Out>, fn: (row: Row, signal: AbortSignal) => Promise<Out>, options: AsyncOptions = {}): Stream<Out> {
-    const { uid, parallelism, ...how } = options;
-    const create = asyncMap({ input: this.schema, output: schema, fn, ...how } as AsyncMapParams);
-    const ref = addNode(
-      this.ref.graph,
-      { kind: "asyncMap", uid, inputs: [forwardInput(this.ref)], schema, stateful: true, body: { kind: "operator", create, keyed: false } },
-      { ...(parallelism === undefined ? {} : { parallelism }) },
-    );
-    return new Stream(ref);
+    return new KeyedStream<Row, K>(this.ref, fields, (ref) => new Stream(ref));
   }
 
   /** At most so many rows a second, over all instances: what is upstream waits. */

@@ -52,7 +52,10 @@ export class WindowedStream<Row, Keys extends keyof Row & string, W extends Wind
   }
 
   /** One row per key and window: `{ bids: count(), best: max("price") }`. Rows that come too late are in `.side("late")`. */
-  aggregate<const Calls extends AggregateCalls>(calls: Calls & ValidAggregates<Row, Calls>, options: WindowOptions = {}): WindowResult<Row, Keys, Calls, W> {
+  aggregate<const Calls extends AggregateCalls>(
+    calls: Calls & ValidAggregates<Row, Calls>,
+    options: WindowOptions = {},
+  ): WindowResult<Row, Keys, Calls, W> {
     const { uid, parallelism, allowedLateness, firing, trigger, time } = options;
     const schema = this.#ref.schema as Schema<Row>;
     const latenessMs = allowedLateness === undefined ? 0 : parseDuration(allowedLateness, "allowedLateness");
@@ -71,7 +74,9 @@ export class WindowedStream<Row, Keys extends keyof Row & string, W extends Wind
     const { output } = resolveWindowAggregate(params);
     const firesAgain = latenessMs > 0 || trigger !== undefined || this.#ref.changelog !== "append";
     const mode = firing ?? (firesAgain ? "changelog" : "append");
-    const read = Object.values(calls).flatMap((call) => (call.kind === "custom" ? [] : [call.field, call.by].filter((name) => name !== undefined)));
+    const read = Object.values(calls).flatMap((call) =>
+      call.kind === "custom" ? [] : [call.field, call.by].filter((name) => name !== undefined),
+    );
     const custom = Object.values(calls).some((call) => call.kind === "custom");
     const keyed = this.#fields.length > 0;
     const ref = addNode(
@@ -84,7 +89,13 @@ export class WindowedStream<Row, Keys extends keyof Row & string, W extends Wind
         sideSchemas: new Map([["late", schema as Schema]]),
         changelog: mode === "append" ? "append" : mode === "upsert" ? "upsert" : "retract",
         stateful: true,
-        options: { window: this.#window, aggregates: aggregatesJson(calls), key: this.#fields, ...(latenessMs === 0 ? {} : { allowedLatenessMs: latenessMs }), firing: mode },
+        options: {
+          window: this.#window,
+          aggregates: aggregatesJson(calls),
+          key: this.#fields,
+          ...(latenessMs === 0 ? {} : { allowedLatenessMs: latenessMs }),
+          firing: mode,
+        },
         reads: [custom ? null : [...new Set([...this.#fields, ...read])]],
         body: { kind: "operator", create: windowAggregate(params), keyed: true },
       },

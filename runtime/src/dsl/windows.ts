@@ -1,6 +1,13 @@
 // The windows of the DSL: `tumbling("10 s")` and the others, as the plain specs that operators take.
 import { parseDuration } from "../base/duration.ts";
-import type { CountWindow, CumulateWindow, GlobalWindow, SessionWindow, SlidingWindow, TumblingWindow } from "../operators/window/window-spec.ts";
+import type {
+  CountWindow,
+  CumulateWindow,
+  GlobalWindow,
+  SessionWindow,
+  SlidingWindow,
+  TumblingWindow,
+} from "../operators/window/window-spec.ts";
 
 /** A length of time: ms, or text such as `"10 s"`. */
 export type Duration = number | string;

@@ -1,0 +1,180 @@
+// Rows grouped by a key: aggregates, windows, joins and functions with state per key.
+import { parseDuration } from "../base/duration.ts";
+import { keyLayout } from "../core/keys/key-layout.ts";
+import type { TimeToLive } from "../core/ports/state.ts";
+import type { Schema } from "../core/schema/schema.ts";
+import { type GroupAggregateParams, groupAggregate, resolveGroupAggregate } from "../operators/aggregate/group-aggregate.ts";
+import type { AggregateResults, ValidAggregates } from "../operators/aggregate/call-types.ts";
+import type { AggregateCalls } from "../operators/aggregate/call.ts";
+import { aggregatesJson } from "../operators/aggregate/resolve.ts";
+import type { JoinType } from "../operators/join/join-output.ts";
+import type { SessionWindow, SlidingWindow, TumblingWindow, WindowSpec } from "../operators/window/window-spec.ts";
+import type { IntervalJoinOptions, JoinFunction, JoinOptions, JoinPrefixes, JoinedRow, RegularJoinOptions } from "./join-types.ts";
+import { type JoinKind, type JoinShape, addJoin, intervalBound } from "./joins.ts";
+import type { SideRows, Stream } from "./stream.ts";
+import { type OperatorOptions, type StreamRef, addNode, hashInput } from "./stream-ref.ts";
+import { type StreamMaker, WindowedStream } from "./windowed-stream.ts";
+import type { Duration } from "./windows.ts";
+
+export interface AggregateOptions extends OperatorOptions {
+  /** Leave out the rows that are replaced (update-before): for sinks that upsert. Default false. */
+  readonly upsert?: boolean;
+  /** Forget a key that got no row for this long. Default: never. */
+  readonly ttl?: Duration;
+}
+
+export class KeyedStream<Row, Keys extends keyof Row & string> {
+  readonly ref: StreamRef;
+  readonly fields: readonly Keys[];
+  readonly #make: StreamMaker;
+
+  constructor(ref: StreamRef, fields: readonly Keys[], make: StreamMaker) {
+    this.ref = ref;
+    this.fields = fields;
+    this.#make = make;
+  }
+
+  get schema(): Schema<Row> {
+    return this.ref.schema as Schema<Row>;
+  }
+
+  /** Windows over event time (or processing time), per key. */
+  window<const W extends WindowSpec>(window: W): WindowedStream<Row, Keys, W> {
+    return new WindowedStream(this.ref, this.fields, window, this.#make);
+  }
+
+  /** A running aggregate per key: a changelog with the latest result of each key. */
+  aggregate<const Calls extends AggregateCalls>(
+    calls: Calls & ValidAggregates<Row, Calls>,
+    options: AggregateOptions = {},
+  ): Stream<Pick<Row, Keys> & AggregateResults<Row, Calls>> {
+    const { upsert = false, ttl, ...rest } = options;
+    const params: GroupAggregateParams = {
+      input: this.schema as Schema,
+      key: keyLayout(this.schema, this.fields),
+      calls,
+      retracting: this.ref.changelog !== "append",
+      updateBefore: !upsert,
+      ...(ttl === undefined ? {} : { ttl: processingTtl(ttl) }),
+    };
+    const { output } = resolveGroupAggregate(params);
+    const custom = Object.values(calls).some((call) => call.kind === "custom");
+    const read = Object.values(calls).flatMap((call) => [call.field, call.by].filter((name) => name !== undefined));
+    const ref = addNode(
+      this.ref.graph,
+      {
+        kind: "aggregate",
+        inputs: [hashInput(this.ref, this.fields)],
+        schema: output,
+        changelog: upsert ? "upsert" : "retract",
+        stateful: true,
+        options: { aggregates: aggregatesJson(calls), key: this.fields },
+        reads: [custom ? null : [...new Set([...this.fields, ...read])]],
+        body: { kind: "operator", create: groupAggregate(params), keyed: true },
+      },
+      rest,
+    );
+    return this.#make(ref);
+  }
+
+  /** Pairs of rows with equal keys in the same window, when the window closes. */
+  joinWindow<R, RK extends keyof R & string, T extends JoinType = "inner", LP extends string = "", RP extends string = "">(
+    other: KeyedStream<R, RK>,
+    window: TumblingWindow | SlidingWindow | SessionWindow,
+    options?: JoinOptions<T> & JoinPrefixes<LP, RP>,
+  ): Stream<JoinedRow<Row, R, T, LP, RP>>;
+  joinWindow<R, RK extends keyof R & string, Out, T extends JoinType = "inner">(
+    other: KeyedStream<R, RK>,
+    window: TumblingWindow | SlidingWindow | SessionWindow,
+    options: JoinOptions<T> & JoinFunction<Row, R, Out>,
+  ): Stream<Out>;
+  joinWindow(
+    other: KeyedStream<never, never>,
+    window: TumblingWindow | SlidingWindow | SessionWindow,
+    options: JoinOptions<JoinType> & JoinShape = {},
+  ): Stream<unknown> {
+    return this.#join(other, { kind: "window", window }, options);
+  }
+
+  /** Pairs of rows with equal keys whose times are at most so far apart. */
+  joinInterval<
+    R,
+    RK extends keyof R & string,
+    T extends "inner" | "left" | "right" | "full" = "inner",
+    LP extends string = "",
+    RP extends string = "",
+  >(other: KeyedStream<R, RK>, options: IntervalJoinOptions<T> & JoinPrefixes<LP, RP>): Stream<JoinedRow<Row, R, T, LP, RP>>;
+  joinInterval<R, RK extends keyof R & string, Out, T extends "inner" | "left" | "right" | "full" = "inner">(
+    other: KeyedStream<R, RK>,
+    options: IntervalJoinOptions<T> & JoinFunction<Row, R, Out>,
+  ): Stream<Out>;
+  joinInterval(other: KeyedStream<never, never>, options: IntervalJoinOptions<JoinType> & JoinShape): Stream<unknown> {
+    const { lower, upper, ...rest } = options;
+    return this.#join(
+      other,
+      { kind: "interval", lowerMs: intervalBound(lower, "lower"), upperMs: intervalBound(upper, "upper") },
+      rest as JoinOptions<JoinType> & JoinShape,
+    );
+  }
+
+  /**
+   * Each row with the row of a table that was valid at its time. The table is a stream keyed by its primary key; a change of it is
+   * valid from its own time on. A row waits until the watermark has reached its time, so the result does not depend on arrival.
+   */
+  joinTable<R, RK extends keyof R & string, T extends "inner" | "left" = "inner", LP extends string = "", RP extends string = "">(
+    table: KeyedStream<R, RK>,
+    options?: JoinOptions<T> & JoinPrefixes<LP, RP>,
+  ): Stream<JoinedRow<Row, R, T, LP, RP>>;
+  joinTable<R, RK extends keyof R & string, Out, T extends "inner" | "left" = "inner">(
+    table: KeyedStream<R, RK>,
+    options: JoinOptions<T> & JoinFunction<Row, R, Out>,
+  ): Stream<Out>;
+  joinTable(table: KeyedStream<never, never>, options: JoinOptions<JoinType> & JoinShape = {}): Stream<unknown> {
+    return this.#join(table, { kind: "temporal" }, options);
+  }
+
+  /** Each row with the row of a table as it is when the row arrives: nothing waits, and the result depends on arrival. */
+  lookup<R, RK extends keyof R & string, T extends "inner" | "left" = "inner", LP extends string = "", RP extends string = "">(
+    table: KeyedStream<R, RK>,
+    options?: JoinOptions<T> & JoinPrefixes<LP, RP>,
+  ): Stream<JoinedRow<Row, R, T, LP, RP>>;
+  lookup<R, RK extends keyof R & string, Out, T extends "inner" | "left" = "inner">(
+    table: KeyedStream<R, RK>,
+    options: JoinOptions<T> & JoinFunction<Row, R, Out>,
+  ): Stream<Out>;
+  lookup(table: KeyedStream<never, never>, options: JoinOptions<JoinType> & JoinShape = {}): Stream<unknown> {
+    return this.#join(table, { kind: "lookup" }, options);
+  }
+
+  /** All pairs of rows with equal keys, as a changelog that follows both sides. State grows with the input unless `ttl` bounds it. */
+  join<R, RK extends keyof R & string, T extends JoinType = "inner", LP extends string = "", RP extends string = "">(
+    other: KeyedStream<R, RK>,
+    options?: RegularJoinOptions<T> & JoinPrefixes<LP, RP>,
+  ): Stream<JoinedRow<Row, R, T, LP, RP>>;
+  join<R, RK extends keyof R & string, Out, T extends JoinType = "inner">(
+    other: KeyedStream<R, RK>,
+    options: RegularJoinOptions<T> & JoinFunction<Row, R, Out>,
+  ): Stream<Out>;
+  join(other: KeyedStream<never, never>, options: RegularJoinOptions<JoinType> & JoinShape = {}): Stream<unknown> {
+    const { ttl, ...rest } = options;
+    return this.#join(
+      other,
+      { kind: "regular", ttlMs: ttl === undefined ? undefined : parseDuration(ttl, "ttl") },
+      rest as JoinOptions<JoinType> & JoinShape,
+    );
+  }
+
+  #join(
+    other: { readonly ref: StreamRef; readonly fields: readonly string[] },
+    how: JoinKind,
+    options: JoinOptions<JoinType> & JoinShape,
+  ): Stream<unknown> {
+    const { uid, parallelism, type = "inner", ...shape } = options;
+    const node: OperatorOptions = { ...(uid === undefined ? {} : { uid }), ...(parallelism === undefined ? {} : { parallelism }) };
+    return this.#make<unknown, SideRows>(addJoin(this, other, type, how, shape as JoinShape, node));
+  }
+}
+
+export function processingTtl(ttl: Duration): TimeToLive {
+  return { ttlMs: parseDuration(ttl, "ttl"), time: "processing", refresh: "write" };
+}
