@@ -61,7 +61,10 @@ export interface KafkaClient {
   /** One attempt, as `fetch`. The answer has a result per batch. */
   produce(nodeId: number, request: ProduceRequest): Promise<readonly ProduceResult[]>;
 
-  /** Committed offsets of a group, those that exist; all of the group's without `partitions`. Waits for open transactions over them. */
+  /**
+   * Committed offsets of a group, those that exist; all of the group's without `partitions`. Waits for open transactions over
+   * them. What a transaction committed that ended a moment ago is certain to be seen only after `initProducerId` of its id.
+   */
   groupOffsets(groupId: string, partitions?: readonly TopicPartition[]): Promise<readonly GroupOffset[]>;
   commitGroupOffsets(groupId: string, offsets: readonly GroupOffset[], member?: GroupMember): Promise<void>;
 
@@ -78,7 +81,7 @@ export interface KafkaClient {
     offsets: readonly GroupOffset[],
     member?: GroupMember,
   ): Promise<void>;
-  /** Only for a transaction that has partitions or offsets. */
+  /** Only for a transaction that has partitions or offsets. The outcome is certain when this resolves; readers see it a little later. */
   endTransaction(owner: TransactionOwner, commit: boolean): Promise<void>;
   /** Transactional ids that the cluster knows and this user may see, in any of `states`, or in all. */
   listTransactions(states?: readonly TransactionState[]): Promise<readonly ListedTransaction[]>;
