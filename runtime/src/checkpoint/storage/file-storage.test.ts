@@ -21,8 +21,8 @@ describe("file storage", () => {
     const storage = await openStorage(urlOf("clean"));
     const version = await storage.create("one/pointer", Buffer.from("1"));
     await storage.replace("one/pointer", Buffer.from("2"), version);
-    await expect(storage.create("one/pointer", Buffer.from("3"))).rejects.toThrow();
-    await expect(storage.replace("one/pointer", Buffer.from("3"), version)).rejects.toThrow();
+    await expect(storage.create("one/pointer", Buffer.from("3"))).rejects.toMatchObject({ code: "OBJECT_CONFLICT" });
+    await expect(storage.replace("one/pointer", Buffer.from("3"), version)).rejects.toMatchObject({ code: "OBJECT_CONFLICT" });
     expect(readdirSync(join(folder, "clean/.tmp"))).toEqual([]);
     expect(readdirSync(join(folder, "clean/one"))).toEqual(["pointer"]);
     await storage.delete(["one/pointer"]);

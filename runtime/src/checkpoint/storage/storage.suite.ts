@@ -182,4 +182,4 @@ export function snapshotStorageSuite(name: string, under: StorageUnderTest): voi
   });
 }
 
-const racerPath = fileURLToPath(new URL("storage-racer.ts", import.meta.url));
+const racerPath = fileURLToPath(new URL("storage-racer.suite.ts", import.meta.url));

@@ -1,0 +1,101 @@
+// Checks plain JSON against the shape it must have, naming the place of what does not fit.
+import { MillraceError } from "../../base/errors.ts";
+
+/** A reader of one JSON value; `where` is its place, such as `operators.count.state[3]`. */
+export type Shape<T> = (value: unknown, at: Place) => T;
+
+export interface Place {
+  readonly file: string;
+  readonly where: string;
+}
+
+function misfit(at: Place, wanted: string, value: unknown): MillraceError {
+  const seen = value === undefined ? "is missing" : `is ${JSON.stringify(value)?.slice(0, 60)}`;
+  return new MillraceError(
+    "SNAPSHOT_CORRUPT",
+    at.file,
+    `${at.where} ${seen}, not ${wanted}`,
+    "start from another snapshot; this file was not written by Millrace",
+  );
+}
+
+const inside = (at: Place, name: string): Place => ({ file: at.file, where: at.where === "" ? name : `${at.where}.${name}` });
+
+export const text: Shape<string> = (value, at) => {
+  if (typeof value !== "string") throw misfit(at, "a string", value);
+  return value;
+};
+
+export const count: Shape<number> = (value, at) => {
+  if (!Number.isSafeInteger(value) || (value as number) < 0) throw misfit(at, "a whole number from 0", value);
+  return value as number;
+};
+
+export const numberOrNull: Shape<number | null> = (value, at) => {
+  if (value !== null && typeof value !== "number") throw misfit(at, "a number or null", value);
+  return value;
+};
+
+export const json: Shape<unknown> = (value) => value;
+
+export function oneOf<const T extends string | number>(...allowed: readonly T[]): Shape<T> {
+  return (value, at) => {
+    if (!allowed.includes(value as T)) throw misfit(at, `one of ${allowed.join(", ")}`, value);
+    return value as T;
+  };
+}
+
+export function matching(pattern: RegExp, wanted: string): Shape<string> {
+  return (value, at) => {
+    if (typeof value !== "string" || !pattern.test(value)) throw misfit(at, wanted, value);
+    return value;
+  };
+}
+
+export function listOf<T>(shape: Shape<T>): Shape<readonly T[]> {
+  return (value, at) => {
+    if (!Array.isArray(value)) throw misfit(at, "a list", value);
+    return value.map((entry, i) => shape(entry, { file: at.file, where: `${at.where}[${i}]` }));
+  };
+}
+
+export function recordOf<T>(shape: Shape<T>): Shape<Readonly<Record<string, T>>> {
+  return (value, at) =>
+    Object.fromEntries(Object.entries(members(value, at)).map(([name, entry]) => [name, shape(entry, inside(at, name))]));
+}
+
+type Shapes = Readonly<Record<string, Shape<unknown>>>;
+type Values<S extends Shapes> = { readonly [K in keyof S]: S[K] extends Shape<infer T> ? T : never };
+
+/** An object of exactly the members `needed` and any of `optional`; another member is SNAPSHOT_FIELD_UNKNOWN. */
+export function object<N extends Shapes, O extends Shapes = Record<never, never>>(
+  needed: N,
+  optional?: O,
+): Shape<Values<N> & Partial<Values<O>>> {
+  return (value, at) => {
+    const given = members(value, at);
+    const result: Record<string, unknown> = {};
+    for (const [name, shape] of Object.entries(needed)) {
+      if (given[name] === undefined) throw misfit(inside(at, name), "there", undefined);
+      result[name] = shape(given[name], inside(at, name));
+    }
+    for (const [name, shape] of Object.entries(optional ?? {})) {
+      if (given[name] !== undefined) result[name] = shape(given[name], inside(at, name));
+    }
+    for (const name of Object.keys(given)) {
+      if (Object.hasOwn(needed, name) || (optional !== undefined && Object.hasOwn(optional, name))) continue;
+      throw new MillraceError(
+        "SNAPSHOT_FIELD_UNKNOWN",
+        at.file,
+        `it has the member ${inside(at, name).where}, which this Millrace does not know`,
+        "use the Millrace version that wrote it, or a newer one",
+      );
+    }
+    return result as Values<N> & Partial<Values<O>>;
+  };
+}
+
+function members(value: unknown, at: Place): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw misfit(at, "an object", value);
+  return value as Record<string, unknown>;
+}

@@ -1,0 +1,17 @@
+// Snapshots: what drivers, the command and tests use of them.
+export { openStorage, normalizeStorageUrl, splitStorageUrl, type StorageOptions } from "./storage/open-storage.ts";
+export type { S3Options } from "./storage/s3-client.ts";
+export {
+  CheckpointStore,
+  CheckpointWriter,
+  type CheckpointStoreOptions,
+  type SavepointResult,
+  type SnapshotRef,
+} from "./store/checkpoint-store.ts";
+export type { SubtaskSnapshot } from "./store/checkpoint-upload.ts";
+export type { SourceRecord } from "./store/operator-record.ts";
+export type { PublishedCheckpoint } from "./store/publisher.ts";
+export type { BaseAbout, BaseUpload } from "./store/base-upload.ts";
+export type { Restored, RestoredSplits } from "./store/restored.ts";
+export { checkRestore, type JobNode, type RestoreOptions, type RestorePlan } from "./store/restore-check.ts";
+export { openSnapshot } from "./store/open-snapshot.ts";
