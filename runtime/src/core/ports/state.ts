@@ -85,6 +85,8 @@ export interface KeyedMultiTable {
   readonly size: number;
   /** All entries of a key in insertion order (of this run; by sub-key after a restore). The array is reused by the next call. */
   entriesOf(keys: KeyBatch, k: number, namespace: number): { readonly slots: Int32Array; readonly count: number };
+  /** The entry of a key that `entriesOf` would give last, -1 when there is none. */
+  lastOf(keys: KeyBatch, k: number, namespace: number): number;
   /** The entry with a sub-key, -1 when it is not there. */
   find(keys: KeyBatch, k: number, namespace: number, subKey: SubKey): number;
   /** Adds an entry, or finds the one that is there; marks it changed. */

@@ -80,6 +80,16 @@ export class HeapMultiTable implements KeyedMultiTable {
     return found;
   }
 
+  lastOf(keys: KeyBatch, k: number, namespace: number): number {
+    const cutOffMs = this.entries.cutOffMs();
+    for (;;) {
+      const group = this.#groupOf(keys, k, namespace);
+      const slot = group < 0 ? -1 : this.#links.last(group);
+      if (slot < 0 || !this.entries.isExpired(slot, cutOffMs)) return slot;
+      this.delete(slot);
+    }
+  }
+
   find(keys: KeyBatch, k: number, namespace: number, subKey: SubKey): number {
     const group = this.#groupOf(keys, k, namespace);
     if (group < 0) return -1;

@@ -28,6 +28,10 @@ export class SlotLists {
     return list < this.#heads.length ? (this.#heads[list] as number) : none;
   }
 
+  last(list: number): number {
+    return list < this.#tails.length ? (this.#tails[list] as number) : none;
+  }
+
   next(slot: number): number {
     return this.#next[slot] as number;
   }
