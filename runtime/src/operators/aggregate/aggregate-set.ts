@@ -102,6 +102,11 @@ export class BoundAggregates {
   }
 }
 
+/** All columns of rows, decoded. */
+export function columnsOf(rows: Rows): readonly Column[] {
+  return rows.schema.fields.map(({ index }) => rows.column(index));
+}
+
 /** Accumulators outside of state: for merging panes when a window fires, and for partial aggregation. Slots count from 0. */
 export class AccumulatorBuffer {
   readonly columns: readonly Column[];
