@@ -8,7 +8,8 @@ import type { Log } from "../../base/log.ts";
 import { defaultRestarts } from "../../drivers/continuous/restart-backoff.ts";
 import { Supervisor } from "../../drivers/continuous/supervisor.ts";
 import type { Dataflow } from "../../plan/dataflow.ts";
-import { openJobSnapshots } from "../../drivers/continuous/job-snapshots.ts";
+import { jobSnapshots } from "../../drivers/continuous/job-snapshots.ts";
+import { entryMerging } from "../../state/entry-merging.ts";
 import { loadManifest } from "../manifest/load-manifest.ts";
 import { openDeadLetterSink } from "./dead-letter-sink.ts";
 import { openMetrics } from "./job-metrics.ts";
@@ -86,7 +87,7 @@ async function readConfig(module: string | undefined, flags: CommandFlags): Prom
 
 async function supervise(config: RunConfig, dataflow: Dataflow, log: Log): Promise<Supervisor> {
   const deadLetterSink = await openDeadLetterSink(config.deadLetters);
-  const { stateBackend, entrySplitter } = await openStateBackend(config);
+  const stateBackend = await openStateBackend(config);
   const checkpoints = {
     intervalMs: config.checkpointIntervalMs,
     minPauseMs: config.minPauseMs,
@@ -106,16 +107,16 @@ async function supervise(config: RunConfig, dataflow: Dataflow, log: Log): Promi
     ...(deadLetterSink === undefined ? {} : { deadLetterSink }),
     checkpoints,
     restarts: defaultRestarts,
-    begin: openJobSnapshots({
+    begin: jobSnapshots({
       storage: config.storage,
-      s3: config.s3,
+      storageOptions: { s3: config.s3 },
       dataflow,
-      parallelism: config.parallelism,
       maxParallelism: config.maxParallelism,
       retained: config.retained,
       initialSavepoint: config.initialSavepoint,
       allowNonRestoredState: config.allowNonRestoredState,
-      entrySplitter,
+      merging: entryMerging,
+      hasDeadLetterSink: deadLetterSink !== undefined,
       log,
       clock: systemClock,
     }),

@@ -25,6 +25,8 @@ export interface SavedSnapshot {
 
 /** Where captures go; absent for a job without snapshot storage. */
 export interface SnapshotSaver {
+  /** A barrier has just captured the task; called synchronously. */
+  captured(capture: Pick<JobCapture, "checkpointId" | "task">, task: Task): void;
   save(capture: JobCapture): Promise<SavedSnapshot>;
   /** Makes a self-contained copy of a checkpoint that was just saved. */
   savepoint(checkpointId: number, id: string): Promise<SavedSnapshot>;
@@ -132,6 +134,7 @@ export class Checkpointer {
     this.#dueMs = triggeredAtMs + this.#options.intervalMs;
     const startedMs = performance.now();
     const capture = this.#task.capture(id);
+    this.#saver?.captured({ checkpointId: id, task: capture }, this.#task);
     const enumerators = new Map(
       this.#assigners().map((assigner) => [assigner.uid, { state: assigner.enumeratorState(), known: assigner.knownSplits() }]),
     );

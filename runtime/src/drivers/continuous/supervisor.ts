@@ -176,7 +176,10 @@ export class Supervisor {
       });
       this.#run = run;
       this.#move("running");
-      if (this.#stopAsked) await run.snapshot("stop");
+      if (this.#stopAsked) {
+        this.#move("stopping");
+        await run.snapshot("stop");
+      }
       return await run.done;
     } finally {
       if (this.#run !== undefined) {

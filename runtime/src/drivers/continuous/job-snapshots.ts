@@ -1,0 +1,192 @@
+// Ties a job to its checkpoint store: takes the epoch, finds what to start from, checks it, and saves what barriers take.
+import type { Clock } from "../../base/clock.ts";
+import type { Log } from "../../base/log.ts";
+import { CheckpointStore, type SnapshotRef } from "../../checkpoint/store/checkpoint-store.ts";
+import { openSnapshot } from "../../checkpoint/store/open-snapshot.ts";
+import { checkRestore } from "../../checkpoint/store/restore-check.ts";
+import type { Restored } from "../../checkpoint/store/restored.ts";
+import { openStorage, type StorageOptions } from "../../checkpoint/storage/open-storage.ts";
+import type { EntryMerging } from "../../core/ports/state-entries.ts";
+import type { SnapshotStorage } from "../../core/ports/snapshot-storage.ts";
+import type { StoredTableSpec } from "../../core/ports/state-backend.ts";
+import type { Dataflow } from "../../plan/dataflow.ts";
+import { planFingerprint, planOf } from "../../plan/plan.ts";
+import { deadLetterUid } from "../task/task-parts.ts";
+import { BaseScanner } from "./base-scanner.ts";
+import type { JobCapture, SavedSnapshot, SnapshotSaver } from "./checkpointer.ts";
+import type { RestoredSource } from "./split-assigner.ts";
+import type { RunStart } from "./supervisor.ts";
+
+export interface JobSnapshotOptions {
+  /** `file://` or `s3://`; undefined for a job that keeps nothing. */
+  readonly storage: string | undefined;
+  readonly storageOptions: StorageOptions;
+  readonly dataflow: Dataflow;
+  readonly maxParallelism: number;
+  readonly retained: number;
+  readonly initialSavepoint: string | undefined;
+  readonly allowNonRestoredState: boolean;
+  readonly merging: EntryMerging;
+  readonly hasDeadLetterSink: boolean;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** A function that prepares one attempt to run the job. */
+export function jobSnapshots(options: JobSnapshotOptions): () => Promise<RunStart> {
+  return async () => {
+    const opened: SnapshotStorage[] = [];
+    try {
+      return await begin(options, opened);
+    } catch (error) {
+      await closeAll(opened);
+      throw error;
+    }
+  };
+}
+
+async function begin(options: JobSnapshotOptions, opened: SnapshotStorage[]): Promise<RunStart> {
+  const store = await openStore(options, opened);
+  await store?.acquireEpoch();
+  const ref = (await store?.latest()) ?? (await initialSnapshot(options, opened));
+  const restored = ref === undefined ? undefined : await (store?.restore(ref) ?? loadOnly(options, ref));
+  if (restored !== undefined) check(options, restored);
+  const saver = store === undefined ? undefined : new StoreSaver(store, options);
+  return {
+    saver,
+    restore: restored,
+    restoredSources: restored === undefined ? new Map() : restoredSources(options.dataflow, restored),
+    nextCheckpointId: store?.nextCheckpointId ?? (restored?.checkpointId ?? 0) + 1,
+    restoredFrom: restored?.url,
+    ...(saver === undefined ? {} : { background: (task) => saver.scanner.step(task) }),
+    async close() {
+      await saver?.scanner.close();
+      await store?.close();
+      await closeAll(opened);
+    },
+  };
+}
+
+async function openStore(options: JobSnapshotOptions, opened: SnapshotStorage[]): Promise<CheckpointStore | undefined> {
+  if (options.storage === undefined) return undefined;
+  const storage = await openStorage(options.storage, options.storageOptions);
+  opened.push(storage);
+  const { dataflow, maxParallelism, retained, merging, clock, log } = options;
+  return CheckpointStore.open({
+    storage,
+    jobName: dataflow.name,
+    jobId: dataflow.name,
+    maxParallelism,
+    planFingerprint: planFingerprint(planOf(dataflow)),
+    retention: { count: retained },
+    merging,
+    clock,
+    log,
+  });
+}
+
+async function initialSnapshot(options: JobSnapshotOptions, opened: SnapshotStorage[]): Promise<SnapshotRef | undefined> {
+  if (options.initialSavepoint === undefined) return undefined;
+  const ref = await openSnapshot(options.initialSavepoint, options.storageOptions);
+  opened.push(ref.storage);
+  return ref;
+}
+
+async function loadOnly(options: JobSnapshotOptions, ref: SnapshotRef): Promise<Restored> {
+  const store = CheckpointStore.open({ storage: ref.storage, jobName: options.dataflow.name, jobId: options.dataflow.name, planFingerprint: "" });
+  return store.load(ref);
+}
+
+function check(options: JobSnapshotOptions, restored: Restored): void {
+  const nodes = options.dataflow.nodes.map(({ uid, kind }) => ({ uid, kind }));
+  if (options.hasDeadLetterSink || restored.uids.includes(deadLetterUid)) nodes.push({ uid: deadLetterUid, kind: deadLetterKind });
+  const { allowNonRestoredState, maxParallelism } = options;
+  checkRestore(restored.manifest, nodes, { allowNonRestoredState, maxParallelism }, restored.url);
+}
+
+const deadLetterKind = "sink.dead-letters";
+
+function restoredSources(dataflow: Dataflow, restored: Restored): ReadonlyMap<string, RestoredSource> {
+  const sources = new Map<string, RestoredSource>();
+  for (const node of dataflow.nodes) {
+    const source = node.body.kind === "source" ? restored.source(node.uid) : undefined;
+    if (source !== undefined) sources.set(node.uid, source);
+  }
+  return sources;
+}
+
+async function closeAll(opened: readonly SnapshotStorage[]): Promise<void> {
+  for (const storage of opened) await storage.close();
+}
+
+class StoreSaver implements SnapshotSaver {
+  readonly scanner: BaseScanner;
+  readonly #store: CheckpointStore;
+  readonly #kinds: ReadonlyMap<string, string>;
+
+  constructor(store: CheckpointStore, options: JobSnapshotOptions) {
+    this.#store = store;
+    this.#kinds = new Map([[deadLetterUid, deadLetterKind], ...options.dataflow.nodes.map(({ uid, kind }) => [uid, kind] as const)]);
+    this.scanner = new BaseScanner(
+      {
+        due: (uid, keyGroups) => store.compactionDue(uid, keyGroups) !== "none",
+        start: (about) => store.startBase(about),
+      },
+      options.log,
+    );
+  }
+
+  captured(capture: Pick<JobCapture, "checkpointId" | "task">, task: Parameters<BaseScanner["captured"]>[1]): void {
+    const tables = new Map<string, readonly StoredTableSpec[]>();
+    for (const { uid, subtask, keyed } of capture.task.operators) if (keyed !== undefined) tables.set(`${subtask} ${uid}`, keyed.tables);
+    this.scanner.captured(capture.checkpointId, task, (uid, subtask) => tables.get(`${subtask} ${uid}`));
+  }
+
+  async save(capture: JobCapture): Promise<SavedSnapshot> {
+    const writer = this.#store.begin(capture.checkpointId);
+    try {
+      for (const { uid, subtask, parallelism, keyGroups, keyed, lists, watermarkMs } of capture.task.operators) {
+        const state = keyed === undefined ? {} : { keyGroups, keyed };
+        await writer.addSubtask({ uid, kind: this.#kind(uid), subtask, parallelism, lists, watermarkMs, ...state });
+      }
+      for (const { uid, subtask, splits, splitWatermarks } of capture.task.sources) {
+        const parallelism = capture.task.sources.filter((source) => source.uid === uid).length;
+        const withTimes = splits.map((split) => ({ split, watermarkMs: splitWatermarks.get(split.id) ?? Number.NEGATIVE_INFINITY }));
+        await writer.addSubtask({ uid, kind: this.#kind(uid), subtask, parallelism, splits: withTimes });
+      }
+      for (const [uid, states] of capture.sinkStates) {
+        for (const [subtask, sinkState] of states.entries()) {
+          await writer.addSubtask({ uid, kind: this.#kind(uid), subtask, parallelism: states.length, sinkState });
+        }
+      }
+    } catch (error) {
+      await writer.abort();
+      throw error;
+    }
+    const { url, writtenBytes, totalBytes } = await writer.finish(sourceRecords(capture));
+    return { location: url, writtenBytes, totalBytes };
+  }
+
+  async savepoint(checkpointId: number, id: string): Promise<SavedSnapshot> {
+    const { url, totalBytes } = await this.#store.savepoint(checkpointId, id);
+    return { location: url, writtenBytes: totalBytes, totalBytes };
+  }
+
+  markCommitted(checkpointId: number, savepointId?: string): Promise<void> {
+    return this.#store.markCommitted(checkpointId, savepointId);
+  }
+
+  #kind(uid: string): string {
+    return this.#kinds.get(uid) ?? "unknown";
+  }
+}
+
+// What enumerators keep, and which splits have ended: those that were handed out and that no reader holds any more.
+function sourceRecords(capture: JobCapture): ReadonlyMap<string, { readonly enumerator: unknown; readonly finished: readonly string[] }> {
+  const records = new Map<string, { readonly enumerator: unknown; readonly finished: readonly string[] }>();
+  for (const [uid, { state, known }] of capture.enumerators) {
+    const held = new Set(capture.task.sources.filter((source) => source.uid === uid).flatMap(({ splits }) => splits.map(({ id }) => id)));
+    records.set(uid, { enumerator: state, finished: known.filter((id) => !held.has(id)) });
+  }
+  return records;
+}
