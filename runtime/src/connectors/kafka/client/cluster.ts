@@ -12,7 +12,7 @@ import type { PartitionInfo } from "./kafka-client.ts";
  * A broker answers the requests of one connection one after the other, so what may wait has a connection of its own: fetches
  * wait for records, produces for replicas.
  */
-export type Purpose = "control" | "fetch" | "produce";
+export type Purpose = "control" | "fetch-0" | "fetch-1" | "produce";
 
 const seedKey = "seed";
 

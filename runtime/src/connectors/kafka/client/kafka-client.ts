@@ -35,6 +35,9 @@ export interface PartitionOffset extends TopicPartition {
   readonly leaderEpoch: number;
 }
 
+/** Which of the two connections for fetches to use. */
+export type FetchLane = 0 | 1;
+
 /** A fetch answer over its own bytes. `release` gives them back; nothing of it may be looked at afterwards. */
 export interface FetchAnswer {
   readonly bytes: Buffer;
@@ -56,8 +59,11 @@ export interface KafkaClient {
     isolation: Isolation,
   ): Promise<readonly PartitionOffset[]>;
 
-  /** One attempt; errors of single partitions are in the answer. Rejects with a `KafkaProblem` when the exchange itself failed. */
-  fetch(nodeId: number, request: FetchRequest): Promise<FetchAnswer>;
+  /**
+   * One attempt; errors of single partitions are in the answer. Rejects with a `KafkaProblem` when the exchange itself failed.
+   * A broker keeps the fetches of one lane waiting behind each other, those of two lanes not.
+   */
+  fetch(nodeId: number, request: FetchRequest, lane?: FetchLane): Promise<FetchAnswer>;
   /** One attempt, as `fetch`. The answer has a result per batch. */
   produce(nodeId: number, request: ProduceRequest): Promise<readonly ProduceResult[]>;
 

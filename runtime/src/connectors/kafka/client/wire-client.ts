@@ -21,7 +21,7 @@ import type { ClientOptions } from "./client-options.ts";
 import { Cluster } from "./cluster.ts";
 import type { Connection } from "./connection.ts";
 import { FramePool } from "./frames.ts";
-import type { FetchAnswer, KafkaClient, OffsetQuery, PartitionInfo, PartitionOffset, TopicInfo } from "./kafka-client.ts";
+import type { FetchAnswer, FetchLane, KafkaClient, OffsetQuery, PartitionInfo, PartitionOffset, TopicInfo } from "./kafka-client.ts";
 import { KafkaProblem, kafkaCode, problemOf, throwOnCode, toMillraceError } from "./kafka-problem.ts";
 import { retrying } from "./retry.ts";
 import { TransactionRequests } from "./transaction-requests.ts";
@@ -158,8 +158,8 @@ export class WireKafkaClient implements KafkaClient {
     return partitions.map((each) => done.get(keyOf(each)) as PartitionOffset);
   }
 
-  async fetch(nodeId: number, request: FetchRequest): Promise<FetchAnswer> {
-    const connection = await this.#cluster.connection(nodeId, "fetch");
+  async fetch(nodeId: number, request: FetchRequest, lane: FetchLane = 0): Promise<FetchAnswer> {
+    const connection = await this.#cluster.connection(nodeId, `fetch-${lane}`);
     const writer = new ProtocolWriter(fetchApi.flexible, 64 + request.partitions.length * 48);
     fetchApi.encode(writer, request);
     const frame = await connection.exchange(fetchApi, [writer.view()], request.maxWaitMs);
