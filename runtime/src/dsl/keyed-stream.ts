@@ -1,7 +1,6 @@
 // Rows grouped by a key: aggregates, windows, joins and functions with state per key.
 import { parseDuration } from "../base/duration.ts";
 import { keyLayout } from "../core/keys/key-layout.ts";
-import type { TimeToLive } from "../core/ports/state.ts";
 import type { Schema } from "../core/schema/schema.ts";
 import { type GroupAggregateParams, groupAggregate, resolveGroupAggregate } from "../operators/aggregate/group-aggregate.ts";
 import type { AggregateResults, ValidAggregates } from "../operators/aggregate/call-types.ts";
@@ -11,6 +10,16 @@ import type { JoinType } from "../operators/join/join-output.ts";
 import type { SessionWindow, SlidingWindow, TumblingWindow, WindowSpec } from "../operators/window/window-spec.ts";
 import type { IntervalJoinOptions, JoinFunction, JoinOptions, JoinPrefixes, JoinedRow, RegularJoinOptions } from "./join-types.ts";
 import { type JoinKind, type JoinShape, addJoin, intervalBound } from "./joins.ts";
+import {
+  type DedupeOptions,
+  type TableOptions,
+  type TopNOptions,
+  addDedupe,
+  addTable,
+  addTopN,
+  addWindowTopN,
+  processingTtl,
+} from "./ranks.ts";
 import type { SideRows, Stream } from "./stream.ts";
 import { type OperatorOptions, type StreamRef, addNode, hashInput } from "./stream-ref.ts";
 import { type StreamMaker, WindowedStream } from "./windowed-stream.ts";
@@ -173,8 +182,4 @@ export class KeyedStream<Row, Keys extends keyof Row & string> {
     const node: OperatorOptions = { ...(uid === undefined ? {} : { uid }), ...(parallelism === undefined ? {} : { parallelism }) };
     return this.#make<unknown, SideRows>(addJoin(this, other, type, how, shape as JoinShape, node));
   }
-}
-
-export function processingTtl(ttl: Duration): TimeToLive {
-  return { ttlMs: parseDuration(ttl, "ttl"), time: "processing", refresh: "write" };
 }

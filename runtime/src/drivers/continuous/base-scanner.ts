@@ -94,7 +94,13 @@ export class BaseScanner {
       if (backend === undefined || tables === undefined || tables.length === 0) continue;
       if ((this.#waitFor.get(slot) ?? -1) >= this.#lastCaptured) continue;
       if (!this.#targets.due(instance.uid, keyGroups)) continue;
-      const target = this.#targets.start({ uid: instance.uid, subtask: instance.subtask, keyGroups, tables, sinceCheckpointId: this.#lastCaptured });
+      const target = this.#targets.start({
+        uid: instance.uid,
+        subtask: instance.subtask,
+        keyGroups,
+        tables,
+        sinceCheckpointId: this.#lastCaptured,
+      });
       this.#running = { slot, scan: backend.startBase(), target, uploading: false };
       return;
     }

@@ -93,7 +93,12 @@ async function initialSnapshot(options: JobSnapshotOptions, opened: SnapshotStor
 }
 
 async function loadOnly(options: JobSnapshotOptions, ref: SnapshotRef): Promise<Restored> {
-  const store = CheckpointStore.open({ storage: ref.storage, jobName: options.dataflow.name, jobId: options.dataflow.name, planFingerprint: "" });
+  const store = CheckpointStore.open({
+    storage: ref.storage,
+    jobName: options.dataflow.name,
+    jobId: options.dataflow.name,
+    planFingerprint: "",
+  });
   return store.load(ref);
 }
 

@@ -95,7 +95,9 @@ function dataflowOf(source: ReturnType<typeof memorySource<Bid>>, sink: MemorySi
   const nodes: DataflowNode[] = [];
   for (const node of built.nodes) {
     const inputs = node.inputs.map((input) => ({ ...input, from: nodes[input.from.id] as DataflowNode }));
-    nodes.push(node.uid === "flaky" ? { ...node, inputs, body: { kind: "operator", keyed: false, create: flaky(shouldFail) } } : { ...node, inputs });
+    nodes.push(
+      node.uid === "flaky" ? { ...node, inputs, body: { kind: "operator", keyed: false, create: flaky(shouldFail) } } : { ...node, inputs },
+    );
   }
   return { name: built.name, nodes };
 }
@@ -135,7 +137,8 @@ function pushInBackground(source: ReturnType<typeof memorySource<Bid>>, bids: re
   const splits = source.splitIds;
   return (async () => {
     for (let at = 0; at < bids.length; at += chunk) {
-      for (const [offset, bid] of bids.slice(at, at + chunk).entries()) source.push(bid, { split: splits[(at + offset) % splits.length] as string });
+      for (const [offset, bid] of bids.slice(at, at + chunk).entries())
+        source.push(bid, { split: splits[(at + offset) % splits.length] as string });
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     if (end) source.end();
