@@ -88,6 +88,11 @@ export class BoundAggregates {
       this.#function(f).result(this.#own(f), slots, count, rows.columns[firstColumn + f] as Column, row);
   }
 
+  /** Writes the results into columns of their own. */
+  resultsInto(slots: Int32Array, count: number, targets: readonly Column[], row: number): void {
+    for (let f = 0; f < this.#resultCount; f++) this.#function(f).result(this.#own(f), slots, count, targets[f] as Column, row);
+  }
+
   /** How many rows the group of `slot` has: over inserts at least one, else nothing would be there. */
   rowCount(slot: number): number {
     return this.#rowCounts === null ? 1 : (this.#rowCounts.numbers[slot] as number);

@@ -6,7 +6,17 @@ import type { FieldSpec, RowSpec } from "../../core/schema/type-spec.ts";
 import { type AggregateFunction, columnAt, hasValue } from "./aggregate.ts";
 import { type Direction, resultOf } from "./extreme.ts";
 import { checkValueLimit, defaultValueLimit, ownedObjectSpec } from "./multiset.ts";
-import { compareScalars, identityOf, readScalar, readValue, type Scalar, writeNull, writeScalar, writeValue } from "./scalar.ts";
+import {
+  compareScalars,
+  identityOf,
+  ownedObject,
+  readScalar,
+  readValue,
+  type Scalar,
+  writeNull,
+  writeScalar,
+  writeValue,
+} from "./scalar.ts";
 
 /** Which row wins. Of rows that are equal in order, the earlier one to arrive wins, or with `lastWins` the later one. */
 export interface ExtremeByRule {
@@ -83,8 +93,10 @@ export class ExtremeBy extends ExtremeByBase {
     if (hasValue(orders, slot) && !this.wins(order, readScalar(orders, slot))) return;
     const values = columnAt(columns, 0);
     // Missing is stored as null: the result's type has no missing.
-    if (hasValue(source, row)) copyValue(source, row, values, slot);
-    else writeNull(values, slot);
+    if (hasValue(source, row)) {
+      copyValue(source, row, values, slot);
+      if (values.kind === "object") values.objects[slot] = ownedObject(values.objects[slot]);
+    } else writeNull(values, slot);
     writeScalar(orders, slot, order);
   }
 

@@ -133,11 +133,16 @@ export function scalarOfKey(spec: FieldSpec, key: ScalarKey): unknown {
   }
 }
 
-/** The value of any field as a row object has it. */
+/** The value of any field as a row object has it, fit to be kept. */
 export function readValue(spec: FieldSpec, column: Column, row: number): unknown {
   if (column.kind === "number") return spec.type.kind === "boolean" ? column.numbers[row] === 1 : column.numbers[row];
   if (column.kind === "int64") return column.getInt64(row);
-  return column.kind === "text" ? column.getText(row) : column.objects[row];
+  return column.kind === "text" ? column.getText(row) : ownedObject(column.objects[row]);
+}
+
+/** An object that may be kept: bytes may be a range of a fetched buffer, which is used again, so they are copied. */
+export function ownedObject(value: unknown): unknown {
+  return value instanceof Uint8Array ? Uint8Array.from(value) : value;
 }
 
 export function writeValue(spec: FieldSpec, column: Column, row: number, value: unknown): void {

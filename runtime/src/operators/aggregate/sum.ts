@@ -168,6 +168,7 @@ export class Sum extends Sums {
         target.numbers[row + k] = sums.numbers[slot] as number;
         const exact = sums.exact?.get(slot);
         if (exact !== undefined) target.setInt64(row + k, exact);
+        else target.exact?.delete(row + k);
       }
     }
   }

@@ -53,12 +53,25 @@ export class WindowOutput {
     window: { readonly startMs: number; readonly endMs: number; readonly timeMs: number },
     kind: RowKind = rowKind.insert,
   ): void {
+    this.emitWith(keys, keySlot, window, kind, (rows, row, first) => {
+      this.#one[0] = slot;
+      aggregates.results(this.#one, 1, rows, row, first);
+    });
+  }
+
+  /** Appends one row whose results `write` fills, from column `first` on. */
+  emitWith(
+    keys: KeySource,
+    keySlot: number,
+    window: { readonly startMs: number; readonly endMs: number; readonly timeMs: number },
+    kind: RowKind,
+    write: (rows: Rows, row: number, first: number) => void,
+  ): void {
     const { rows } = this.#builder;
     const row = this.#builder.next(window.timeMs, kind);
     keys.copyKey(keySlot, rows, row, this.#keyTargets);
     this.#fillBounds(row, 1, window.startMs, window.endMs);
-    this.#one[0] = slot;
-    aggregates.results(this.#one, 1, rows, row, this.#results);
+    write(rows, row, this.#results);
     this.#builder.flushIfFull();
   }
 
