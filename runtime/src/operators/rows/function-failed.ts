@@ -33,5 +33,6 @@ export function functionFailed(
 }
 
 function range(bytes: Uint8Array, start: number, end: number): Uint8Array | null {
-  return start < 0 ? null : bytes.slice(start, end);
+  // A copy, also of a Buffer, whose own `slice` would be a view: the bytes are used again for the next block.
+  return start < 0 ? null : new Uint8Array(bytes.subarray(start, end));
 }
