@@ -4,7 +4,7 @@ import { type Finding, isCode, isTest, type SourceFile, withoutComments } from "
 
 const SOURCE_LINES = 350;
 const TEST_LINES = 600;
-const FOLDER_FILES = 20;
+const FOLDER_FILES = 25;
 
 const lineCount = (text: string): number => text.split("\n").length - (text.endsWith("\n") ? 1 : 0);
 
