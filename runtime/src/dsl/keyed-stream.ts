@@ -173,6 +173,32 @@ export class KeyedStream<Row, Keys extends keyof Row & string> {
     );
   }
 
+  /** One row per key: the first, as an append-only stream, or the last, as a changelog. Rows that come too late are in `.side("late")`. */
+  dedupe(options: DedupeOptions = {}): Stream<Row, { readonly late: Row }> {
+    return this.#make(addDedupe(this, options));
+  }
+
+  /** The first `limit` rows of each key by an order, as a changelog. */
+  topN<R extends string = never>(
+    limit: number,
+    options: TopNOptions<Row> & { readonly rank?: R },
+  ): Stream<Row & { readonly [K in R]: number }> {
+    return this.#make(addTopN(this, limit, options));
+  }
+
+  /** The first `limit` rows of each key and window, when the window closes; over the result of a window. */
+  windowTopN<R extends string = never>(
+    limit: number,
+    options: TopNOptions<Row> & { readonly rank?: R; readonly windowEnd?: keyof Row & string },
+  ): Stream<Row & { readonly [K in R]: number }, { readonly late: Row }> {
+    return this.#make(addWindowTopN(this, limit, options));
+  }
+
+  /** The latest row of each key as a changelog that retracts: a stream as a table. */
+  toTable(options: TableOptions<Row> = {}): Stream<Row> {
+    return this.#make(addTable(this, options));
+  }
+
   #join(
     other: { readonly ref: StreamRef; readonly fields: readonly string[] },
     how: JoinKind,

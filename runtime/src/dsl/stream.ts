@@ -50,7 +50,7 @@ export class Stream<Row, Sides extends SideRows = {}> {
   }
 
   /** Each row to one row of `schema`. The function gets a view that is valid during the call. */
-  map<Out>(schema: Schema<Out>, fn: (row: Row) => Out, options: OperatorOptions = {}): Stream<Out> {
+  map<Out>(schema: Schema<Out>, fn: (row: Row) => NoInfer<Out>, options: OperatorOptions = {}): Stream<Out> {
     return this.#next<Out>("map", schema, map({ input: this.schema, output: schema, fn }), options);
   }
 
@@ -61,7 +61,7 @@ export class Stream<Row, Sides extends SideRows = {}> {
   }
 
   /** Each row to any number of rows of `schema`, handed to `emit`. */
-  flatMap<Out>(schema: Schema<Out>, fn: (row: Row, emit: (row: Out) => void) => void, options: OperatorOptions = {}): Stream<Out> {
+  flatMap<Out>(schema: Schema<Out>, fn: (row: Row, emit: (row: NoInfer<Out>) => void) => void, options: OperatorOptions = {}): Stream<Out> {
     return this.#next<Out>("flatMap", schema, flatMap({ input: this.schema, output: schema, fn }), options);
   }
 
