@@ -1,0 +1,54 @@
+// The Kafka source: partitions as splits.
+import type { Format } from "../../../core/ports/format.ts";
+import type { Source } from "../../../core/ports/source.ts";
+import type { ClientOptions } from "../client/client-options.ts";
+import { FramePool } from "../client/frames.ts";
+import type { KafkaClient } from "../client/kafka-client.ts";
+import { WireKafkaClient } from "../client/wire-client.ts";
+import { Fetcher } from "./fetcher.ts";
+import { PartitionEnumerator } from "./partition-enumerator.ts";
+import { PartitionReader } from "./partition-reader.ts";
+import { sourceConfig } from "./source-options.ts";
+import type { KafkaSourceConfig, KafkaSourceOptions } from "./source-options.ts";
+
+/** Opens a client; `bufferBytes` is what its user may hold of fetched bytes. */
+export type OpenClient = (options: ClientOptions, bufferBytes: number) => KafkaClient;
+
+const openWire: OpenClient = (options, bufferBytes) => new WireKafkaClient(options, { pool: new FramePool(bufferBytes) });
+
+/** A source as a dataflow takes it: partitions of topics, decoded by a format. */
+export interface KafkaSourceEndpoint<Row> {
+  readonly source: Source;
+  readonly format: Format<Row>;
+}
+
+/**
+ * Reads topics. Each partition is a split with a position of its own: watermarks, snapshots and rescaling go by partition.
+ * Throws OPTION_UNKNOWN and OPTION_INVALID; opening it rejects with KAFKA_TOPIC_MISSING, KAFKA_BROKER_UNREACHABLE,
+ * KAFKA_AUTH_FAILED or KAFKA_NOT_AUTHORIZED.
+ */
+export function kafkaSource<Row>(options: KafkaSourceOptions & { readonly format: Format<Row> }): KafkaSourceEndpoint<Row> {
+  return { source: rawKafkaSource(sourceConfig(options), openWire), format: options.format };
+}
+
+/** The source alone, over any implementation of the Kafka port. */
+export function rawKafkaSource(config: KafkaSourceConfig, openClient: OpenClient): Source {
+  return {
+    connector: "kafka",
+    options: config.printable,
+    bounded: config.bounded !== undefined && config.bounded !== false,
+    openEnumerator: async () => new PartitionEnumerator(config, openClient(config.client, 0)),
+    async openReader({ clock, log, uid }) {
+      const client = openClient(config.client, config.fetcher.maxBufferedBytes);
+      const fetcher = new Fetcher(config.fetcher, { client, clock, log, random: Math.random });
+      return new PartitionReader({
+        client,
+        fetcher,
+        readCommitted: config.fetcher.isolation === "read_committed",
+        groupId: config.groupId,
+        uid,
+        log,
+      });
+    },
+  };
+}
