@@ -1,2 +1,66 @@
-// (entry)
-export {};
+// What a job imports: the DSL, schemas, windows, aggregates, formats and connectors.
+export { isMillraceError, MillraceError } from "./base/errors.ts";
+export { values, type ValuesEndpoint, type ValuesOptions } from "./connectors/memory/index.ts";
+export { Decimal } from "./core/schema/decimal.ts";
+export {
+  any,
+  type AnyField,
+  boolean,
+  bytes,
+  date,
+  decimal,
+  enumeration,
+  type Field,
+  type Fields,
+  float32,
+  float64,
+  int8,
+  int16,
+  int32,
+  int53,
+  int64,
+  list,
+  mapOf,
+  type RowOf,
+  string,
+  struct,
+  timestamp,
+  timestampNanos,
+} from "./core/schema/field.ts";
+export { type RowType, type Schema, schema } from "./core/schema/schema.ts";
+export {
+  boundedOutOfOrderness,
+  customWatermarks,
+  monotonic,
+  noWatermarks,
+  type WatermarkGenerator,
+  type WatermarkOptions,
+  type WatermarkStrategy,
+} from "./core/time/watermark-strategy.ts";
+export type { SinkEndpoint, SourceEndpoint } from "./dsl/endpoints.ts";
+export type { Flow, SourceOptions } from "./dsl/flow.ts";
+export { type Job, job } from "./dsl/job.ts";
+export type { KeyedStream } from "./dsl/keyed-stream.ts";
+export type { Stream } from "./dsl/stream.ts";
+export type { WindowedStream, WindowOptions } from "./dsl/windowed-stream.ts";
+export { countWindow, cumulate, type Duration, globalWindow, session, sliding, tumbling } from "./dsl/windows.ts";
+export {
+  avg,
+  collect,
+  collectSet,
+  count,
+  countDistinct,
+  countDistinctApprox,
+  custom,
+  type CustomAggregate,
+  first,
+  last,
+  max,
+  maxBy,
+  min,
+  minBy,
+  percentile,
+  stringAgg,
+  sum,
+} from "./operators/aggregate/call.ts";
+export { json } from "./serde/json/json.ts";
