@@ -5,9 +5,9 @@ export {
   CheckpointStore,
   CheckpointWriter,
   type CheckpointStoreOptions,
-  type SavepointResult,
   type SnapshotRef,
 } from "./store/checkpoint-store.ts";
+export type { SavepointResult } from "./store/savepoints.ts";
 export type { SubtaskSnapshot } from "./store/checkpoint-upload.ts";
 export type { SourceRecord } from "./store/operator-record.ts";
 export type { PublishedCheckpoint } from "./store/publisher.ts";

@@ -52,6 +52,8 @@ export class DataFileWriter {
    * time; the blocks of one caller keep their order. Resolves with how many bytes they took.
    */
   async addBlocks(uid: string, part: SectionPart, specIds: ReadonlyMap<string, string>, blocks: readonly StateBlock[]): Promise<number> {
+    // Also without blocks: a base of no entries is still a base.
+    const section = this.#section(uid, part);
     let storedBytes = 0;
     for (let from = 0; from < blocks.length; from += compressedAhead) {
       const some = blocks.slice(from, from + compressedAhead);
@@ -62,7 +64,7 @@ export class DataFileWriter {
           assert(specId !== undefined, `table ${block.table} of ${uid} has a spec`);
           const { bytes, compression } = packed[i] as (typeof packed)[number];
           const range = await this.#append(bytes, block.bytes.length, compression);
-          this.#section(uid, part).push({ table: block.table, specId, keyGroup: block.keyGroup, entryCount: block.entryCount, ...range });
+          section.push({ table: block.table, specId, keyGroup: block.keyGroup, entryCount: block.entryCount, ...range });
           storedBytes += range.storedBytes;
         }
       });

@@ -1,6 +1,6 @@
 // A job's checkpoints and savepoints: what a driver opens, restores from, writes to, and closes.
 import { type Clock, systemClock } from "../../base/clock.ts";
-import { assert, isMillraceError, messageOf, MillraceError } from "../../base/errors.ts";
+import { messageOf, MillraceError } from "../../base/errors.ts";
 import { type Log, silentLog } from "../../base/log.ts";
 import type { SnapshotStorage } from "../../core/ports/snapshot-storage.ts";
 import type { EntryMerging } from "../../core/ports/state-entries.ts";
@@ -10,15 +10,16 @@ import type { UploadAck } from "./ack.ts";
 import type { BaseAbout, BaseUpload } from "./base-upload.ts";
 import type { CheckpointUpload, SubtaskSnapshot } from "./checkpoint-upload.ts";
 import { Collector } from "./collector.ts";
-import { type CompactionOptions, type Compaction, decideCompaction, defaultCompaction } from "./compaction-policy.ts";
-import { checkpointFolder, checkpointIdOf, committedName, savepointFolder, savepointResultFolder } from "./layout.ts";
+import { type CompactionOptions, decideCompaction, defaultCompaction } from "./compaction-policy.ts";
+import { checkpointFolder, checkpointIdOf, committedName } from "./layout.ts";
 import { readPointer } from "./latest-pointer.ts";
 import type { Range } from "./lineage.ts";
 import type { SourceRecord } from "./operator-record.ts";
 import { Publisher, type PublishedCheckpoint } from "./publisher.ts";
 import { Restored } from "./restored.ts";
 import { defaultRetention, type Retention } from "./retention.ts";
-import { writeSavepoint } from "./savepoint-writer.ts";
+import { type SavepointResult, Savepoints } from "./savepoints.ts";
+import { rollDeltas } from "./roll-deltas.ts";
 import { StoredSnapshot } from "./stored-snapshot.ts";
 import { Uploader } from "./uploader.ts";
 
@@ -53,13 +54,6 @@ export interface SnapshotRef {
   readonly sha256?: string;
 }
 
-export interface SavepointResult {
-  readonly id: string;
-  readonly url: string;
-  readonly checkpointId: number;
-  readonly totalBytes: number;
-}
-
 const maxCarriedBytes = 512 * 1024 * 1024;
 
 export class CheckpointStore {
@@ -73,9 +67,10 @@ export class CheckpointStore {
   readonly #collector: Collector;
   /** Writes this process's part; the other half, publishing, may one day be elsewhere. */
   readonly uploader: Uploader;
-  readonly #savepointsUnderWay = new Map<string, { readonly checkpointId: number; readonly result: Promise<SavepointResult> }>();
+  readonly #savepoints: Savepoints;
   #restoredId = 0;
   #cleaning: Promise<void> = Promise.resolve();
+  #rolling: Promise<void> | undefined;
   #swept = false;
 
   private constructor(options: CheckpointStoreOptions) {
@@ -90,6 +85,7 @@ export class CheckpointStore {
     const retention = { ...defaultRetention, ...options.retention };
     this.#publisher = new Publisher({ ...common, jobName, jobId, maxParallelism, planFingerprint, createdBy, retention });
     this.#collector = new Collector(common);
+    this.#savepoints = new Savepoints({ ...common, publisher: this.#publisher, merging: options.merging, compression });
     this.uploader = new Uploader({ ...common, compression, smallBaseBytes: this.#compaction.smallBaseBytes, maxCarriedBytes });
   }
 
@@ -138,9 +134,10 @@ export class CheckpointStore {
 
   /**
    * Makes `ref` what the next checkpoint builds on. Needs the epoch. A snapshot that is not one of this job's checkpoints is
-   * copied into the job's folder with the first checkpoint; until then it must stay.
+   * copied into the job's folder with the first checkpoint; until then it must stay, and is marked as used. `check` may throw to
+   * refuse the snapshot before anything is marked (see `checkRestore`).
    */
-  async restore(ref: SnapshotRef): Promise<Restored> {
+  async restore(ref: SnapshotRef, check?: (restored: Restored) => void): Promise<Restored> {
     // The same checkpoint may have been named by another way to it.
     const name = `${ref.storage.url}/${ref.folder}`.slice(`${this.#storage.url}/${this.#folder}`.length, -1);
     const own = checkpointIdOf(name) !== undefined && `${ref.storage.url}/${ref.folder}` === `${this.#storage.url}/${this.#folder}${name}/`;
@@ -148,6 +145,7 @@ export class CheckpointStore {
       ? await StoredSnapshot.open(this.#storage, `${this.#folder}${name}/`, ref.sha256)
       : await StoredSnapshot.open(ref.storage, ref.folder, ref.sha256);
     const restored = await Restored.load(snapshot);
+    check?.(restored);
     this.uploader.reset();
     await this.#publisher.startFrom(snapshot, own);
     this.#restoredId = snapshot.manifest.checkpointId;
@@ -177,12 +175,15 @@ export class CheckpointStore {
       // Nothing is wrong with the checkpoint: what was not deleted now is deleted by a later sweep.
       this.#log.warn("old checkpoints could not be deleted", { reason: messageOf(error) });
     });
+    this.#rollWhereDue(checkpointId);
     return published;
   }
 
-  /** Whether an instance's state should get a new base now: then scan it (`startBase`). Or its deltas should be rolled. */
-  compactionDue(uid: string, keyGroups: Range): Compaction["kind"] {
-    return decideCompaction(this.#publisher.partsOf(uid), keyGroups, this.#compaction).kind;
+  /** `base` when an instance's state should get a new base now: then scan it, with `startBase`. */
+  compactionDue(uid: string, keyGroups: Range): "none" | "base" {
+    const { kind } = decideCompaction(this.#publisher.partsOf(uid), keyGroups, this.#compaction);
+    // Deltas are rolled by the store itself, if it can.
+    return kind === "roll" && this.#options.merging !== undefined ? "none" : kind === "none" ? "none" : "base";
   }
 
   /** Begins the upload of a base; see `BaseAbout` and `BaseUpload.finish` for the order it needs. */
@@ -196,39 +197,20 @@ export class CheckpointStore {
       `${JSON.stringify({ epoch: this.#publisher.epoch, committedAt: new Date(this.#clock.now()).toISOString() })}\n`,
     );
     await this.#storage.put(`${this.#folder}${checkpointFolder(checkpointId)}${committedName}`, content);
-    if (savepointId !== undefined) await this.#storage.put(`${this.#folder}${savepointFolder}${savepointId}/${committedName}`, content);
+    if (savepointId !== undefined) await this.#savepoints.markCommitted(savepointId, content);
   }
 
   /**
    * Makes a self-contained copy of a published checkpoint under `savepoints/<id>`. With an id that was used before, returns what
    * came of it then. Rejects with SAVEPOINT_ID_INVALID, CHECKPOINT_GONE, SNAPSHOT_CORRUPT or a storage error.
    */
-  async savepoint(checkpointId: number, id: string): Promise<SavepointResult> {
-    if (!isPathPart(id))
-      throw new MillraceError(
-        "SAVEPOINT_ID_INVALID",
-        `savepoint "${id}"`,
-        "is no good name for a folder",
-        "use letters, digits and . _ - =",
-      );
-    const underWay = this.#savepointsUnderWay.get(id);
-    if (underWay !== undefined) return underWay.result;
-    const result = this.#publisher
-      .pinned(checkpointId, () => this.#makeSavepoint(checkpointId, id))
-      .finally(() => this.#savepointsUnderWay.delete(id));
-    this.#savepointsUnderWay.set(id, { checkpointId, result });
-    return result;
+  savepoint(checkpointId: number, id: string): Promise<SavepointResult> {
+    return this.#savepoints.make(checkpointId, id);
   }
 
   /** What came of the savepoint with this id; undefined when there is none. */
-  async savepointResult(id: string): Promise<SavepointResult | undefined> {
-    try {
-      const { content } = await this.#storage.get(`${this.#folder}${savepointResultFolder}${id}.json`);
-      return JSON.parse(content.toString("utf8")) as SavepointResult;
-    } catch (error) {
-      if (isMillraceError(error, "OBJECT_MISSING")) return undefined;
-      throw error;
-    }
+  savepointResult(id: string): Promise<SavepointResult | undefined> {
+    return this.#savepoints.resultOf(id);
   }
 
   /** Deletes files that nothing refers to and that are older than `orphanAgeMs`; happens by itself after the first checkpoint. */
@@ -241,7 +223,8 @@ export class CheckpointStore {
   /** Waits for deletions under way. The storage stays open: it is its opener's. */
   async close(): Promise<void> {
     await this.#cleaning;
-    await Promise.allSettled([...this.#savepointsUnderWay.values()].map(({ result }) => result));
+    await this.#rolling;
+    await this.#savepoints.settled();
   }
 
   async #clean(published: PublishedCheckpoint): Promise<void> {
@@ -251,41 +234,30 @@ export class CheckpointStore {
     await this.sweep();
   }
 
-  #needed(): ReadonlySet<string> {
-    const savepoints = [...this.#savepointsUnderWay.keys()].map((id) => `${savepointFolder}${id}`);
-    return new Set([...this.#publisher.lineagePaths(), ...this.uploader.unconfirmedPaths(), ...savepoints]);
-  }
-
-  async #makeSavepoint(checkpointId: number, id: string): Promise<SavepointResult> {
-    const before = await this.savepointResult(id);
-    if (before !== undefined) return before;
-    const folder = `${this.#folder}${savepointFolder}${id}/`;
-    const complete = await StoredSnapshot.open(this.#storage, folder).catch((error: unknown) => {
-      if (isMillraceError(error, "SNAPSHOT_MISSING")) return undefined;
-      throw error;
-    });
-    const written = complete ?? (await this.#copyToSavepoint(checkpointId, id, folder));
-    const result: SavepointResult = { id, url: written.url, checkpointId: written.manifest.checkpointId, totalBytes: written.totalBytes };
-    await this.#storage.put(`${this.#folder}${savepointResultFolder}${id}.json`, Buffer.from(`${JSON.stringify(result)}\n`));
-    return result;
-  }
-
-  async #copyToSavepoint(checkpointId: number, id: string, folder: string): Promise<StoredSnapshot> {
-    const { merging, compression = "zstd" } = this.#options;
-    assert(merging !== undefined, "a store that makes savepoints was opened with `merging`");
-    const entry = this.#publisher.checkpoints.find((one) => one.checkpointId === checkpointId);
-    if (entry === undefined) {
-      throw new MillraceError(
-        "CHECKPOINT_GONE",
-        `checkpoint ${checkpointId}`,
-        "is not kept any longer",
-        "take the savepoint from a newer checkpoint",
-      );
+  // One operator at a time, in the background: the next checkpoint takes in what is ready by then.
+  #rollWhereDue(checkpointId: number): void {
+    const { merging, maxParallelism = 128 } = this.#options;
+    if (merging === undefined || this.#rolling !== undefined) return;
+    for (const { uid, parts } of this.#publisher.lineages()) {
+      const decided = decideCompaction(parts, { from: 0, to: maxParallelism }, this.#compaction);
+      if (decided.kind !== "roll") continue;
+      this.#rolling = this.#publisher
+        .pinned(checkpointId, async () => {
+          const entry = this.#publisher.checkpoints.find((one) => one.checkpointId === checkpointId);
+          const snapshot = await StoredSnapshot.open(this.#storage, `${this.#folder}${checkpointFolder(checkpointId)}`, entry?.sha256);
+          const rolled = await rollDeltas(snapshot, uid, decided.parts, merging, this.uploader);
+          if (rolled !== undefined) this.#publisher.addRolled(rolled);
+        })
+        .catch((error: unknown) => this.#log.warn("deltas could not be rolled", { uid, reason: messageOf(error) }))
+        .finally(() => {
+          this.#rolling = undefined;
+        });
+      return;
     }
-    const from = await StoredSnapshot.open(this.#storage, `${this.#folder}${checkpointFolder(checkpointId)}`, entry.sha256);
-    const written = await writeSavepoint({ id, from, storage: this.#storage, folder, merging, compression, clock: this.#clock });
-    if (from.committed) await this.markCommitted(checkpointId, id);
-    return written;
+  }
+
+  #needed(): ReadonlySet<string> {
+    return new Set([...this.#publisher.lineagePaths(), ...this.uploader.unconfirmedPaths(), ...this.#savepoints.foldersUnderWay()]);
   }
 }
 

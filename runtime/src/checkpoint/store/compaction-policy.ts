@@ -28,7 +28,9 @@ export type Compaction =
 /** What to do for the key groups `range` of one operator. */
 export function decideCompaction(list: readonly StatePart[], range: Range, options: CompactionOptions): Compaction {
   const parts = list.map((part) => clippedTo(part, range)).filter((part) => part !== undefined);
-  const deltas = parts.filter((part) => part.kind === "delta");
+  // A job's first capture holds all there is: until there is a base it counts as one.
+  const firstId = parts.some((part) => part.kind === "base") ? -1 : Math.min(...parts.map((part) => part.checkpointId));
+  const deltas = parts.filter((part) => part.kind === "delta" && part.checkpointId !== firstId);
   const bytesOf = (some: readonly StatePart[]): number => some.reduce((sum, part) => sum + part.sizeBytes, 0);
   const baseBytes = bytesOf(parts) - bytesOf(deltas);
   const deltaBytes = bytesOf(deltas);

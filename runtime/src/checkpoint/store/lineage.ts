@@ -52,8 +52,7 @@ function resized(part: StatePart, from: number, to: number): StatePart {
 /**
  * The list after a checkpoint that brought `added`. Deltas are appended. A base takes the place of every earlier base and of every
  * delta up to its `sinceCheckpointId`, in its range; later deltas stay and apply on top of it, which makes a base that was read
- * while entries changed exact (fuzzy checkpoints: Mohan et al., "ARIES", ACM TODS 17(1), 1992). The first entries of a range are
- * its base. Adding the same part again changes nothing.
+ * while entries changed exact (fuzzy checkpoints: Mohan et al., "ARIES", ACM TODS 17(1), 1992). Adding a part again changes nothing.
  */
 export function withParts(list: readonly StatePart[], added: readonly StatePart[]): readonly StatePart[] {
   let result = [...list];
@@ -63,10 +62,7 @@ export function withParts(list: readonly StatePart[], added: readonly StatePart[
       const since = part.sinceCheckpointId ?? 0;
       result = result.flatMap((one) => (one.kind === "base" || one.checkpointId <= since ? withoutRange(one, part) : [one]));
       result.push(part);
-    } else {
-      const isFirst = !result.some((one) => overlaps(one, part));
-      result.push(isFirst ? { ...part, kind: "base", sinceCheckpointId: part.checkpointId } : part);
-    }
+    } else result.push(...notContained(part, result));
   }
   return joinNeighbours(result.sort(applyOrder));
 }
@@ -81,7 +77,13 @@ function comparePath(a: StatePart, b: StatePart): number {
   return a.path < b.path ? -1 : a.path > b.path ? 1 : 0;
 }
 
-// True when everything that `part` would bring is there already (perhaps joined with its neighbours, or as the range's base).
+// What of a delta no base contains yet: an uploader that has not heard of a published base sends deltas that are part of it.
+function notContained(delta: StatePart, list: readonly StatePart[]): readonly StatePart[] {
+  const bases = list.filter((one) => one.kind === "base" && (one.sinceCheckpointId ?? 0) >= delta.checkpointId);
+  return bases.reduce<readonly StatePart[]>((left, base) => left.flatMap((one) => withoutRange(one, base)), [delta]);
+}
+
+// True when everything that `part` would bring is there already (perhaps joined with its neighbours).
 function samePart(one: StatePart, part: StatePart): boolean {
   return (
     one.path === part.path && one.part === part.part && one.checkpointId === part.checkpointId && one.from <= part.from && part.to <= one.to

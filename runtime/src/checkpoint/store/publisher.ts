@@ -13,6 +13,7 @@ import { type PointerEntry, PointerWriter } from "./latest-pointer.ts";
 import type { StatePart } from "./lineage.ts";
 import { type Lineage, operatorRecords, type SourceRecord } from "./operator-record.ts";
 import { type Retention, retain } from "./retention.ts";
+import { type RolledDelta, withRolled } from "./roll-deltas.ts";
 import type { StoredSnapshot } from "./stored-snapshot.ts";
 
 export interface PublisherOptions {
@@ -48,6 +49,8 @@ export class Publisher {
   #files: ReadonlyMap<string, AckFile> = new Map();
   #borrowed: BorrowedFiles | undefined;
   readonly #pinned = new Map<number, number>();
+  /** Rolled deltas that the next checkpoint takes in. */
+  #rolled: readonly RolledDelta[] = [];
 
   constructor(options: PublisherOptions) {
     this.#options = options;
@@ -86,6 +89,16 @@ export class Publisher {
     await this.#writer.check();
   }
 
+  /** All uids with keyed state, and the parts that make it up. */
+  lineages(): readonly { readonly uid: string; readonly parts: readonly StatePart[] }[] {
+    return [...this.#lineage].map(([uid, { parts }]) => ({ uid, parts }));
+  }
+
+  /** Takes a rolled delta into the checkpoints to come. */
+  addRolled(rolled: RolledDelta): void {
+    this.#rolled = [...this.#rolled, rolled];
+  }
+
   /** Starts from `snapshot`: its files are this job's own, or they are copied with the first checkpoint. */
   async startFrom(snapshot: StoredSnapshot, own: boolean): Promise<void> {
     const { storage, folder, jobId, log } = this.#options;
@@ -108,6 +121,7 @@ export class Publisher {
     this.#files = new Map(
       snapshot.manifest.files.map(({ sizeBytes, sha256 }, number) => [pathOf(number), { path: pathOf(number), sizeBytes, sha256 }]),
     );
+    this.#rolled = [];
     this.#borrowed = own ? undefined : new BorrowedFiles(snapshot, storage, folder, jobId);
     await this.#borrowed?.refer(log);
   }
@@ -126,12 +140,19 @@ export class Publisher {
     const newest = pointer.current.checkpoints[0];
     assert(newest === undefined || newest.checkpointId <= checkpointId, `checkpoint ${checkpointId} comes after ${newest?.checkpointId}`);
     const { storage, folder, clock, retention } = this.#options;
-    const { lineage, files: copied } =
+    const { lineage: own, files: copied } =
       this.#borrowed === undefined
         ? { lineage: this.#lineage, files: [] }
         : await this.#borrowed.adopt(this.#lineage, this.epoch, checkpointId);
+    const rolled = this.#rolled;
+    const lineage = rolled.reduce(withRolledDelta, own);
     const operators = operatorRecords(acks, sources, lineage);
-    const files = new Map([...this.#files.values(), ...copied, ...acks.flatMap((ack) => ack.files)].map((file) => [file.path, file]));
+    const files = new Map(
+      [...this.#files.values(), ...copied, ...rolled.map(({ file }) => file), ...acks.flatMap((ack) => ack.files)].map((file) => [
+        file.path,
+        file,
+      ]),
+    );
     const { jobName, jobId, maxParallelism, planFingerprint, createdBy } = this.#options;
     const createdMs = clock.now();
     const head = {
@@ -173,6 +194,7 @@ export class Publisher {
     const used = new Set(operators.flatMap((operator) => operator.parts.map((part) => part.path)));
     this.#lineage = new Map(operators.map(({ uid, parts, specs }) => [uid, { parts, specs }]));
     this.#files = new Map([...files].filter(([name]) => used.has(name)));
+    this.#rolled = this.#rolled.filter((one) => !rolled.includes(one));
     await this.#borrowed?.release(this.#options.log);
     this.#borrowed = undefined;
     return { ...result, dropped };
@@ -229,6 +251,12 @@ export class Publisher {
     assert(this.#pointer !== undefined, "the epoch was acquired");
     return this.#pointer;
   }
+}
+
+function withRolledDelta(lineage: Lineage, rolled: RolledDelta): Lineage {
+  const before = lineage.get(rolled.uid);
+  if (before === undefined) return lineage;
+  return new Map(lineage).set(rolled.uid, { parts: withRolled(before.parts, rolled), specs: before.specs });
 }
 
 // Damaged leftovers are nobody's.

@@ -1,12 +1,14 @@
 // Names for table specs: equal specs have equal names, so that files and manifests can refer to them.
 import { createHash } from "node:crypto";
 import type { StoredTableSpec } from "../../core/ports/state-backend.ts";
-import { canonicalJson } from "../../core/schema/schema.ts";
+import type { RowSpec } from "../../core/schema/type-spec.ts";
 import type { StateSpec } from "./lineage.ts";
 
-/** 16 hexadecimal digits over the spec. */
-export function specIdOf(spec: StoredTableSpec): string {
-  return createHash("sha256").update(canonicalJson(spec)).digest("hex").slice(0, 16);
+/** 16 hexadecimal digits over the spec. The order of fields counts, also of nested ones: it decides the bytes of entries. */
+export function specIdOf({ name, form, key, keyForm, subKey, value, valueOrder, keyOrder }: StoredTableSpec): string {
+  const fields = (order: readonly string[], of: RowSpec): unknown => order.map((field) => [field, of[field]]);
+  const parts = [name, form, keyForm, subKey ?? null, fields(keyOrder, key), fields(valueOrder, value)];
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);
 }
 
 export function withSpecIds(tables: readonly StoredTableSpec[]): readonly StateSpec[] {

@@ -1,0 +1,117 @@
+// The savepoints of a job: made once per id, whoever asks and however often.
+import type { Clock } from "../../base/clock.ts";
+import { assert, isMillraceError, MillraceError } from "../../base/errors.ts";
+import type { SnapshotStorage } from "../../core/ports/snapshot-storage.ts";
+import type { EntryMerging } from "../../core/ports/state-entries.ts";
+import type { Compression } from "../format/data-file.ts";
+import { isPathPart } from "../storage/object-path.ts";
+import { checkpointFolder, committedName, savepointFolder, savepointResultFolder } from "./layout.ts";
+import type { Publisher } from "./publisher.ts";
+import { writeSavepoint } from "./savepoint-writer.ts";
+import { StoredSnapshot } from "./stored-snapshot.ts";
+
+export interface SavepointResult {
+  readonly id: string;
+  readonly url: string;
+  readonly checkpointId: number;
+  readonly totalBytes: number;
+}
+
+export interface SavepointsOptions {
+  readonly storage: SnapshotStorage;
+  /** The job's folder below the storage's root, with a slash at its end. */
+  readonly folder: string;
+  readonly publisher: Publisher;
+  readonly merging: EntryMerging | undefined;
+  readonly compression: Compression;
+  readonly clock: Clock;
+}
+
+export class Savepoints {
+  readonly #options: SavepointsOptions;
+  readonly #underWay = new Map<string, Promise<SavepointResult>>();
+
+  constructor(options: SavepointsOptions) {
+    this.#options = options;
+  }
+
+  async make(checkpointId: number, id: string): Promise<SavepointResult> {
+    if (!isPathPart(id)) {
+      throw new MillraceError(
+        "SAVEPOINT_ID_INVALID",
+        `savepoint "${id}"`,
+        "is no good name for a folder",
+        "use letters, digits and . _ - =",
+      );
+    }
+    let result = this.#underWay.get(id);
+    if (result === undefined) {
+      result = this.#options.publisher
+        .pinned(checkpointId, () => this.#makeOnce(checkpointId, id))
+        .finally(() => this.#underWay.delete(id));
+      this.#underWay.set(id, result);
+    }
+    return result;
+  }
+
+  /** What came of the savepoint with this id; undefined when there is none. */
+  async resultOf(id: string): Promise<SavepointResult | undefined> {
+    try {
+      const { content } = await this.#options.storage.get(`${this.#options.folder}${savepointResultFolder}${id}.json`);
+      return JSON.parse(content.toString("utf8")) as SavepointResult;
+    } catch (error) {
+      if (isMillraceError(error, "OBJECT_MISSING")) return undefined;
+      throw error;
+    }
+  }
+
+  async markCommitted(id: string, content: Buffer): Promise<void> {
+    await this.#options.storage.put(`${this.#folderOf(id)}${committedName}`, content);
+  }
+
+  /** Folders that are being written, below the job's. */
+  foldersUnderWay(): readonly string[] {
+    return [...this.#underWay.keys()].map((id) => `${savepointFolder}${id}`);
+  }
+
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#underWay.values());
+  }
+
+  #folderOf(id: string): string {
+    return `${this.#options.folder}${savepointFolder}${id}/`;
+  }
+
+  async #makeOnce(checkpointId: number, id: string): Promise<SavepointResult> {
+    const { storage, folder } = this.#options;
+    const before = await this.resultOf(id);
+    if (before !== undefined) return before;
+    // Complete but for its result: whoever wrote it died in between.
+    const complete = await StoredSnapshot.open(storage, this.#folderOf(id)).catch((error: unknown) => {
+      if (isMillraceError(error, "SNAPSHOT_MISSING")) return undefined;
+      throw error;
+    });
+    const written = complete ?? (await this.#write(checkpointId, id));
+    const result: SavepointResult = { id, url: written.url, checkpointId: written.manifest.checkpointId, totalBytes: written.totalBytes };
+    await storage.put(`${folder}${savepointResultFolder}${id}.json`, Buffer.from(`${JSON.stringify(result)}\n`));
+    return result;
+  }
+
+  async #write(checkpointId: number, id: string): Promise<StoredSnapshot> {
+    const { storage, folder, publisher, merging, compression, clock } = this.#options;
+    assert(merging !== undefined, "a store that makes savepoints was opened with `merging`");
+    const entry = publisher.checkpoints.find((one) => one.checkpointId === checkpointId);
+    if (entry === undefined) {
+      throw new MillraceError(
+        "CHECKPOINT_GONE",
+        `checkpoint ${checkpointId}`,
+        "is not kept any longer",
+        "take the savepoint from a newer checkpoint",
+      );
+    }
+    const from = await StoredSnapshot.open(storage, `${folder}${checkpointFolder(checkpointId)}`, entry.sha256);
+    const written = await writeSavepoint({ id, from, storage, folder: this.#folderOf(id), merging, compression, clock });
+    if (from.committed) await this.markCommitted(id, (await storage.get(`${from.folder}${committedName}`)).content);
+    return written;
+  }
+}
