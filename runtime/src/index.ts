@@ -1,6 +1,6 @@
 // What a job imports: the DSL, schemas, windows, aggregates, formats and connectors.
 export { isMillraceError, MillraceError } from "./base/errors.ts";
-export { values, type ValuesEndpoint, type ValuesOptions } from "./connectors/memory/index.ts";
+export { values, type ValuesOptions } from "./connectors/memory/index.ts";
 export { Decimal } from "./core/schema/decimal.ts";
 export {
   any,
