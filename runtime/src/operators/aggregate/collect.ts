@@ -4,11 +4,12 @@ import type { Column } from "../../core/batch/column.ts";
 import type { FieldSpec, RowSpec } from "../../core/schema/type-spec.ts";
 import { type AggregateFunction, columnAt, hasValue } from "./aggregate.ts";
 import { checkValueLimit, ownedObjectSpec } from "./multiset.ts";
+import { give, listAt, listOf, take } from "./owed-list.ts";
 import { identityOf, readValue, writeNull } from "./scalar.ts";
 
 /** Keeps the values that are neither null nor missing. Taking a row back removes the earliest equal value. */
 abstract class Values implements AggregateFunction {
-  readonly accumulators: RowSpec = { values: ownedObjectSpec };
+  readonly accumulators: RowSpec = { values: ownedObjectSpec, owed: ownedObjectSpec };
   abstract readonly resultSpec: FieldSpec;
   readonly #name: string;
   readonly #field: number;
@@ -23,7 +24,7 @@ abstract class Values implements AggregateFunction {
   }
 
   init(columns: readonly Column[], slots: Int32Array, count: number): void {
-    for (let k = 0; k < count; k++) writeNull(columnAt(columns, 0), slots[k] as number);
+    for (const column of columns) for (let k = 0; k < count; k++) writeNull(column, slots[k] as number);
   }
 
   update(columns: readonly Column[], slots: Int32Array, batch: Batch): void {
@@ -31,8 +32,7 @@ abstract class Values implements AggregateFunction {
     for (let k = 0; k < batch.count; k++) {
       const row = batch.selection[k] as number;
       if (!hasValue(source, row)) continue;
-      const values = valuesOf(columnAt(columns, 0), slots[k] as number);
-      values.push(readValue(this.element, source, row));
+      const values = this.#give(columns, slots[k] as number, readValue(this.element, source, row));
       checkValueLimit(this.#name, values.length, this.#limit);
     }
   }
@@ -42,19 +42,29 @@ abstract class Values implements AggregateFunction {
     for (let k = 0; k < batch.count; k++) {
       const row = batch.selection[k] as number;
       if (!hasValue(source, row)) continue;
-      const values = valuesOf(columnAt(columns, 0), slots[k] as number);
-      const value = identityOf(readValue(this.element, source, row));
-      const at = values.findIndex((entry) => identityOf(entry) === value);
-      if (at >= 0) values.splice(at, 1);
+      this.#take(columns, slots[k] as number, readValue(this.element, source, row));
     }
   }
 
   merge(from: readonly Column[], fromSlots: Int32Array, to: readonly Column[], toSlots: Int32Array, count: number): void {
     for (let k = 0; k < count; k++) {
-      const target = valuesOf(columnAt(to, 0), toSlots[k] as number);
-      for (const value of valuesOf(columnAt(from, 0), fromSlots[k] as number)) target.push(value);
-      checkValueLimit(this.#name, target.length, this.#limit);
+      const slot = toSlots[k] as number;
+      let values: unknown[] = [];
+      for (const value of listOf<unknown>(columnAt(from, 0), fromSlots[k] as number)) values = this.#give(to, slot, value);
+      checkValueLimit(this.#name, values.length, this.#limit);
+      for (const value of listAt<unknown>(columnAt(from, 1), fromSlots[k] as number) ?? []) this.#take(to, slot, value);
     }
+  }
+
+  #give(columns: readonly Column[], slot: number, value: unknown): unknown[] {
+    const values = listOf<unknown>(columnAt(columns, 0), slot);
+    give(values, listAt<unknown>(columnAt(columns, 1), slot), value, identityOf);
+    return values;
+  }
+
+  #take(columns: readonly Column[], slot: number, value: unknown): void {
+    const taken = take(listOf<unknown>(columnAt(columns, 0), slot), value, identityOf);
+    if (!taken) listOf<unknown>(columnAt(columns, 1), slot).push(value);
   }
 
   abstract result(columns: readonly Column[], slots: Int32Array, count: number, target: Column, row: number): void;
@@ -70,7 +80,7 @@ export class Collect extends Values {
   }
 
   result(columns: readonly Column[], slots: Int32Array, count: number, target: Column, row: number): void {
-    for (let k = 0; k < count; k++) target.objects[row + k] = valuesOf(columnAt(columns, 0), slots[k] as number).slice();
+    for (let k = 0; k < count; k++) target.objects[row + k] = listOf<unknown>(columnAt(columns, 0), slots[k] as number).slice();
   }
 }
 
@@ -87,18 +97,9 @@ export class StringAggregate extends Values {
 
   result(columns: readonly Column[], slots: Int32Array, count: number, target: Column, row: number): void {
     for (let k = 0; k < count; k++) {
-      const values = valuesOf(columnAt(columns, 0), slots[k] as number);
+      const values = listOf<unknown>(columnAt(columns, 0), slots[k] as number);
       if (values.length === 0 && this.resultSpec.nullable) writeNull(target, row + k);
       else target.setText(row + k, values.join(this.#separator));
     }
   }
-}
-
-function valuesOf(column: Column, slot: number): unknown[] {
-  const found = column.objects[slot];
-  if (Array.isArray(found)) return found;
-  const made: unknown[] = [];
-  column.objects[slot] = made;
-  if (column.nulls !== null) column.nulls[slot] = 0;
-  return made;
 }

@@ -1,10 +1,11 @@
 // first, last, minBy and maxBy: one field's value from the row that is extreme in another field, or in time.
 import type { Batch } from "../../core/batch/batch.ts";
-import { type Column, isNull } from "../../core/batch/column.ts";
+import type { Column } from "../../core/batch/column.ts";
 import { copyValue } from "../../core/batch/copy.ts";
 import type { FieldSpec, RowSpec } from "../../core/schema/type-spec.ts";
 import { type AggregateFunction, columnAt, hasValue } from "./aggregate.ts";
 import { type Direction, resultOf } from "./extreme.ts";
+import { give, listAt, listOf, take } from "./owed-list.ts";
 import { checkValueLimit, defaultValueLimit, ownedObjectSpec } from "./multiset.ts";
 import {
   compareScalars,
@@ -117,7 +118,7 @@ type Entry = readonly [order: Scalar, value: unknown];
 
 /** Over a changelog: every row's order and value, so that the next best is known when the best is taken back. */
 export class RetractingExtremeBy extends ExtremeByBase {
-  readonly accumulators: RowSpec = { entries: ownedObjectSpec };
+  readonly accumulators: RowSpec = { entries: ownedObjectSpec, owed: ownedObjectSpec };
   readonly #name: string;
 
   constructor(name: string, rule: ExtremeByRule) {
@@ -126,20 +127,22 @@ export class RetractingExtremeBy extends ExtremeByBase {
   }
 
   update(columns: readonly Column[], slots: Int32Array, batch: Batch): void {
-    this.#each(slots, batch, (slot, entry) => {
-      const entries = entriesOf(columnAt(columns, 0), slot);
-      entries.push(entry);
-      checkValueLimit(this.#name, entries.length, defaultValueLimit);
-    });
+    this.#each(slots, batch, (slot, entry) => this.#give(columns, slot, entry));
   }
 
   retract(columns: readonly Column[], slots: Int32Array, batch: Batch): void {
-    this.#each(slots, batch, (slot, entry) => {
-      const entries = entriesOf(columnAt(columns, 0), slot);
-      const value = identityOf(entry[1]);
-      const at = entries.findIndex((kept) => compareScalars(kept[0], entry[0]) === 0 && identityOf(kept[1]) === value);
-      if (at >= 0) entries.splice(at, 1);
-    });
+    this.#each(slots, batch, (slot, entry) => this.#take(columns, slot, entry));
+  }
+
+  #give(columns: readonly Column[], slot: number, entry: Entry): void {
+    const entries = listOf<Entry>(columnAt(columns, 0), slot);
+    give(entries, listAt<Entry>(columnAt(columns, 1), slot), entry, entryIdentity);
+    checkValueLimit(this.#name, entries.length, defaultValueLimit);
+  }
+
+  #take(columns: readonly Column[], slot: number, entry: Entry): void {
+    const taken = take(listOf<Entry>(columnAt(columns, 0), slot), entry, entryIdentity);
+    if (!taken) listOf<Entry>(columnAt(columns, 1), slot).push(entry);
   }
 
   #each(slots: Int32Array, batch: Batch, visit: (slot: number, entry: Entry) => void): void {
@@ -153,16 +156,16 @@ export class RetractingExtremeBy extends ExtremeByBase {
 
   merge(from: readonly Column[], fromSlots: Int32Array, to: readonly Column[], toSlots: Int32Array, count: number): void {
     for (let k = 0; k < count; k++) {
-      const entries = entriesOf(columnAt(to, 0), toSlots[k] as number);
-      for (const entry of entriesOf(columnAt(from, 0), fromSlots[k] as number)) entries.push(entry);
-      checkValueLimit(this.#name, entries.length, defaultValueLimit);
+      const slot = toSlots[k] as number;
+      for (const entry of listOf<Entry>(columnAt(from, 0), fromSlots[k] as number)) this.#give(to, slot, entry);
+      for (const entry of listAt<Entry>(columnAt(from, 1), fromSlots[k] as number) ?? []) this.#take(to, slot, entry);
     }
   }
 
   result(columns: readonly Column[], slots: Int32Array, count: number, target: Column, row: number): void {
     for (let k = 0; k < count; k++) {
       let best: Entry | undefined;
-      for (const entry of entriesOf(columnAt(columns, 0), slots[k] as number)) {
+      for (const entry of listOf<Entry>(columnAt(columns, 0), slots[k] as number)) {
         if (best === undefined || this.wins(entry[0], best[0])) best = entry;
       }
       writeValue(this.resultSpec, target, row + k, best === undefined ? null : best[1]);
@@ -170,11 +173,7 @@ export class RetractingExtremeBy extends ExtremeByBase {
   }
 }
 
-function entriesOf(column: Column, slot: number): Entry[] {
-  const found = column.objects[slot];
-  if (Array.isArray(found)) return found as Entry[];
-  const made: Entry[] = [];
-  column.objects[slot] = made;
-  if (column.nulls !== null && column.nulls[slot] === isNull) column.nulls[slot] = 0;
-  return made;
+// Equal entries are taken for each other: same order, same value.
+function entryIdentity(entry: Entry): unknown {
+  return identityOf([entry[0], entry[1]]);
 }

@@ -59,12 +59,13 @@ function register(context: TriggerContext, timeMs: number): void {
 
 /**
  * Keeps one timer for the end of a window that may grow: `armedMs` is its time. When a session grows, the timer is left alone
- * and set again when it comes: a timer per session, not per row. Returns the new time to keep.
+ * and set again when it comes: a timer per session, not per row. `afterMs` is the time reached, or that of the timer that is being
+ * served: time may have jumped over the new end too, and then it is served next. Returns the new time to keep.
  */
-function arm(context: TriggerContext, armedMs: number | null): number {
+function arm(context: TriggerContext, armedMs: number | null, afterMs: number): number {
   const end = endOf(context);
-  if (armedMs !== null && armedMs > reached(context)) return armedMs;
-  if (end !== Infinity && end > reached(context)) register(context, end);
+  if (armedMs !== null && armedMs > afterMs) return armedMs;
+  if (end !== Infinity && end > afterMs) register(context, end);
   return end;
 }
 
@@ -77,7 +78,7 @@ function ends(context: TriggerContext, armedMs: number | null, timeMs: number): 
 class EndTrigger implements Trigger {
   onRow(_row: unknown, _timeMs: number, context: TriggerContext): TriggerAction {
     const armed = context.state as number | null;
-    context.state = arm(context, armed);
+    context.state = arm(context, armed, reached(context));
     return endOf(context) <= reached(context) ? "fire" : "continue";
   }
 
@@ -85,7 +86,7 @@ class EndTrigger implements Trigger {
     const armed = context.state as number | null;
     if (timeMs !== armed) return "continue";
     if (ends(context, armed, timeMs)) return "fire";
-    context.state = arm(context, armed);
+    context.state = arm(context, armed, timeMs);
     return "continue";
   }
 
@@ -123,7 +124,7 @@ class EarlyTrigger implements Trigger {
 
   onRow(_row: unknown, _timeMs: number, context: TriggerContext): TriggerAction {
     const state = (context.state as EarlyState | null) ?? noEarlyState;
-    const armed = arm(context, state.armed);
+    const armed = arm(context, state.armed, reached(context));
     const rows = state.rows + 1;
     if (endOf(context) <= reached(context) || rows >= this.#everyRows) {
       context.state = { armed, rows: 0, nextMs: null } satisfies EarlyState;
@@ -142,7 +143,7 @@ class EarlyTrigger implements Trigger {
     const state = (context.state as EarlyState | null) ?? noEarlyState;
     if (isEndTime && timeMs === state.armed) {
       if (!ends(context, state.armed, timeMs)) {
-        context.state = { ...state, armed: arm(context, state.armed) } satisfies EarlyState;
+        context.state = { ...state, armed: arm(context, state.armed, timeMs) } satisfies EarlyState;
         return "continue";
       }
       context.state = { ...state, rows: 0, nextMs: null } satisfies EarlyState;
@@ -189,7 +190,7 @@ class ContinuousTrigger implements Trigger {
 
   onRow(_row: unknown, timeMs: number, context: TriggerContext): TriggerAction {
     const state = (context.state as ContinuousState | null) ?? { armed: null, nextMs: null };
-    const armed = arm(context, state.armed);
+    const armed = arm(context, state.armed, reached(context));
     let { nextMs } = state;
     if (nextMs === null || nextMs <= context.watermarkMs) {
       nextMs = this.#next(Math.max(timeMs, context.watermarkMs));
@@ -206,7 +207,7 @@ class ContinuousTrigger implements Trigger {
     let action: TriggerAction = "continue";
     if (context.time === "event" && timeMs === armed) {
       if (ends(context, armed, timeMs)) action = "fire";
-      else armed = arm(context, armed);
+      else armed = arm(context, armed, timeMs);
     }
     if (timeMs === nextMs) {
       action = "fire";
@@ -222,7 +223,7 @@ class ContinuousTrigger implements Trigger {
     const state = context.state as ContinuousState | null;
     if (state === null || context.time === "event" || timeMs !== state.armed) return "continue";
     if (ends(context, state.armed, timeMs)) return "fire";
-    context.state = { ...state, armed: arm(context, state.armed) } satisfies ContinuousState;
+    context.state = { ...state, armed: arm(context, state.armed, timeMs) } satisfies ContinuousState;
     return "continue";
   }
 

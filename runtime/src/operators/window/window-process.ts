@@ -140,7 +140,7 @@ class RowsContent implements WindowContent {
     const window = { key: this.#keyAt(slot), startMs, endMs };
     const timeMs = endMs === Infinity ? entries.latestOf(slot) : endMs - 1;
     try {
-      (this.#params.process as AnyFunction)(window, rows, (row, ownMs) => this.#builder.append(row, ownMs ?? timeMs));
+      (this.#params.process as unknown as AnyFunction)(window, rows, (row, ownMs) => this.#builder.append(row, ownMs ?? timeMs));
     } catch (cause) {
       this.#context.badRow({ code: "FUNCTION_FAILED", reason: `the window function failed: ${messageOf(cause)}`, row: window, cause });
     }
