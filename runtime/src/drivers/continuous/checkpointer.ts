@@ -80,6 +80,7 @@ export class Checkpointer {
   #dueMs: number;
   #running: Promise<CheckpointRecord> | undefined;
   #stopped = false;
+  #wake: (() => void) | undefined;
 
   constructor(parts: {
     readonly task: Task;
@@ -231,7 +232,7 @@ export class Checkpointer {
             },
           );
         }
-        await new Promise<void>((resolve) => this.#clock.after(Math.min(maxRetryMs, 1000 * 2 ** (failures - 1)), resolve));
+        await this.#pause(Math.min(maxRetryMs, 1000 * 2 ** (failures - 1)));
       }
     }
   }
@@ -239,6 +240,17 @@ export class Checkpointer {
   /** No further attempts: the job is going down. */
   stop(): void {
     this.#stopped = true;
+    this.#wake?.();
+  }
+
+  #pause(pauseMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#clock.after(pauseMs, resolve);
+      this.#wake = () => {
+        cancel();
+        resolve();
+      };
+    });
   }
 
   #requireSaver(): SnapshotSaver {

@@ -7,6 +7,8 @@ import type { Task } from "../task/task.ts";
 
 /** How long the loop works before it lets the process's I/O have a turn, ms. */
 const turnMs = 4;
+/** The longest that rows linger in a sink while the task is busy, ms; when it has nothing to do they go out at once. */
+const flushIntervalMs = 100;
 /** How often the loop looks around when nothing wakes it, ms: idleness of sources is noticed by looking. */
 const lookAroundMs = 100;
 
@@ -29,6 +31,9 @@ export class JobLoop {
   readonly #hooks: LoopHooks;
   readonly #waiting = new Set<SourceInstance>();
   #failure: { readonly error: unknown } | undefined;
+  #unflushed = false;
+  #flushing = false;
+  #flushedAtMs = 0;
 
   constructor(task: Task, clock: Clock, signal: WakeFlag, hooks: LoopHooks) {
     this.#task = task;
@@ -55,6 +60,8 @@ export class JobLoop {
         continue;
       }
       const worked = this.#turn();
+      this.#unflushed ||= worked;
+      if (this.#unflushed && (!worked || performance.now() - this.#flushedAtMs >= flushIntervalMs)) this.#flushSinks();
       if (this.#endSources() && !task.busy) return "ended";
       const full = task.fullSinks();
       if (full.length > 0) await this.#waitForSinks(full);
@@ -87,6 +94,20 @@ export class JobLoop {
       allEnded &&= source.ended;
     }
     return allEnded;
+  }
+
+  // One flush at a time; a failure of a sink ends the run at the next turn.
+  #flushSinks(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.#unflushed = false;
+    this.#flushedAtMs = performance.now();
+    Promise.all(this.#task.sinks.map((sink) => sink.writer.flush())).then(
+      () => {
+        this.#flushing = false;
+      },
+      (error: unknown) => this.fail(error),
+    );
   }
 
   async #waitForSinks(full: readonly Promise<void>[]): Promise<void> {
