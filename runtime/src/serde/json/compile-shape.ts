@@ -4,7 +4,7 @@
 import type { GeneralReader } from "./general-reader.ts";
 import { powersOfTen } from "./numbers.ts";
 import type { RecordShape, ShapeEntry } from "./record-shape.ts";
-import { skipNumber, skipValue, stringEnd } from "./scan.ts";
+import { scanText, skipNumber, skipValue } from "./scan.ts";
 import { EnumReader, IntegerReader, TextReader, type ValueReader } from "./value-reader.ts";
 
 /** A block of records on its way into columns. */
@@ -15,18 +15,19 @@ export interface Block {
   readonly ends: Int32Array;
   readonly count: number;
   readonly selection: Int32Array;
-  /** The other paths: the general one, then the careful one. True where the row is good. */
-  readonly otherwise: (row: number) => boolean;
 }
 
-/** Decodes the rows from `from` on; writes the good ones into `block.selection` from `selected` on. Returns how many are selected in all. */
-export type DecodeBlock = (block: Block, from: number, selected: number, tally: ShapeTally) => number;
+/** Decodes a row in another way; true where it is good. `selected` rows are selected so far. */
+export type OtherWay = (block: Block, row: number, selected: number) => boolean;
 
-/** How well a shape fits the records that it was tried on. */
+/** How often a shape was tried since it was last judged, and how often the record had it. */
 export interface ShapeTally {
   tried: number;
   matched: number;
 }
+
+/** Decodes rows `[from, until)` and writes the good ones into `block.selection` from `selected` on. Returns how many are selected in all. */
+export type DecodeRows = (block: Block, from: number, until: number, selected: number, tally: ShapeTally, otherwise: OtherWay) => number;
 
 /** Longer shapes would give functions that engines do not optimise; their records take the general path. */
 export const maxShapeEntries = 64;
@@ -78,7 +79,7 @@ function readIntegerInline(index: number, reader: IntegerReader): string {
 // byte is a control character. A borrow may also mark bytes above such a byte, so only the lowest mark counts (Hacker's Delight 6-1).
 const special = (word: string): string =>
   `((${word} ^ 0x22222222) - 0x01010101 | (${word} ^ 0x5c5c5c5c) - 0x01010101 | ${word} - 0x20202020 | ${word}) & 0x80808080`;
-const scanText = `
+const findSpecial = `
     for (;;) {
       if (p >= end) break straight;
       word = view.getInt32(p, true); flags = ${special("word")};
@@ -93,15 +94,15 @@ function readTextInline(index: number, reader: TextReader, quoteMatched: boolean
   const open = quoteMatched ? "" : `if (bytes[p] === 0x22) { p++;`;
   const close = quoteMatched ? "" : `} else { p = reader${index}.readOrNull(bytes, p, end, row); if (p < 0) break straight; }`;
   const has = reader instanceof EnumReader ? `if (!reader${index}.has(bytes, at, p)) break straight;` : "";
-  return `${open} at = p; ${scanText}
-    if (bytes[p] !== 0x22) { p = reader${index}.close(bytes, at, end, row, p); if (p < 0) break straight; }
+  return `${open} at = p; ${findSpecial}
+    if (bytes[p] !== 0x22) { p = reader${index}.close(bytes, p, end, row); if (p < 0) break straight; }
     ${has} starts${index}[row] = at; ends${index}[row] = p; p++; ${close}`;
 }
 
 // A value that no field wants is checked and passed.
 function skipInline(entry: ShapeEntry, quoteMatched: boolean): string {
   if (!quoteMatched) return `p = ${entry.text ? "skipValue" : "skipPlain"}(bytes, p, end); if (p < 0) break straight;`;
-  return `${scanText} if (bytes[p] !== 0x22) { p = stringEnd(bytes, p, end); if (p < 0) break straight; } p++;`;
+  return `${findSpecial} if (bytes[p] !== 0x22) { p = scanText(bytes, view, p, end); if (p === -1) break straight; if (p < 0) p = ~p; } p++;`;
 }
 
 function entrySource(entry: ShapeEntry, first: boolean, general: GeneralReader): string {
@@ -116,7 +117,9 @@ function entrySource(entry: ShapeEntry, first: boolean, general: GeneralReader):
         : reader.constructor === IntegerReader
           ? readIntegerInline(entry.field, reader)
           : `p = reader${entry.field}.readOrNull(bytes, p, end, row); if (p < 0) break straight;`;
-  const found = `p += ${before.length}; ${value}`;
+  // Another shape may have been tried on the row before, and have found the field missing or null.
+  const mayBeAbsent = reader !== undefined && (reader.spec.nullable || reader.spec.optional || reader.spec.default !== undefined);
+  const found = `p += ${before.length}; ${mayBeAbsent ? `reader${entry.field}.present(row); ` : ""}${value}`;
   // A key that may be missing is passed over when another one stands in its place.
   const mayMiss = !first && (reader === undefined || reader.spec.optional || reader.spec.default !== undefined);
   if (!mayMiss) return `if (!(${matches(before)})) break straight; ${found}`;
@@ -129,7 +132,7 @@ function skipPlain(bytes: Buffer, p: number, end: number): number {
 }
 
 /** The decoder for records of a shape; undefined where the shape is too long, or lacks a field that must be there. */
-export function compileShape(shape: RecordShape, general: GeneralReader): DecodeBlock | undefined {
+export function compileShape(shape: RecordShape, general: GeneralReader): DecodeRows | undefined {
   if (shape.entries.length > maxShapeEntries) return undefined;
   const inShape = new Set(shape.entries.map((entry) => entry.field));
   const missing = general.fields.filter((field) => !inShape.has(field.index));
@@ -148,12 +151,12 @@ export function compileShape(shape: RecordShape, general: GeneralReader): Decode
     return `const reader${index} = general.readers[${index}]; ${parts}`;
   });
   const source = `
-  return function decodeShape(block, from, selected, tally) {
-    const bytes = block.bytes, view = block.view, starts = block.starts, ends = block.ends, count = block.count, selection = block.selection;
+  return function decodeShape(block, from, until, selected, tally, otherwise) {
+    const bytes = block.bytes, view = block.view, starts = block.starts, ends = block.ends, selection = block.selection;
     const lastEnd = view.byteLength - ${slack};
     ${columns.join("\n    ")}
     let total = selected, tried = 0, matched = 0;
-    for (let row = from; row < count; row++) {
+    for (let row = from; row < until; row++) {
       let p = starts[row];
       const end = ends[row];
       if (p >= 0 && end <= lastEnd) {
@@ -168,14 +171,14 @@ export function compileShape(shape: RecordShape, general: GeneralReader): Decode
           continue;
         }
       }
-      if (block.otherwise(row)) selection[total++] = row;
+      if (otherwise(block, row, total)) selection[total++] = row;
     }
     tally.tried += tried;
     tally.matched += matched;
     return total;
   };`;
-  const make = new Function("general", "tens", "stringEnd", "skipValue", "skipPlain", source) as (
+  const make = new Function("general", "tens", "scanText", "skipValue", "skipPlain", source) as (
     ...parts: readonly unknown[]
-  ) => DecodeBlock;
-  return make(general, Int32Array.from(powersOfTen.slice(0, 4)), stringEnd, skipValue, skipPlain);
+  ) => DecodeRows;
+  return make(general, Int32Array.from(powersOfTen.slice(0, 4)), scanText, skipValue, skipPlain);
 }

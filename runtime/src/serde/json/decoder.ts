@@ -9,26 +9,17 @@ import type { RawRecords } from "../../core/batch/raw-records.ts";
 import type { BadRecordHandler, RecordDecoder } from "../../core/ports/format.ts";
 import type { Schema } from "../../core/schema/schema.ts";
 import { BadRecord, readCarefully } from "./careful.ts";
-import { type Block, type DecodeBlock, type ShapeTally, compileShape } from "./compile-shape.ts";
+import type { Block } from "./compile-shape.ts";
 import { GeneralReader } from "./general-reader.ts";
 import { RangeReader } from "./range-reader.ts";
-import { type RecordShape, shapeOf } from "./record-shape.ts";
+import { ShapeSet } from "./shape-set.ts";
 import { TextReader, type ValueReader } from "./value-reader.ts";
-
-/** Records that are looked at for the next shape; the one with the most keys gives it. */
-const sampleRecords = 8;
-/** After this many shapes the records have none worth compiling for. */
-const maxShapes = 16;
-/** Records after which a shape that fits less than half of them is given up. */
-const trialRecords = 512;
 
 export class JsonDecoder implements RecordDecoder, LazyColumns {
   readonly #schema: Schema;
   readonly #general: GeneralReader;
   readonly #wanted: Uint8Array;
-  #decodeBlock: DecodeBlock | undefined;
-  #tally: ShapeTally = { tried: 0, matched: 0 };
-  #shapesLeft = maxShapes;
+  readonly #shapes: ShapeSet;
   // What lazy columns are filled from: the block decoded last.
   #rows: Rows | undefined;
   #bytes: Buffer = Buffer.alloc(0);
@@ -36,6 +27,7 @@ export class JsonDecoder implements RecordDecoder, LazyColumns {
   constructor(schema: Schema) {
     this.#schema = schema;
     this.#general = new GeneralReader(schema);
+    this.#shapes = new ShapeSet(this.#general);
     this.#wanted = new Uint8Array(schema.fields.length);
   }
 
@@ -55,68 +47,18 @@ export class JsonDecoder implements RecordDecoder, LazyColumns {
       const timeMs = timestampMs[row] as number;
       rows.times[row] = Number.isNaN(timeMs) ? noTime : timeMs;
     }
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#bytes = bytes;
     this.#rows = rows;
-    this.#bind(rows);
-    const block: Block = {
-      bytes,
-      view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-      starts: records.valueStart,
-      ends: records.valueEnd,
-      count,
-      selection,
-      otherwise: (row) =>
-        this.#general.read(bytes, records.valueStart[row] as number, records.valueEnd[row] as number, row) ||
-        this.#decideCarefully(records, row, onBad),
-    };
-    const selected = this.#decodeRows(block);
-    this.#finish(rows);
-    return selected;
-  }
-
-  #bind(rows: Rows): void {
     for (let index = 0; index < rows.columns.length; index++) {
       const column = rows.columns[index] as Column;
-      (this.#general.readers[index] as ValueReader).bind(column, rows.capacity);
-      if (column.kind === "text") column.bytes = this.#bytes;
+      (this.#general.readers[index] as ValueReader).bind(column, rows.capacity, view);
+      if (column.kind === "text") column.bytes = bytes;
     }
-  }
-
-  #decodeRows(block: Block): number {
-    let row = 0;
-    let selected = 0;
-    if (this.#decodeBlock === undefined) {
-      // Without a shape: the first records go key by key, and show one.
-      const until = this.#shapesLeft > 0 ? Math.min(block.count, sampleRecords) : block.count;
-      let shape: RecordShape | undefined;
-      for (; row < until; row++) {
-        if (!block.otherwise(row)) continue;
-        block.selection[selected++] = row;
-        const seen =
-          this.#shapesLeft > 0
-            ? shapeOf(block.bytes, block.starts[row] as number, block.ends[row] as number, this.#general.keys)
-            : undefined;
-        if (seen !== undefined && (shape === undefined || seen.entries.length > shape.entries.length)) shape = seen;
-      }
-      if (shape !== undefined) {
-        this.#shapesLeft--;
-        this.#decodeBlock = compileShape(shape, this.#general);
-      }
-    }
-    if (this.#decodeBlock === undefined) {
-      for (; row < block.count; row++) if (block.otherwise(row)) block.selection[selected++] = row;
-      return selected;
-    }
-    selected = this.#decodeBlock(block, row, selected, this.#tally);
-    this.#judgeShape();
+    const block: Block = { bytes, view, starts: records.valueStart, ends: records.valueEnd, count, selection };
+    const selected = this.#shapes.decode(block, (row) => this.#decideCarefully(records, row, onBad));
+    this.#finish(rows);
     return selected;
-  }
-
-  #judgeShape(): void {
-    const { tried, matched } = this.#tally;
-    if (tried < trialRecords) return;
-    if (matched < tried / 2 && this.#shapesLeft > 0) this.#decodeBlock = undefined;
-    this.#tally = { tried: 0, matched: 0 };
   }
 
   #decideCarefully(records: RawRecords, row: number, onBad: BadRecordHandler): boolean {

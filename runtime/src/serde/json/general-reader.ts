@@ -2,7 +2,7 @@
 import { defaultOf } from "../../core/codec/json-value.ts";
 import { isMissing, isNull } from "../../core/batch/column.ts";
 import type { Schema } from "../../core/schema/schema.ts";
-import { hasEscape, skipSpace, skipValue, stringEnd } from "./scan.ts";
+import { scanText, skipSpace, skipValue } from "./scan.ts";
 import type { ValueReader } from "./value-reader.ts";
 import { valueReader } from "./value-readers.ts";
 import { KeyTable, type WireField, wireFields } from "./wire-fields.ts";
@@ -15,6 +15,9 @@ export class GeneralReader {
   // The number of the reading in which a field was last seen: cheaper than clearing flags for each record.
   readonly #seenIn: Float64Array;
   #reading = 0;
+  // By field, and last for the start of a record: the field that came next when it was last seen; -1 when not known.
+  readonly #follower: Int32Array;
+  readonly #firstKeys: readonly Buffer[];
   readonly #scalarDefaults: readonly unknown[];
 
   constructor(schema: Schema) {
@@ -22,13 +25,17 @@ export class GeneralReader {
     this.readers = this.fields.map((field) => valueReader(field.spec));
     this.keys = new KeyTable(this.fields);
     this.#seenIn = new Float64Array(this.fields.length);
+    this.#follower = new Int32Array(this.fields.length + 1).fill(-1);
+    // A key with a quote or a backslash is always escaped in a record, so its bytes never match.
+    this.#firstKeys = this.fields.map((field) => Buffer.from(field.keys[0] as string));
     this.#scalarDefaults = this.fields.map(({ name, spec }) => (spec.default === undefined ? undefined : defaultOf(name, spec)));
   }
 
   /** Reads the record into row `row`; false where the careful path has to decide. */
-  read(bytes: Buffer, start: number, end: number, row: number): boolean {
+  read(bytes: Buffer, view: DataView, start: number, end: number, row: number): boolean {
     const reading = ++this.#reading;
     let seen = 0;
+    let before = this.fields.length;
     let at = skipSpace(bytes, start, end);
     if (at >= end || bytes[at] !== 0x7b) return false;
     at = skipSpace(bytes, at + 1, end);
@@ -36,19 +43,25 @@ export class GeneralReader {
     else {
       for (;;) {
         if (at >= end || bytes[at] !== 0x22) return false;
-        const keyStart = at + 1;
-        const keyEnd = stringEnd(bytes, keyStart, end);
-        if (keyEnd < 0 || hasEscape(bytes, keyStart, keyEnd)) return false;
+        // The field that followed the same field last time is tried first.
+        let index = this.#follower[before] as number;
+        let keyEnd = index < 0 ? -1 : this.#passKey(bytes, at + 1, end, index);
+        if (keyEnd < 0) {
+          keyEnd = scanText(bytes, view, at + 1, end);
+          if (keyEnd < 0) return false;
+          index = this.keys.find(bytes, at + 1, keyEnd);
+          if (index >= 0) this.#follower[before] = index;
+        }
         at = skipSpace(bytes, keyEnd + 1, end);
         if (at >= end || bytes[at] !== 0x3a) return false;
         at = skipSpace(bytes, at + 1, end);
-        const index = this.keys.find(bytes, keyStart, keyEnd);
         if (index < 0) at = skipValue(bytes, at, end);
         else {
           // Repeated fields are rare enough for the careful path.
           if (this.#seenIn[index] === reading) return false;
           this.#seenIn[index] = reading;
           seen++;
+          before = index;
           at = (this.readers[index] as ValueReader).readOrNull(bytes, at, end, row);
         }
         if (at < 0) return false;
@@ -62,6 +75,15 @@ export class GeneralReader {
     }
     if (skipSpace(bytes, at, end) !== end) return false;
     return seen === this.fields.length || this.#putMissing(row, reading);
+  }
+
+  // The closing quote of a key that starts at `p`, if it is the first key of field `index`; else -1.
+  #passKey(bytes: Buffer, p: number, end: number, index: number): number {
+    const key = this.#firstKeys[index] as Buffer;
+    const { length } = key;
+    if (p + length >= end || bytes[p + length] !== 0x22) return -1;
+    for (let i = 0; i < length; i++) if (bytes[p + i] !== key[i]) return -1;
+    return p + length;
   }
 
   #putMissing(row: number, reading: number): boolean {

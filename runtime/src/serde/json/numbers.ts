@@ -27,14 +27,27 @@ export function readInteger(
   const negative = bytes[p] === 0x2d;
   const start = negative ? p + 1 : p;
   let at = start;
-  let value = 0;
-  // Up to 15 digits stay below 2^53 whatever they are.
-  const fastEnd = Math.min(end, start + 15);
-  while (at < fastEnd) {
+  let head = 0;
+  // Nine digits fit 31 bits, so that the engine keeps them in an integer register.
+  const headEnd = Math.min(end, start + 9);
+  while (at < headEnd) {
     const digit = (bytes[at] as number) - 0x30;
     if (digit < 0 || digit > 9) break;
-    value = value * 10 + digit;
+    head = (Math.imul(head, 10) + digit) | 0;
     at++;
+  }
+  let value = head;
+  // Up to 15 digits stay below 2^53 whatever they are.
+  const fastEnd = Math.min(end, start + 15);
+  if (at === start + 9) {
+    let tail = 0;
+    while (at < fastEnd) {
+      const digit = (bytes[at] as number) - 0x30;
+      if (digit < 0 || digit > 9) break;
+      tail = (Math.imul(tail, 10) + digit) | 0;
+      at++;
+    }
+    value = head * (powers[at - start - 9] as number) + tail;
   }
   if (at === start || (bytes[start] === 0x30 && at > start + 1)) return -1;
   if (at === fastEnd && at < end) {

@@ -17,8 +17,8 @@ export abstract class RangeReader extends ValueReader {
     super(spec, "object");
   }
 
-  override bind(column: Column, capacity: number): void {
-    super.bind(column, capacity);
+  override bind(column: Column, capacity: number, view: DataView): void {
+    super.bind(column, capacity, view);
     if (this.#starts.length < capacity) {
       this.#starts = new Int32Array(capacity);
       this.#ends = new Int32Array(capacity);
@@ -133,8 +133,7 @@ export class BytesReader extends RangeReader {
 /** Whatever JSON holds, as JSON.parse gives it. Null is a value. */
 export class AnyReader extends RangeReader {
   override readOrNull(bytes: Buffer, p: number, end: number, row: number): number {
-    const { nulls } = this.column;
-    if (nulls !== null) nulls[row] = 0;
+    this.present(row);
     return this.read(bytes, p, end, row);
   }
 

@@ -2,7 +2,7 @@
 import { Column, isNull, type isMissing } from "../../core/batch/column.ts";
 import type { ColumnKind, FieldSpec } from "../../core/schema/type-spec.ts";
 import { readDouble, readInteger } from "./numbers.ts";
-import { hasEscape, skipFalse, skipNull, skipTrue, stringEnd } from "./scan.ts";
+import { hasEscape, skipFalse, skipNull, scanText, skipTrue, stringEnd } from "./scan.ts";
 
 /**
  * Reads values of one field. `read` checks a value whole and puts it in the column; it returns the position after the value, or -1 for
@@ -20,7 +20,7 @@ export abstract class ValueReader {
   }
 
   /** Points the reader at the column of a batch with room for `capacity` rows. */
-  bind(column: Column, _capacity: number): void {
+  bind(column: Column, _capacity: number, _view: DataView): void {
     this.column = column;
   }
 
@@ -33,10 +33,16 @@ export abstract class ValueReader {
       if (after >= 0) this.absent(row, isNull);
       return after;
     }
-    const { nulls } = this.column;
-    // A row may be read a second time when its first reading gave up half way.
-    if (nulls !== null) nulls[row] = 0;
+    this.present(row);
     return p < end ? this.read(bytes, p, end, row) : -1;
+  }
+
+  /** Takes away what an earlier reading of the same row may have left: a row is read again when a faster path gave up on it. */
+  present(row: number): void {
+    const { column } = this;
+    if (column.nulls !== null) column.nulls[row] = 0;
+    if (column.exact !== null) column.exact.delete(row);
+    if (column.texts.length > row) column.texts[row] = undefined;
   }
 
   /** Marks a row null or missing. */
@@ -133,42 +139,41 @@ export function textOf(bytes: Buffer, start: number, end: number): string {
 export class TextReader extends ValueReader {
   #escapedRows = new Int32Array(16);
   escapedCount = 0;
-  #bound = false;
+  // Of the block being decoded; undefined in lists and structs, whose text is decoded at once.
+  #view: DataView | undefined;
 
   constructor(spec: FieldSpec) {
     super(spec, "text");
   }
 
-  override bind(column: Column, capacity: number): void {
-    super.bind(column, capacity);
+  override bind(column: Column, capacity: number, view: DataView): void {
+    super.bind(column, capacity, view);
     this.escapedCount = 0;
-    this.#bound = true;
+    this.#view = view;
   }
 
   read(bytes: Buffer, p: number, end: number, row: number): number {
     if (bytes[p] !== 0x22) return -1;
-    const closing = this.close(bytes, p + 1, end, row, p + 1);
+    const closing = this.close(bytes, p + 1, end, row);
     if (closing < 0) return -1;
     const { column } = this;
     column.starts[row] = p + 1;
     column.ends[row] = closing;
-    // A default that stood here before this reading would hide the range.
-    if (column.texts.length > row) column.texts[row] = undefined;
     return closing + 1;
   }
 
-  /** The closing quote of a string whose content starts at `start` and has nothing to look at before `p`. */
-  close(bytes: Buffer, start: number, end: number, row: number, p: number): number {
-    const closing = stringEnd(bytes, p, end);
-    if (this.#bound && closing >= 0 && hasEscape(bytes, start, closing)) {
-      if (this.escapedCount === this.#escapedRows.length) {
-        const grown = new Int32Array(this.escapedCount * 2);
-        grown.set(this.#escapedRows);
-        this.#escapedRows = grown;
-      }
-      this.#escapedRows[this.escapedCount++] = row;
+  /** The closing quote of a string of which there is nothing to look at before `p`; -1 where it is not valid. */
+  close(bytes: Buffer, p: number, end: number, row: number): number {
+    if (this.#view === undefined) return stringEnd(bytes, p, end);
+    const closing = scanText(bytes, this.#view, p, end);
+    if (closing >= -1) return closing;
+    if (this.escapedCount === this.#escapedRows.length) {
+      const grown = new Int32Array(this.escapedCount * 2);
+      grown.set(this.#escapedRows);
+      this.#escapedRows = grown;
     }
-    return closing;
+    this.#escapedRows[this.escapedCount++] = row;
+    return ~closing;
   }
 
   /** Decodes the rows with escapes. */
