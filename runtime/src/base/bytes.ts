@@ -2,13 +2,20 @@
 
 const utf8Decoder = new TextDecoder("utf-8");
 
+function viewOf(buffer: Buffer): DataView {
+  return new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+}
+
 /** Appends numbers, strings and byte ranges to a buffer that doubles when it is full. Multi-byte numbers are little-endian. */
 export class ByteWriter {
   buffer: Buffer;
+  /** The same bytes, for writing words: engines compile it to plain stores. Replaced, as `buffer` is, when the writer grows. */
+  data: DataView;
   length = 0;
 
   constructor(initialBytes = 1024) {
     this.buffer = Buffer.allocUnsafeSlow(initialBytes);
+    this.data = viewOf(this.buffer);
   }
 
   /** Forgets the content, keeps the memory. */
@@ -23,6 +30,7 @@ export class ByteWriter {
       const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.buffer.length * 2));
       this.buffer.copy(grown, 0, 0, this.length);
       this.buffer = grown;
+      this.data = viewOf(grown);
     }
     return this.length;
   }
@@ -34,34 +42,39 @@ export class ByteWriter {
 
   u16(value: number): void {
     const at = this.reserve(2);
-    this.length = this.buffer.writeUInt16LE(value, at);
+    this.data.setUint16(at, value, true);
+    this.length = at + 2;
   }
 
   u32(value: number): void {
     const at = this.reserve(4);
-    this.length = this.buffer.writeUInt32LE(value >>> 0, at);
+    this.data.setUint32(at, value, true);
+    this.length = at + 4;
   }
 
   i32(value: number): void {
     const at = this.reserve(4);
-    this.length = this.buffer.writeInt32LE(value, at);
+    this.data.setInt32(at, value, true);
+    this.length = at + 4;
   }
 
   f64(value: number): void {
     const at = this.reserve(8);
-    this.length = this.buffer.writeDoubleLE(value, at);
+    this.data.setFloat64(at, value, true);
+    this.length = at + 8;
   }
 
   i64(value: bigint): void {
     const at = this.reserve(8);
-    this.length = this.buffer.writeBigInt64LE(value, at);
+    this.data.setBigInt64(at, value, true);
+    this.length = at + 8;
   }
 
   /** A safe integer as 8 little-endian two's-complement bytes. */
   i64FromNumber(value: number): void {
     const at = this.reserve(8);
-    this.buffer.writeInt32LE(value | 0, at);
-    this.buffer.writeInt32LE(Math.floor(value / 4294967296) | 0, at + 4);
+    this.data.setInt32(at, value, true);
+    this.data.setInt32(at + 4, Math.floor(value / 4294967296), true);
     this.length = at + 8;
   }
 

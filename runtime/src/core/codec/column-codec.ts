@@ -115,8 +115,8 @@ function encodeFixed(field: SchemaField): string {
   const kind = field.spec.type.kind;
   if (kind === "enum") return `p = putUnsigned(b, p, enumIndex(enums[${field.index}], ${c}, row));`;
   if (kind === "boolean") return `b[p++] = ${c}.numbers[row];`;
-  if (kind === "float32") return `p = b.writeFloatLE(${c}.numbers[row], p);`;
-  if (kind === "float64") return `p = b.writeDoubleLE(${c}.numbers[row], p);`;
+  if (kind === "float32") return `writer.data.setFloat32(p, ${c}.numbers[row], true); p += 4;`;
+  if (kind === "float64") return `writer.data.setFloat64(p, ${c}.numbers[row], true); p += 8;`;
   if (field.column === "int64") {
     return `const x = ${c}.exact === null ? undefined : ${c}.exact.get(row); p = x === undefined ? putInteger(b, p, ${c}.numbers[row]) : putInt64(b, p, x);`;
   }

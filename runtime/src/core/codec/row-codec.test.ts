@@ -36,6 +36,11 @@ function objectsOf(rows: Rows): Record<string, unknown>[] {
 const withUndefinedOfAny = (rows: RandomRows): boolean =>
   rows.schema.fields.every((field) => field.spec.type.kind !== "any" || rows.rows.every((row) => row[field.name] !== undefined));
 
+// Undefined is a value of type any, and comes back as a property: random rows leave such properties out.
+function present(row: unknown): unknown {
+  return Object.fromEntries(Object.entries(row as object).filter(([, value]) => value !== undefined));
+}
+
 describe("row codec", () => {
   it("gives back every row object", () => {
     fc.assert(
@@ -46,7 +51,7 @@ describe("row codec", () => {
         const reader = new ByteReader(writer.view());
         const skipper = new ByteReader(writer.view());
         for (const row of rows) {
-          expect(codec.decodeObject(reader)).toStrictEqual(row);
+          expect(present(codec.decodeObject(reader))).toStrictEqual(row);
           codec.skip(skipper);
           expect(skipper.position).toBe(reader.position);
         }
