@@ -68,6 +68,8 @@ export class BaseUpload {
     } catch (error) {
       await writer.abort();
       throw error;
+    } finally {
+      this.#uploader.settled(path);
     }
   }
 
@@ -76,6 +78,8 @@ export class BaseUpload {
     if (this.#state === "done") return;
     this.#state = "done";
     this.#waiting = [];
-    await this.#file?.writer.abort();
+    if (this.#file === undefined) return;
+    this.#uploader.settled(this.#file.path);
+    await this.#file.writer.abort();
   }
 }

@@ -12,7 +12,7 @@ import type { StoredSnapshot } from "./stored-snapshot.ts";
 import { dataFileName } from "./uploader.ts";
 
 const copyBytes = 4 * 1024 * 1024;
-const referenceFolder = "references/";
+export const referenceFolder = "references/";
 
 /** Marks parts that lie in another snapshot; no path in a job's folder starts so. */
 const mark = "@";

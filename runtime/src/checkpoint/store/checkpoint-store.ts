@@ -217,7 +217,10 @@ export class CheckpointStore {
   async sweep(): Promise<readonly string[]> {
     // Whoever was fenced must not delete: the files it does not know may be its successor's.
     await this.#publisher.checkEpoch();
-    return this.#collector.sweep(this.#publisher.checkpoints, this.#needed(), this.#options.orphanAgeMs ?? 3_600_000);
+    return this.#collector.sweep(
+      () => ({ listed: this.#publisher.checkpoints, needed: this.#needed() }),
+      this.#options.orphanAgeMs ?? 3_600_000,
+    );
   }
 
   /** Waits for deletions under way. The storage stays open: it is its opener's. */
@@ -246,7 +249,9 @@ export class CheckpointStore {
           const entry = this.#publisher.checkpoints.find((one) => one.checkpointId === checkpointId);
           const snapshot = await StoredSnapshot.open(this.#storage, `${this.#folder}${checkpointFolder(checkpointId)}`, entry?.sha256);
           const rolled = await rollDeltas(snapshot, uid, decided.parts, merging, this.uploader);
-          if (rolled !== undefined) this.#publisher.addRolled(rolled);
+          if (rolled === undefined) return;
+          this.#publisher.addRolled(rolled);
+          this.uploader.settled(rolled.file.path);
         })
         .catch((error: unknown) => this.#log.warn("deltas could not be rolled", { uid, reason: messageOf(error) }))
         .finally(() => {
@@ -286,6 +291,8 @@ export class CheckpointWriter {
     } catch (error) {
       await this.#upload.abort();
       throw error;
+    } finally {
+      this.#upload.settled();
     }
   }
 

@@ -95,7 +95,13 @@ export class CheckpointUpload {
     if (this.#state !== "open") return;
     this.#state = "aborted";
     this.#carry();
+    this.settled();
     await this.#file?.writer.abort();
+  }
+
+  /** The checkpoint is published, or given up: its file needs no protection from the sweep any more. */
+  settled(): void {
+    if (this.#file !== undefined) this.#uploader.settled(this.#file.path);
   }
 
   // What has to be written for an instance: captures of failed checkpoints first.

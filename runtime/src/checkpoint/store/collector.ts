@@ -7,6 +7,9 @@ import { checkpointFolder, checkpointIdOf, committedName, dataFolder, manifestPa
 import type { PointerEntry } from "./latest-pointer.ts";
 import { StoredSnapshot } from "./stored-snapshot.ts";
 
+/** A stream that is this old has no writer any more: large savepoints take hours, not days. */
+const unfinishedAgeMs = 24 * 3_600_000;
+
 export interface CollectorOptions {
   readonly storage: SnapshotStorage;
   /** The job's folder below the storage's root, with a slash at its end. */
@@ -52,18 +55,24 @@ export class Collector {
   /**
    * Finds and deletes what crashes have left: checkpoints that were never published or not wholly deleted, data files that no listed
    * checkpoint needs, savepoints without a manifest. Only what is older than `olderThanMs`: younger files may be of a checkpoint
-   * that is being written. `needed` are data files, and folders of savepoints being written. Returns the deleted paths.
+   * that is being written. `now` tells the listed checkpoints and what is needed besides: data
+   * files, and folders of savepoints being written. It is asked after the storage was listed, so that whatever the listing shows is
+   * known by then if anybody needs it. Returns the deleted paths.
    */
-  async sweep(listed: readonly PointerEntry[], needed: ReadonlySet<string>, olderThanMs: number): Promise<readonly string[]> {
+  async sweep(
+    now: () => { readonly listed: readonly PointerEntry[]; readonly needed: ReadonlySet<string> },
+    olderThanMs: number,
+  ): Promise<readonly string[]> {
     const { storage, folder, clock, log } = this.#options;
-    const kept = new Set(needed);
-    for (const entry of listed) for (const path of await this.#pathsOf(entry)) kept.add(path);
-    const ids = new Set(listed.map((entry) => entry.checkpointId));
-    const newest = Math.max(0, ...ids);
     const found: { readonly path: string; readonly isOld: boolean }[] = [];
     for await (const { path, modifiedMs } of storage.list(folder)) {
       found.push({ path: path.slice(folder.length), isOld: clock.now() - modifiedMs >= olderThanMs });
     }
+    const { listed, needed } = now();
+    const kept = new Set(needed);
+    for (const entry of listed) for (const path of await this.#pathsOf(entry)) kept.add(path);
+    const ids = new Set(listed.map((entry) => entry.checkpointId));
+    const newest = Math.max(0, ...ids);
     const complete = new Set(
       found
         .map(({ path }) => path)
@@ -87,7 +96,7 @@ export class Collector {
     const manifests = paths.filter((path) => path.endsWith("/manifest.json"));
     await storage.delete(manifests.map((path) => `${folder}${path}`));
     await storage.delete(paths.filter((path) => !manifests.includes(path)).map((path) => `${folder}${path}`));
-    await storage.cleanUnfinished(olderThanMs);
+    await storage.cleanUnfinished(Math.max(olderThanMs, unfinishedAgeMs));
     if (paths.length > 0) log.info("orphaned snapshot files deleted", { count: paths.length });
     return paths;
   }

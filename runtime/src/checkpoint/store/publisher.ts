@@ -80,6 +80,7 @@ export class Publisher {
   lineagePaths(): readonly string[] {
     return [
       ...[...this.#lineage.values()].flatMap(({ parts }) => parts.map((part) => part.path)),
+      ...this.#rolled.map(({ file }) => file.path),
       ...(this.#borrowed?.copiedPaths() ?? []),
     ];
   }

@@ -40,6 +40,7 @@ export async function rollDeltas(
     }
     if (specIds.size === 0) {
       await writer.abort();
+      uploader.settled(path);
       return undefined;
     }
     const written = await writer.finish();
@@ -47,6 +48,7 @@ export async function rollDeltas(
     return { uid, part, file: { path, ...written }, replaces: parts };
   } catch (error) {
     await writer.abort();
+    uploader.settled(path);
     throw error;
   }
 }

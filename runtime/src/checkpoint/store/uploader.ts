@@ -45,6 +45,8 @@ export interface SubtaskMemory {
 export class Uploader {
   readonly #options: UploaderOptions;
   readonly #memory = new Map<string, SubtaskMemory>();
+  /** Files that are being written, or wait to be published with a checkpoint. */
+  readonly #live = new Set<string>();
   #epoch = 0;
 
   constructor(options: UploaderOptions) {
@@ -92,10 +94,16 @@ export class Uploader {
 
   /** Data files that are uploaded and not in a published checkpoint, and must not be swept. */
   unconfirmedPaths(): readonly string[] {
-    return [...this.#memory.values()].flatMap(({ unconfirmed, base }) => [
+    const remembered = [...this.#memory.values()].flatMap(({ unconfirmed, base }) => [
       ...unconfirmed.map(({ file }) => file.path),
       ...(base?.ready.content.kind === "file" ? [base.ready.content.file.path] : []),
     ]);
+    return [...remembered, ...this.#live];
+  }
+
+  /** A file that was opened is published, remembered elsewhere or given up. */
+  settled(path: string): void {
+    this.#live.delete(path);
   }
 
   get smallBaseBytes(): number {
@@ -115,6 +123,7 @@ export class Uploader {
   /** Opens a data file under a name that no other process or attempt uses. */
   openDataFile(checkpointId: number): { readonly path: string; readonly writer: DataFileWriter } {
     const path = `data/${dataFileName(this.#epoch, checkpointId)}`;
+    this.#live.add(path);
     const target = this.#options.storage.openWriter(`${this.#options.folder}${path}`);
     return { path, writer: new DataFileWriter(target, this.#options.compression) };
   }
