@@ -11,9 +11,11 @@ import { murmur3 } from "../base/murmur3.ts";
 import { type EntryCursor, readBlock } from "./entry-codec.ts";
 import { corruptState, incompatibleState, unknownTable } from "./state-errors.ts";
 import { storedSpecOf } from "./stored-spec.ts";
+import type { Spill, SpillOptions } from "./spill/spill.ts";
 import type { EntryStore } from "./table/entry-store.ts";
 import { HeapMultiTable } from "./table/heap-multi-table.ts";
-import { HeapTable } from "./table/heap-table.ts";
+import { HeapTable, type TableOptions } from "./table/heap-table.ts";
+import { heapScan, spilledScan, type TableScan } from "./table/table-scan.ts";
 import { HeapTimers, timerValue } from "./table/heap-timers.ts";
 
 export interface TableSetOptions {
@@ -21,12 +23,16 @@ export interface TableSetOptions {
   readonly keyGroups: KeyGroupRange;
   readonly maxParallelism: number;
   readonly clock: Clock;
+  /** The store below a table's heap part, by the table's number; without it all state is on the heap. */
+  readonly spill?: (table: number) => SpillOptions;
 }
 
 interface Declared {
   readonly stored: StoredTableSpec;
   readonly spec: Pick<TableSpec, "value" | "migrate">;
   readonly entries: EntryStore;
+  readonly spill: Spill | null;
+  readonly sizes: { readonly memory: number; readonly entries: number };
   capture(): StateBlock[];
   restore(cursor: EntryCursor, reader: ByteReader, decode: RowAdapter): void;
   endRestore?(): void;
@@ -41,18 +47,36 @@ export class TableSet implements KeyedState {
   }
 
   table(spec: TableSpec): KeyedTable {
-    const table = new HeapTable(spec, this.#options);
-    const restore: Declared["restore"] = (cursor, reader, decode) => table.restore(cursor, reader, decode);
-    this.#declare({ stored: storedSpecOf("table", spec), spec, entries: table.entries, capture: () => table.capture(), restore });
+    const table = new HeapTable(spec, this.#tableOptions());
+    this.#declare({
+      stored: storedSpecOf("table", spec),
+      spec,
+      entries: table.entries,
+      spill: table.spill,
+      get sizes() {
+        return { memory: table.heapBytes, entries: table.size };
+      },
+      capture: () => table.capture(),
+      restore: (cursor, reader, decode) => table.restore(cursor, reader, decode),
+    });
     return table;
   }
 
+  #tableOptions(): TableOptions {
+    const { clock, maxParallelism, spill } = this.#options;
+    return { clock, maxParallelism, ...(spill === undefined ? {} : { spill: spill(this.#tables.size) }) };
+  }
+
   multiTable(spec: TableSpec & { readonly subKey: "number" | "string" }): KeyedMultiTable {
-    const table = new HeapMultiTable(spec, this.#options);
+    const table = new HeapMultiTable(spec, this.#tableOptions());
     this.#declare({
       stored: storedSpecOf("multi", spec, spec.subKey),
       spec,
       entries: table.entries,
+      spill: table.spill,
+      get sizes() {
+        return { memory: table.heapBytes, entries: table.size };
+      },
       capture: () => table.capture(),
       restore: (cursor, reader, decode) => table.restore(cursor, reader, decode),
       endRestore: () => table.endRestore(),
@@ -61,12 +85,16 @@ export class TableSet implements KeyedState {
   }
 
   timers(name: string, key: KeyLayout, _time: "event" | "processing"): Timers {
-    const timers = new HeapTimers(name, key, this.#options);
+    const timers = new HeapTimers(name, key, { clock: this.#options.clock, maxParallelism: this.#options.maxParallelism });
     const spec: TableSpec = { name, key, value: timerValue };
     this.#declare({
       stored: storedSpecOf("timers", spec, "number"),
       spec,
       entries: timers.entries,
+      spill: null,
+      get sizes() {
+        return { memory: timers.entries.sizeBytes, entries: timers.size };
+      },
       capture: () => timers.capture(),
       restore: (cursor, reader) => timers.restore(cursor, reader),
     });
@@ -92,19 +120,18 @@ export class TableSet implements KeyedState {
    * out: if it is deleted before the next capture, nothing ever held it.
    */
   startBase(): BaseScan {
-    const left = [...this.#tables.values()].map(({ entries }) => ({ entries, from: 0, until: entries.slots.highWater }));
+    const left = [...this.#tables.values()].map(({ entries, spill }) => (spill === null ? heapScan(entries) : spilledScan(entries, spill)));
     return {
       next: (maxBytes) => {
         while (left.length > 0) {
-          const part = left[0] as (typeof left)[number];
-          const { blocks, next } = part.entries.scan(part.from, part.until, maxBytes);
-          if (next < 0) left.shift();
-          else part.from = next;
-          if (blocks.length > 0) return blocks;
+          const blocks = (left[0] as TableScan).next(maxBytes);
+          if (blocks !== null) return blocks;
+          left.shift();
         }
         return null;
       },
       cancel: () => {
+        for (const scan of left) scan.close();
         left.length = 0;
       },
     };
@@ -183,10 +210,14 @@ export class TableSet implements KeyedState {
   sizeBytes(): { readonly memory: number; readonly entries: number } {
     let memory = 0;
     let entries = 0;
-    for (const table of this.#tables.values()) {
-      memory += table.entries.sizeBytes;
-      entries += table.entries.slots.count;
+    for (const { sizes } of this.#tables.values()) {
+      memory += sizes.memory;
+      entries += sizes.entries;
     }
     return { memory, entries };
+  }
+
+  close(): void {
+    for (const { spill } of this.#tables.values()) spill?.close();
   }
 }

@@ -9,10 +9,11 @@ import type { StateBlock } from "../../core/ports/state-backend.ts";
 import type { TimeToLive } from "../../core/ports/state.ts";
 import type { RowAdapter } from "../../core/schema/evolution.ts";
 import type { Schema } from "../../core/schema/schema.ts";
-import { type EntryIdentity, writeEntryHead } from "../entry-codec.ts";
+import { type EntryCursor, entryCursor, type EntryIdentity, readEntryHead, writeEntryHead } from "../entry-codec.ts";
+import type { ChangeOverflow } from "../spill/spill-store.ts";
 import { type BlockSource, buildBlocks } from "./block-builder.ts";
 import { ChangeLog } from "./change-log.ts";
-import { clearValue, isDirty, isLive, isPersisted, SlotTable } from "./slot-table.ts";
+import { clearValue, isDirty, isLive, isOnDisk, isPersisted, isUnwritten, SlotTable } from "./slot-table.ts";
 import { Expiry, isExpired, neverExpired } from "./time-to-live.ts";
 
 export interface EntryStoreOptions {
@@ -21,14 +22,18 @@ export interface EntryStoreOptions {
   readonly ttl?: TimeToLive | undefined;
   readonly clock: Clock;
   readonly maxParallelism: number;
+  readonly overflow?: ChangeOverflow | undefined;
 }
+
+export const recordLengthBytes = 4;
 
 export class EntryStore implements BlockSource {
   readonly name: string;
   readonly maxParallelism: number;
   readonly slots: SlotTable;
   readonly expiry: Expiry | null;
-  readonly log = new ChangeLog();
+  readonly log: ChangeLog;
+  readonly #cursor = entryCursor();
   readonly #codec: RowCodec;
   readonly #ids: EntryIdentity;
   #sweepAt = 0;
@@ -36,6 +41,7 @@ export class EntryStore implements BlockSource {
   constructor(form: KeyForm, ids: EntryIdentity, options: EntryStoreOptions) {
     this.name = options.name;
     this.maxParallelism = options.maxParallelism;
+    this.log = new ChangeLog(options.overflow);
     this.expiry = options.ttl === undefined ? null : new Expiry(options.ttl, options.clock);
     this.slots = new SlotTable(form, options.value, this.expiry !== null);
     this.#codec = rowCodec(options.value);
@@ -137,7 +143,7 @@ export class EntryStore implements BlockSource {
     }
     slots.dirtyCount = 0;
     const log = this.log.drain();
-    return count === 0 && log.length === 0 ? [] : buildBlocks(this, log, dirtySlots, count, this.#clockMs());
+    return count === 0 && log.length === 0 ? [] : buildBlocks(this, log, dirtySlots, count, this.clockMs());
   }
 
   /**
@@ -156,7 +162,7 @@ export class EntryStore implements BlockSource {
       this.writePut(slot, writer);
       records.close(start);
     }
-    const blocks = writer.length === 0 ? [] : buildBlocks(this, writer.view(), new Int32Array(0), 0, this.#clockMs());
+    const blocks = writer.length === 0 ? [] : buildBlocks(this, writer.view(), new Int32Array(0), 0, this.clockMs());
     return { blocks, next: slot < until ? slot : -1 };
   }
 
@@ -165,11 +171,45 @@ export class EntryStore implements BlockSource {
     const { slots } = this;
     for (const column of slots.columns) clearValue(column, slot);
     decode(reader, slots.columns, slot);
-    slots.flags[slot] = isLive | isPersisted;
+    slots.flags[slot] = isLive | isPersisted | isUnwritten | ((slots.flags[slot] as number) & isOnDisk);
     if (this.expiry !== null) slots.stamps[slot] = stampMs;
   }
 
-  #clockMs(): number {
+  /** Appends an entry after its length, for the store below the heap; a change that no capture holds goes to the log too. */
+  writeRecord(slot: number, writer: ByteWriter): void {
+    const start = writer.length;
+    writer.u32(0);
+    this.writePut(slot, writer);
+    writer.buffer.writeUInt32LE(writer.length - start - recordLengthBytes, start);
+    const marks = this.slots.flags[slot] as number;
+    if ((marks & isDirty) === 0) return;
+    const record = this.log.open(keyGroupOf(this.#ids.hashOf(slot), this.maxParallelism));
+    this.log.writer.raw(writer.buffer, start + recordLengthBytes, writer.length);
+    this.log.close(record);
+    this.slots.flags[slot] = (marks & ~isDirty) | isPersisted;
+  }
+
+  /** Reads the identity of the next record. The entry's value follows, for `readRecordValue`. */
+  readRecordHead(reader: ByteReader): EntryCursor {
+    reader.position += recordLengthBytes;
+    readEntryHead(reader, this.#cursor, this.#ids.integerKey, this.#ids.subKey);
+    return this.#cursor;
+  }
+
+  /** Fills an empty slot from the record whose head was read last. */
+  readRecordValue(slot: number, reader: ByteReader): void {
+    this.#codec.decode(reader, this.slots.columns, slot);
+    this.slots.flags[slot] = (this.slots.flags[slot] as number) | isPersisted;
+    if (this.expiry !== null) this.slots.stamps[slot] = this.expiry.settled(this.#cursor.stampMs);
+  }
+
+  /** Moves past the value of the record whose head was read last. */
+  skipRecordValue(reader: ByteReader): void {
+    this.#codec.skip(reader);
+  }
+
+  /** The watermark as far as the table counts lives by it. */
+  clockMs(): number {
     return this.expiry !== null && this.expiry.eventTime ? this.expiry.nowMs() : neverExpired;
   }
 }

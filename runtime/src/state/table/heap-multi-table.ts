@@ -1,5 +1,5 @@
 // A keyed table with several entries per key, on the heap: a slot per (namespace, key), and its entries by sub-key.
-import type { ByteReader } from "../../base/bytes.ts";
+import { ByteReader } from "../../base/bytes.ts";
 import type { Rows } from "../../core/batch/batch.ts";
 import { KeyBatch } from "../../core/keys/key-batch.ts";
 import type { StateBlock } from "../../core/ports/state-backend.ts";
@@ -7,11 +7,14 @@ import type { KeyedMultiTable, SlotVisitor, SubKey, TableSpec } from "../../core
 import { schema, type Schema } from "../../core/schema/schema.ts";
 import type { RowAdapter } from "../../core/schema/evolution.ts";
 import type { EntryCursor, EntryIdentity } from "../entry-codec.ts";
+import { Spill, type SpillOwner } from "../spill/spill.ts";
+import { sampledBytes } from "../spill/value-size.ts";
 import { EntryStore } from "./entry-store.ts";
 import { copyKeyOf } from "./key-columns.ts";
 import type { TableOptions } from "./heap-table.ts";
 import { Namespaces } from "./namespaces.ts";
-import { SlotTable } from "./slot-table.ts";
+import { isReferenced, isUnwritten, SlotTable } from "./slot-table.ts";
+import { isExpired, neverExpired } from "./time-to-live.ts";
 import type { SlotLists } from "./slot-lists.ts";
 import { compareSubKeys, loadSubKey, subKeyAt, subKeyLayout } from "./sub-keys.ts";
 
@@ -32,6 +35,12 @@ export class HeapMultiTable implements KeyedMultiTable {
   readonly #restoreKeys: KeyBatch;
   readonly #found = { slots: new Int32Array(64), count: 0 };
   readonly #drop = (slot: number): void => this.delete(slot);
+  readonly spill: Spill | null;
+  /** Entries whose keys are not on the heap. */
+  #spilledEntries = 0;
+  #restoring = false;
+  #measured = 0;
+  #operations = 0;
 
   constructor(spec: TableSpec & { readonly subKey: "number" | "string" }, options: TableOptions) {
     this.spec = spec;
@@ -39,9 +48,16 @@ export class HeapMultiTable implements KeyedMultiTable {
     const layout = subKeyLayout(spec.subKey);
     this.#subKeys = new KeyBatch(layout);
     this.#restoreKeys = new KeyBatch(spec.key);
-    this.entries = new EntryStore(layout.form, this.#identity(), { ...options, name: spec.name, value: spec.value, ttl: spec.ttl });
+    this.entries = new EntryStore(layout.form, this.#identity(), {
+      ...options,
+      name: spec.name,
+      value: spec.value,
+      ttl: spec.ttl,
+      overflow: options.spill?.store.overflow(options.spill.table),
+    });
     this.#slots = this.entries.slots;
     this.#links = this.#slots.link();
+    this.spill = options.spill === undefined ? null : new Spill(this.#owner(), options.spill);
   }
 
   get columns(): SlotTable["columns"] {
@@ -49,16 +65,13 @@ export class HeapMultiTable implements KeyedMultiTable {
   }
 
   get size(): number {
-    return this.#slots.count;
-  }
-
-  get keyCount(): number {
-    return this.#groups.count;
+    return this.#slots.count + this.#spilledEntries;
   }
 
   entriesOf(keys: KeyBatch, k: number, namespace: number): { readonly slots: Int32Array; readonly count: number } {
     const found = this.#found;
     found.count = 0;
+    this.#prepareSpill();
     const group = this.#groupOf(keys, k, namespace);
     if (group < 0) return found;
     const cutOffMs = this.entries.cutOffMs();
@@ -73,7 +86,7 @@ export class HeapMultiTable implements KeyedMultiTable {
           found.slots = grown;
         }
         found.slots[found.count++] = slot;
-        if (refresh) this.entries.touch(slot);
+        if (refresh) this.touch(slot);
       }
       slot = next;
     }
@@ -82,6 +95,7 @@ export class HeapMultiTable implements KeyedMultiTable {
 
   lastOf(keys: KeyBatch, k: number, namespace: number): number {
     const cutOffMs = this.entries.cutOffMs();
+    this.#prepareSpill();
     for (;;) {
       const group = this.#groupOf(keys, k, namespace);
       const slot = group < 0 ? -1 : this.#links.last(group);
@@ -91,37 +105,48 @@ export class HeapMultiTable implements KeyedMultiTable {
   }
 
   find(keys: KeyBatch, k: number, namespace: number, subKey: SubKey): number {
+    this.#prepareSpill();
     const group = this.#groupOf(keys, k, namespace);
     if (group < 0) return -1;
     const slot = this.#findIn(group, subKey);
-    if (slot >= 0 && this.entries.expiry?.refreshOnRead === true) this.entries.touch(slot);
+    if (slot >= 0 && this.entries.expiry?.refreshOnRead === true) this.touch(slot);
     return slot;
   }
 
   upsert(keys: KeyBatch, k: number, namespace: number, subKey: SubKey): number {
     this.entries.sweep(4, this.entries.cutOffMs(), this.#drop);
+    this.#prepareSpill();
     // Expired or not: looking first may take the group's last entry out, and the group with it.
     let group = this.#groupOf(keys, k, namespace);
     const found = group < 0 ? -1 : this.#findIn(group, subKey);
     if (found >= 0) {
-      this.entries.touch(found);
+      this.touch(found);
       return found;
     }
     group = this.#groupFor(keys, k, namespace);
+    this.#markChanged(group);
     return this.entries.insert(loadSubKey(this.#subKeys, subKey), 0, group, groupSalt(group), this.entries.expiry?.nowMs() ?? 0);
   }
 
   touch(slot: number): void {
     this.entries.touch(slot);
+    this.#markChanged(this.#slots.keys.listOf(slot));
+  }
+
+  // A key is written below as a whole, so a change of any of its entries is a change of it.
+  #markChanged(group: number): void {
+    this.#groups.flags[group] = (this.#groups.flags[group] as number) | isUnwritten | isReferenced;
   }
 
   delete(slot: number): void {
     const group = this.#slots.keys.listOf(slot);
+    this.#markChanged(group);
     this.entries.remove(slot, groupSalt(group));
     this.#dropGroupIfEmpty(group);
   }
 
   deleteAll(keys: KeyBatch, k: number, namespace: number): void {
+    this.#prepareSpill();
     const group = this.#groupOf(keys, k, namespace);
     if (group < 0) return;
     for (let slot = this.#links.first(group); slot >= 0; ) {
@@ -153,6 +178,28 @@ export class HeapMultiTable implements KeyedMultiTable {
       }
       if (count > 0) visitor(visited, count);
     }
+    this.spill?.visitSpilled(undefined, (groups, groupCount) => this.#visitGroups(groups, groupCount, cutOffMs, visitor));
+  }
+
+  #visitGroups(groups: Int32Array, groupCount: number, cutOffMs: number, visitor: SlotVisitor): void {
+    let visited = new Int32Array(visitChunk);
+    let count = 0;
+    for (let i = 0; i < groupCount; i++) {
+      for (let slot = this.#links.first(groups[i] as number); slot >= 0; ) {
+        const next = this.#links.next(slot);
+        if (this.entries.isExpired(slot, cutOffMs)) this.delete(slot);
+        else {
+          if (count === visited.length) {
+            const grown = new Int32Array(count * 2);
+            grown.set(visited);
+            visited = grown;
+          }
+          visited[count++] = slot;
+        }
+        slot = next;
+      }
+    }
+    if (count > 0) visitor(visited, count);
   }
 
   copyKey(slot: number, rows: Rows, row: number, targets: readonly number[]): void {
@@ -163,8 +210,9 @@ export class HeapMultiTable implements KeyedMultiTable {
     return this.#groups.keys.copy(this.#slots.keys.listOf(slot));
   }
 
-  get sizeBytes(): number {
-    return this.#groups.sizeBytes + this.#slots.sizeBytes;
+  /** Bytes that the table takes on the heap, about. */
+  get heapBytes(): number {
+    return this.#groups.sizeBytes + this.entries.sizeBytes + sampledBytes(this.#slots, this.#measured++);
   }
 
   capture(): StateBlock[] {
@@ -173,6 +221,8 @@ export class HeapMultiTable implements KeyedMultiTable {
 
   /** Applies one stored change. */
   restore(cursor: EntryCursor, reader: ByteReader, decode: RowAdapter): void {
+    this.#restoring = true;
+    this.#prepareSpill();
     const keys = this.#restoreKeys.setFromBytes(reader.buffer, cursor.keyStart, cursor.keyEnd);
     let group = this.#groupOf(keys, 0, cursor.namespace);
     const subKey = loadSubKey(this.#subKeys, cursor.subKey);
@@ -180,6 +230,7 @@ export class HeapMultiTable implements KeyedMultiTable {
     if (cursor.isDelete) {
       if (slot < 0) return;
       this.#slots.remove(slot, groupSalt(group));
+      this.#markChanged(group);
       this.#dropGroupIfEmpty(group);
       return;
     }
@@ -187,27 +238,62 @@ export class HeapMultiTable implements KeyedMultiTable {
       group = this.#groupFor(keys, 0, cursor.namespace);
       slot = this.#slots.insert(subKey, 0, group, groupSalt(group));
     }
+    this.#markChanged(group);
     this.entries.restoreInto(slot, cursor.stampMs, reader, decode);
   }
 
   /** Puts the entries of every key in the order of their sub-keys: stored blocks keep no order. */
   endRestore(): void {
     const { flags, highWater } = this.#groups;
+    for (let group = 0; group < highWater; group++) if (flags[group] !== 0) this.#sort(group);
+    this.#restoring = false;
+  }
+
+  #sort(group: number): void {
     const slots: number[] = [];
-    for (let group = 0; group < highWater; group++) {
-      if (flags[group] === 0) continue;
-      slots.length = 0;
-      for (let slot = this.#links.first(group); slot >= 0; slot = this.#links.next(slot)) slots.push(slot);
-      if (slots.length < 2) continue;
-      slots.sort((a, b) => compareSubKeys(this.#slots.keys, a, b));
-      this.#links.reset(group);
-      for (const slot of slots) this.#links.append(group, slot);
+    for (let slot = this.#links.first(group); slot >= 0; slot = this.#links.next(slot)) slots.push(slot);
+    if (slots.length < 2) return;
+    slots.sort((a, b) => compareSubKeys(this.#slots.keys, a, b));
+    this.#links.reset(group);
+    for (const slot of slots) this.#links.append(group, slot);
+  }
+
+  // Everything that may take keys off the heap happens here, before a look-up.
+  #prepareSpill(): void {
+    if (this.spill === null) return;
+    const cutOffMs = this.entries.cutOffMs();
+    if (cutOffMs !== neverExpired && this.#operations++ % 64 === 0) {
+      this.spill.sweep(
+        (value) => this.#hasExpired(value, cutOffMs),
+        (group) => {
+          for (let slot = this.#links.first(group); slot >= 0; ) {
+            const next = this.#links.next(slot);
+            if (this.entries.isExpired(slot, cutOffMs)) this.delete(slot);
+            slot = next;
+          }
+        },
+      );
     }
+    this.spill.makeRoom(1);
+  }
+
+  #hasExpired(value: Uint8Array, cutOffMs: number): boolean {
+    const reader = new ByteReader(value);
+    while (reader.remaining > 0) {
+      if (isExpired(this.entries.readRecordHead(reader).stampMs, cutOffMs)) return true;
+      this.entries.skipRecordValue(reader);
+    }
+    return false;
   }
 
   #groupOf(keys: KeyBatch, k: number, namespace: number): number {
     const list = this.#namespaces.find(namespace);
-    return list < 0 ? -1 : this.#groups.find(keys, k, list, this.#namespaces.saltOf(list));
+    if (list < 0) return -1;
+    const group = this.#groups.find(keys, k, list, this.#namespaces.saltOf(list));
+    if (this.spill === null) return group;
+    if (group < 0) return this.spill.load(keys, k, list);
+    this.#groups.flags[group] = (this.#groups.flags[group] as number) | isReferenced;
+    return group;
   }
 
   #groupFor(keys: KeyBatch, k: number, namespace: number): number {
@@ -228,8 +314,43 @@ export class HeapMultiTable implements KeyedMultiTable {
   #dropGroupIfEmpty(group: number): void {
     if (this.#links.first(group) >= 0) return;
     const list = this.#groups.keys.listOf(group);
+    this.spill?.dropped(group);
     this.#groups.remove(group, this.#namespaces.saltOf(list));
     this.#namespaces.removed(list);
+  }
+
+  #owner(): SpillOwner {
+    return {
+      layout: this.spec.key,
+      units: this.#groups,
+      stores: [this.#groups, this.#slots],
+      namespaces: this.#namespaces,
+      heapBytes: () => this.heapBytes,
+      writeUnit: (group, writer) => {
+        // What is written during a restore is not looked at again when it ends, so it is put in order now.
+        if (this.#restoring) this.#sort(group);
+        for (let slot = this.#links.first(group); slot >= 0; slot = this.#links.next(slot)) this.entries.writeRecord(slot, writer);
+      },
+      readUnit: (group, value) => {
+        const reader = new ByteReader(value);
+        while (reader.remaining > 0) {
+          const { subKey } = this.entries.readRecordHead(reader);
+          const slot = this.#slots.insert(loadSubKey(this.#subKeys, subKey), 0, group, groupSalt(group));
+          this.entries.readRecordValue(slot, reader);
+          this.#spilledEntries--;
+        }
+      },
+      releaseUnit: (group) => {
+        for (let slot = this.#links.first(group); slot >= 0; ) {
+          const next = this.#links.next(slot);
+          this.#slots.remove(slot, groupSalt(group));
+          this.#spilledEntries++;
+          slot = next;
+        }
+        this.#groups.remove(group, this.#namespaces.saltOf(this.#groups.keys.listOf(group)));
+      },
+      identify: (value) => this.entries.readRecordHead(new ByteReader(value)),
+    };
   }
 
   #identity(): EntryIdentity {

@@ -1,17 +1,19 @@
 // A keyed table on the heap: entries by (namespace, key) in a slot table, looked up a batch at a time.
 import type { Clock } from "../../base/clock.ts";
-import type { ByteReader } from "../../base/bytes.ts";
+import { ByteReader } from "../../base/bytes.ts";
 import type { Rows } from "../../core/batch/batch.ts";
 import { KeyBatch } from "../../core/keys/key-batch.ts";
 import type { StateBlock } from "../../core/ports/state-backend.ts";
 import type { KeyedTable, SlotVisitor, TableSpec } from "../../core/ports/state.ts";
 import type { RowAdapter } from "../../core/schema/evolution.ts";
 import type { EntryCursor, EntryIdentity } from "../entry-codec.ts";
+import { Spill, type SpillOptions, type SpillOwner } from "../spill/spill.ts";
+import { sampledBytes } from "../spill/value-size.ts";
 import { EntryStore } from "./entry-store.ts";
 import { copyKeyOf, loadKeyOf } from "./key-columns.ts";
 import { Namespaces } from "./namespaces.ts";
-import type { SlotTable } from "./slot-table.ts";
-import { neverExpired } from "./time-to-live.ts";
+import { isReferenced, type SlotTable } from "./slot-table.ts";
+import { isExpired, neverExpired } from "./time-to-live.ts";
 
 const visitChunk = 1024;
 const noneCreated = 0;
@@ -19,6 +21,8 @@ const noneCreated = 0;
 export interface TableOptions {
   readonly clock: Clock;
   readonly maxParallelism: number;
+  /** The store below the heap part; without it all entries are on the heap. */
+  readonly spill?: SpillOptions;
 }
 
 export class HeapTable implements KeyedTable {
@@ -31,12 +35,21 @@ export class HeapTable implements KeyedTable {
   readonly #visited = new Int32Array(visitChunk);
   readonly #restoreKeys: KeyBatch;
   readonly #drop = (slot: number): void => this.delete(slot);
+  readonly spill: Spill | null;
+  #batches = 0;
 
   constructor(spec: TableSpec, options: TableOptions) {
     this.spec = spec;
-    this.entries = new EntryStore(spec.key.form, this.#identity(), { ...options, name: spec.name, value: spec.value, ttl: spec.ttl });
+    this.entries = new EntryStore(spec.key.form, this.#identity(), {
+      ...options,
+      name: spec.name,
+      value: spec.value,
+      ttl: spec.ttl,
+      overflow: options.spill?.store.overflow(options.spill.table),
+    });
     this.#slots = this.entries.slots;
     this.#restoreKeys = new KeyBatch(spec.key);
+    this.spill = options.spill === undefined ? null : new Spill(this.#owner(), options.spill);
   }
 
   get columns(): SlotTable["columns"] {
@@ -44,7 +57,7 @@ export class HeapTable implements KeyedTable {
   }
 
   get size(): number {
-    return this.#slots.count;
+    return this.#slots.count + (this.spill?.spilled.count ?? 0);
   }
 
   findAll(keys: KeyBatch, namespaces: Float64Array | null, slots: Int32Array, create: boolean): number {
@@ -55,9 +68,34 @@ export class HeapTable implements KeyedTable {
     }
     const cutOffMs = this.entries.cutOffMs();
     this.entries.sweep(2 * count + 16, cutOffMs, this.#drop);
+    if (this.spill !== null) this.#prepareSpill(this.spill, count, cutOffMs);
     let missCount = namespaces === null ? this.#lookUpRun(keys, 0, count, 0, slots, 0) : this.#lookUpRuns(keys, namespaces, slots);
+    if (this.spill !== null) missCount = this.#loadMissing(this.spill, keys, namespaces, slots, missCount);
     if (this.entries.expiry !== null) missCount = this.#dropExpired(slots, count, cutOffMs, missCount);
     return create && missCount > 0 ? this.#createMissing(keys, namespaces, slots, missCount) : noneCreated;
+  }
+
+  // Everything that may take entries off the heap happens here, before the look-up.
+  #prepareSpill(spill: Spill, count: number, cutOffMs: number): void {
+    if (cutOffMs !== neverExpired && this.#batches++ % 8 === 0) {
+      spill.sweep(
+        (value) => isExpired(this.entries.readRecordHead(new ByteReader(value)).stampMs, cutOffMs),
+        (slot) => {
+          if (this.entries.isExpired(slot, cutOffMs)) this.delete(slot);
+        },
+      );
+    }
+    spill.makeRoom(count);
+  }
+
+  #loadMissing(spill: Spill, keys: KeyBatch, namespaces: Float64Array | null, slots: Int32Array, missCount: number): number {
+    const { flags } = this.#slots;
+    for (let k = 0; k < keys.count; k++) {
+      const slot = slots[k] as number;
+      if (slot >= 0) flags[slot] = (flags[slot] as number) | isReferenced;
+    }
+    const listOf = (k: number): number => this.#namespaces.find(namespaces === null ? 0 : (namespaces[k] as number));
+    return spill.loadMissing(keys, listOf, slots, this.#misses, missCount);
   }
 
   // Namespaces are mostly equal within a batch, or in runs: one list is looked up per run.
@@ -143,8 +181,9 @@ export class HeapTable implements KeyedTable {
   find(keys: KeyBatch, k: number, namespace: number, create: boolean): number {
     const cutOffMs = this.entries.cutOffMs();
     this.entries.sweep(4, cutOffMs, this.#drop);
+    this.spill?.makeRoom(1);
     let list = this.#namespaces.find(namespace);
-    let slot = list < 0 ? -1 : this.#slots.find(keys, k, list, this.#namespaces.saltOf(list));
+    let slot = this.#findIn(keys, k, list);
     if (slot >= 0 && this.entries.isExpired(slot, cutOffMs)) {
       this.delete(slot);
       slot = -1;
@@ -160,6 +199,15 @@ export class HeapTable implements KeyedTable {
     return this.entries.insert(keys, k, list, this.#namespaces.saltOf(list), expiry?.nowMs() ?? 0);
   }
 
+  #findIn(keys: KeyBatch, k: number, list: number): number {
+    if (list < 0) return -1;
+    const slot = this.#slots.find(keys, k, list, this.#namespaces.saltOf(list));
+    if (this.spill === null) return slot;
+    if (slot < 0) return this.spill.load(keys, k, list);
+    this.#slots.flags[slot] = (this.#slots.flags[slot] as number) | isReferenced;
+    return slot;
+  }
+
   touch(slot: number): void {
     this.entries.touch(slot);
   }
@@ -170,6 +218,7 @@ export class HeapTable implements KeyedTable {
 
   delete(slot: number): void {
     const list = this.#slots.keys.listOf(slot);
+    this.spill?.dropped(slot);
     this.entries.remove(slot, this.#namespaces.saltOf(list));
     this.#namespaces.removed(list);
   }
@@ -196,6 +245,21 @@ export class HeapTable implements KeyedTable {
       }
       if (count > 0) visitor(visited, count);
     }
+    this.#visitSpilled(namespace, visitor);
+  }
+
+  #visitSpilled(namespace: number | undefined, visitor: SlotVisitor): void {
+    const cutOffMs = this.entries.cutOffMs();
+    this.spill?.visitSpilled(namespace, (slots, count) => {
+      const visited = this.#visited;
+      let live = 0;
+      for (let i = 0; i < count; i++) {
+        const slot = slots[i] as number;
+        if (this.entries.isExpired(slot, cutOffMs)) this.delete(slot);
+        else visited[live++] = slot;
+      }
+      if (live > 0) visitor(visited, live);
+    });
   }
 
   visitAll(visitor: SlotVisitor): void {
@@ -211,18 +275,26 @@ export class HeapTable implements KeyedTable {
       }
       if (count > 0) visitor(visited, count);
     }
+    this.#visitSpilled(undefined, visitor);
   }
 
   namespaces(upTo: number = Number.POSITIVE_INFINITY): readonly number[] {
     const cutOffMs = this.entries.cutOffMs();
     const found: number[] = [];
-    for (const namespace of this.#namespaces.values()) {
+    for (const namespace of Array.from(this.#namespaces.values())) {
       if (namespace <= upTo && (cutOffMs === neverExpired || this.#hasLive(namespace, cutOffMs))) found.push(namespace);
     }
     return found.sort((a, b) => a - b);
   }
 
   #hasLive(namespace: number, cutOffMs: number): boolean {
+    if (this.spill !== null) {
+      let live = false;
+      this.visitNamespace(namespace, () => {
+        live = true;
+      });
+      return live;
+    }
     const { links, flags, highWater } = this.#slots;
     if (links === null) {
       for (let slot = 0; slot < highWater; slot++) if (flags[slot] !== 0 && !this.entries.isExpired(slot, cutOffMs)) return true;
@@ -262,10 +334,12 @@ export class HeapTable implements KeyedTable {
   /** Applies one stored change. */
   restore(cursor: EntryCursor, reader: ByteReader, decode: RowAdapter): void {
     const keys = this.#restoreKeys.setFromBytes(reader.buffer, cursor.keyStart, cursor.keyEnd);
+    this.spill?.makeRoom(1);
     let list = this.#namespaces.find(cursor.namespace);
-    let slot = list < 0 ? -1 : this.#slots.find(keys, 0, list, this.#namespaces.saltOf(list));
+    let slot = this.#findIn(keys, 0, list);
     if (cursor.isDelete) {
       if (slot >= 0) {
+        this.spill?.dropped(slot);
         this.#slots.remove(slot, this.#namespaces.saltOf(list));
         this.#namespaces.removed(list);
       }
@@ -277,6 +351,30 @@ export class HeapTable implements KeyedTable {
       slot = this.#slots.insert(keys, 0, list, this.#namespaces.saltOf(list));
     }
     this.entries.restoreInto(slot, cursor.stampMs, reader, decode);
+  }
+
+  #owner(): SpillOwner {
+    const slots = this.#slots;
+    return {
+      layout: this.spec.key,
+      units: slots,
+      stores: [slots],
+      namespaces: this.#namespaces,
+      heapBytes: () => this.heapBytes,
+      writeUnit: (slot, writer) => this.entries.writeRecord(slot, writer),
+      readUnit: (slot, value) => {
+        const reader = new ByteReader(value);
+        this.entries.readRecordHead(reader);
+        this.entries.readRecordValue(slot, reader);
+      },
+      releaseUnit: (slot) => slots.remove(slot, this.#namespaces.saltOf(slots.keys.listOf(slot))),
+      identify: (value) => this.entries.readRecordHead(new ByteReader(value)),
+    };
+  }
+
+  /** Bytes that the table takes on the heap, about. */
+  get heapBytes(): number {
+    return this.entries.sizeBytes + sampledBytes(this.#slots, this.#batches++);
   }
 
   #identity(): EntryIdentity {

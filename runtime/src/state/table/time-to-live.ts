@@ -15,6 +15,7 @@ export class Expiry {
   readonly #ttlMs: number;
   readonly #clock: Clock;
   #watermarkMs = Number.NEGATIVE_INFINITY;
+  #firstMs = Number.NEGATIVE_INFINITY;
 
   constructor(ttl: TimeToLive, clock: Clock) {
     this.refreshOnRead = ttl.refresh === "read-write";
@@ -38,7 +39,13 @@ export class Expiry {
     if (!this.eventTime || watermarkMs <= this.#watermarkMs || watermarkMs === Number.POSITIVE_INFINITY) return false;
     const first = this.#watermarkMs === Number.NEGATIVE_INFINITY;
     this.#watermarkMs = watermarkMs;
+    if (first) this.#firstMs = watermarkMs;
     return first;
+  }
+
+  /** The stamp of an entry that was away: one of -Infinity became the first watermark meanwhile. */
+  settled(stampMs: number): number {
+    return stampMs === neverExpired ? this.#firstMs : stampMs;
   }
 }
 

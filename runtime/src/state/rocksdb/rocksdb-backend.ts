@@ -1,0 +1,83 @@
+// Keyed state larger than memory: a bounded part on the heap over a RocksDB of the instance's own.
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { MillraceError, messageOf } from "../../base/errors.ts";
+import type { KeyedStateBackend, KeyedStateBackendOptions, StateBackendFactory } from "../../core/ports/state-backend.ts";
+import { HeapBudget } from "../spill/heap-budget.ts";
+import { TableSet } from "../table-set.ts";
+import { rocksDatabase } from "./rocks-binding.ts";
+import { RocksStore } from "./rocks-store.ts";
+
+export interface RocksdbOptions {
+  /** What the heap parts of all instances of this factory may take together, in bytes. Default 256 MiB. */
+  readonly heapBytes?: number;
+  /** Each instance's cache of RocksDB blocks, in bytes. Default 32 MiB. */
+  readonly blockCacheBytes?: number;
+  /** Each instance's write buffers, in bytes. Default 32 MiB. */
+  readonly writeBufferBytes?: number;
+}
+
+const defaultHeapBytes = 256 * 2 ** 20;
+const defaultNativeBytes = 32 * 2 ** 20;
+
+/**
+ * State over RocksDB. The database holds what has been evicted from the heap; it is scratch space, not a durable copy: checkpoints
+ * are that. A folder that a crash left behind is safe to delete, and is emptied when an instance opens it.
+ */
+export function rocksdbBackend(options: RocksdbOptions = {}): StateBackendFactory {
+  const budget = new HeapBudget(options.heapBytes ?? defaultHeapBytes);
+  return { name: "rocksdb", open: (instance) => open(instance, options, budget) };
+}
+
+async function open(instance: KeyedStateBackendOptions, options: RocksdbOptions, budget: HeapBudget): Promise<KeyedStateBackend> {
+  const { directory } = instance;
+  const store = await openStore(directory, options);
+  const { keyGroups, maxParallelism } = instance;
+  const tables = new TableSet({ ...instance, spill: (table) => ({ store, table, budget, keyGroups, maxParallelism }) });
+  let closed = false;
+  return {
+    state: tables,
+    restore: (stored) => tables.restore(stored),
+    capture: () => tables.capture(),
+    startBase: () => tables.startBase(),
+    onWatermark: (timeMs) => tables.onWatermark(timeMs),
+    sizeBytes: () => ({ ...tables.sizeBytes(), disk: store.diskBytes }),
+    async close() {
+      if (closed) return;
+      closed = true;
+      tables.close();
+      await store.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+async function openStore(directory: string, options: RocksdbOptions): Promise<RocksStore> {
+  try {
+    await rm(directory, { recursive: true, force: true });
+    await mkdir(directory, { recursive: true });
+    const database = rocksDatabase(join(directory, "rocksdb"), {
+      createIfMissing: true,
+      keyEncoding: "buffer",
+      valueEncoding: "buffer",
+      compaction: "universal",
+      compression: false,
+      walCompression: false,
+      memtableMemoryBudget: options.writeBufferBytes ?? defaultNativeBytes,
+      cacheSize: options.blockCacheBytes ?? defaultNativeBytes,
+      // Index and filter blocks count as cache, so that the memory does not grow with the state.
+      cacheIndexAndFilterBlocks: true,
+      parallelism: 1,
+    });
+    await database.open();
+    return new RocksStore(database, directory);
+  } catch (error) {
+    throw new MillraceError(
+      "STATE_STORE_FAILED",
+      `the state store in ${directory}`,
+      `it could not be opened: ${messageOf(error)}`,
+      "give the job a folder that it may write to, on a local disk",
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,28 @@
+// The store below the heap part of tables: ordered keys and values of bytes, read in batches, written in batches.
+
+/** Calls are synchronous. What was put is found by the next read, whether it reached the disk or not. */
+export interface SpillStore {
+  /** Both are copied. */
+  put(key: Uint8Array, value: Uint8Array): void;
+  delete(key: Uint8Array): void;
+  /** The values of `keys`, undefined for those that are not there. */
+  getMany(keys: readonly Uint8Array[]): readonly (Uint8Array | undefined)[];
+  /** The values of all keys with a prefix, in order of the keys, as they are now: later changes do not show. */
+  scan(prefix: Uint8Array): SpillScan;
+  /** A log of changes for a table, which goes to disk when it becomes long. */
+  overflow(table: number): ChangeOverflow;
+}
+
+export interface SpillScan {
+  /** Some more values, about `maxBytes` of them at most; none at the end. */
+  next(maxBytes: number): readonly Uint8Array[];
+  close(): void;
+}
+
+/** Keeps the older part of a change log out of memory. */
+export interface ChangeOverflow {
+  readonly sizeBytes: number;
+  append(bytes: Uint8Array): void;
+  /** All that was appended, in order; it is empty afterwards. */
+  drain(): Uint8Array;
+}
