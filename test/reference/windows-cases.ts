@@ -52,8 +52,8 @@ export const allCalls: AggregateCalls = {
   distinct: countDistinct("v"),
   values: collect("v"),
   set: collectSet("v"),
-  first: first("v"),
-  last: last("v"),
+  first: first("u"),
+  last: last("u"),
   oldest: minBy("s", "u"),
   newest: maxBy("s", "u"),
 };

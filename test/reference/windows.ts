@@ -106,8 +106,8 @@ export function aggregate(rows: readonly Timed[]): Results {
     distinct: new Set(values).size,
     values: [...values].sort((a, b) => a - b),
     set: [...new Set(values)].sort((a, b) => a - b),
-    first: rows.find(({ timeMs }) => timeMs === earliest)?.row.v as number,
-    last: rows.findLast(({ timeMs }) => timeMs === latest)?.row.v as number,
+    first: rows.find(({ timeMs }) => timeMs === earliest)?.row.u as number,
+    last: rows.findLast(({ timeMs }) => timeMs === latest)?.row.u as number,
     oldest: (byU[0] as Timed).row.s,
     newest: (byU.at(-1) as Timed).row.s,
   };
