@@ -34,10 +34,13 @@ export type WindowFunction<Key, Row, Out> = (
   emit: (row: Out, timeMs?: number) => void,
 ) => void;
 
+/** A window function whose types the compiler has checked where it was given. */
+export type AnyWindowFunction = (window: never, rows: never, emit: never) => void;
+
 export interface WindowProcessParams extends KeyedWindowParams {
   /** The rows that the function emits. */
   readonly output: Schema;
-  readonly process: WindowFunction<never, never, never>;
+  readonly process: AnyWindowFunction;
 }
 
 /** Throws WINDOW_INVALID or TRIGGER_INVALID at once. A function that fails makes a bad row with code FUNCTION_FAILED. */
@@ -46,8 +49,6 @@ export function windowProcess(params: WindowProcessParams): OperatorFactory {
   triggerOf(params.trigger ?? { kind: "eventTime" }, params.window.kind === "session");
   return (context) => new KeyedWindow(context, params, new RowsContent(context, params));
 }
-
-type AnyFunction = WindowFunction<unknown, unknown, unknown>;
 
 class RowsContent implements WindowContent {
   readonly schema: Schema = new Schema({});
@@ -140,7 +141,9 @@ class RowsContent implements WindowContent {
     const window = { key: this.#keyAt(slot), startMs, endMs };
     const timeMs = endMs === Infinity ? entries.latestOf(slot) : endMs - 1;
     try {
-      (this.#params.process as unknown as AnyFunction)(window, rows, (row, ownMs) => this.#builder.append(row, ownMs ?? timeMs));
+      (this.#params.process as unknown as WindowFunction<unknown, unknown, unknown>)(window, rows, (row, ownMs) =>
+        this.#builder.append(row, ownMs ?? timeMs),
+      );
     } catch (cause) {
       this.#context.badRow({ code: "FUNCTION_FAILED", reason: `the window function failed: ${messageOf(cause)}`, row: window, cause });
     }
