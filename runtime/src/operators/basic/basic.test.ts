@@ -86,7 +86,7 @@ describe("map", () => {
     harness.process(new Batch(made));
     // The block is used again; the dead letters keep what was in it.
     encoded.fill(0);
-    const text = (bytes: Uint8Array | null | undefined): unknown => (bytes instanceof Uint8Array ? Buffer.from(bytes).toString() : bytes);
+    const text = (found: Uint8Array | null | undefined): unknown => (found instanceof Uint8Array ? Buffer.from(found).toString() : found);
     expect(harness.badRows.map(({ splitId, position, key, value }) => [splitId, position, text(key), text(value)])).toEqual([
       ["bids-3", 1000, "key0", "value0"],
       ["bids-3", 1001, null, "value1"],
