@@ -1,6 +1,7 @@
 // The DSL: what it refuses, what the plan says, and small jobs of every kind run to their end.
 import { afterEach, describe, expect, expectTypeOf, test } from "vitest";
 import { type MemorySource, memorySink, memorySource } from "../connectors/memory/index.ts";
+import { state } from "../core/handles/declarations.ts";
 import { int32, int53, int64, string, timestamp } from "../core/schema/field.ts";
 import { type RowType, schema } from "../core/schema/schema.ts";
 import { boundedOutOfOrderness } from "../core/time/watermark-strategy.ts";
@@ -89,26 +90,23 @@ describe("the compiler", () => {
 
   test("refuses what does not fit", () => {
     const check = (flow: Flow): void => {
+      const stream = bids(flow);
+      const keyed = stream.keyBy("bidder");
       // @ts-expect-error a field that is not there
-      bids(flow).keyBy("seller");
+      stream.keyBy("seller");
       // @ts-expect-error a sum over text
-      bids(flow)
-        .keyBy("bidder")
-        .aggregate({ total: sum("bidder") });
+      keyed.aggregate({ total: sum("bidder") });
       // @ts-expect-error an aggregate over a field that is not there
-      bids(flow)
-        .keyBy("bidder")
-        .aggregate({ best: max("prize") });
+      keyed.aggregate({ best: max("prize") });
       // @ts-expect-error an aggregate without a key
-      bids(flow).aggregate({ n: count() });
+      stream.aggregate({ n: count() });
       // @ts-expect-error event time from text
       flow.source("x", memorySource(Bid), { time: "bidder" });
       // @ts-expect-error a row that lacks a field of its schema
-      bids(flow).map(Auction, (row) => ({ id: row.auction, at: row.at }));
+      stream.map(Auction, (row) => ({ id: row.auction, at: row.at }));
+      const split = stream.split({ dear: (row) => row.price > 5n });
       // @ts-expect-error a side output that is not there
-      bids(flow)
-        .split({ dear: (row) => row.price > 5n })
-        .side("cheap");
+      split.side("cheap");
     };
     expectTypeOf(check).toBeFunction();
   });
@@ -250,6 +248,74 @@ describe("a job", () => {
     expect(after("top")).toEqual(["b 9", "c 5"]);
     expect(after("first")).toEqual(["a 3"]);
     expect(after("latest")).toEqual(["a 4"]);
+  });
+
+  test("processes rows with state and timers per key", async () => {
+    const Gap = schema({ bidder: string(), seen: int32(), since: timestamp() });
+    const t = await start((flow) => {
+      bids(flow)
+        .keyBy("bidder")
+        .process(
+          {
+            onRow(row, { state: { seen }, timers }) {
+              seen.set((seen.get() ?? 0) + 1);
+              timers.onEventTime(row.at + 5000);
+            },
+            onTimer({ timeMs }, context) {
+              context.emit({ bidder: context.key.bidder, seen: context.state.seen.get() ?? 0, since: timeMs - 5000 });
+            },
+          },
+          { uid: "gaps", output: Gap, state: { seen: state.value(int32()) } },
+        )
+        .to("out", memorySink());
+    });
+    t.push("bids", bid("a", 1, 1000), bid("b", 1, 2000), bid("b", 1, 7500));
+    await t.run();
+    expect(t.rows("out")).toEqual([
+      { bidder: "a", seen: 1, since: 1000 },
+      { bidder: "b", seen: 2, since: 2000 },
+    ]);
+    t.push("bids", bid("a", 1, 8000)).end();
+    await t.run();
+    expect(t.rows("out").toSorted((x, y) => Number(x["since"]) - Number(y["since"]))).toEqual([
+      { bidder: "b", seen: 2, since: 7500 },
+      { bidder: "a", seen: 2, since: 8000 },
+    ]);
+  });
+
+  test("asks an asynchronous function and keeps the order", async () => {
+    const t = await start((flow) => {
+      bids(flow)
+        .asyncMap(schema({ who: string() }), async (row) => ({ who: await Promise.resolve(row.bidder.toUpperCase()) }), { uid: "ask" })
+        .to("out", memorySink());
+    }, 1);
+    t.push("bids", bid("a", 1, 0), bid("b", 1, 1), bid("c", 1, 2)).end();
+    await t.run();
+    expect(t.rows("out")).toEqual([{ who: "A" }, { who: "B" }, { who: "C" }]);
+  });
+
+  test("lets rules that are broadcast decide about rows", async () => {
+    const Rule = schema({ name: string(), least: int64(), at: timestamp() });
+    const t = await start((flow) => {
+      const rules = flow.source("rules", memorySource(Rule), { time: "at" });
+      bids(flow)
+        .broadcast(
+          rules,
+          {
+            onRow: (row, context, { rules: known }) => {
+              for (const [name, least] of known.entries()) if (row.price >= least) context.emit({ name, bidder: row.bidder });
+            },
+            onBroadcast: (rule, { rules: known }) => known.set(rule.name, rule.least),
+          },
+          { uid: "alerts", output: schema({ name: string(), bidder: string() }), maps: { rules: state.map(string(), int64()) } },
+        )
+        .to("out", memorySink());
+    });
+    t.push("rules", { name: "dear", least: 5n, at: 0 });
+    await t.run();
+    t.push("bids", bid("a", 4, 1), bid("b", 9, 2));
+    await t.run();
+    expect(t.rows("out")).toEqual([{ name: "dear", bidder: "b" }]);
   });
 
   test("sends rows whose function throws to the dead letters and goes on", async () => {

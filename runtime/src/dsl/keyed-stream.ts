@@ -1,5 +1,6 @@
 // Rows grouped by a key: aggregates, windows, joins and functions with state per key.
 import { parseDuration } from "../base/duration.ts";
+import type { Declarations } from "../core/handles/declarations.ts";
 import { keyLayout } from "../core/keys/key-layout.ts";
 import type { Schema } from "../core/schema/schema.ts";
 import { type GroupAggregateParams, groupAggregate, resolveGroupAggregate } from "../operators/aggregate/group-aggregate.ts";
@@ -7,7 +8,20 @@ import type { AggregateResults, ValidAggregates } from "../operators/aggregate/c
 import type { AggregateCalls } from "../operators/aggregate/call.ts";
 import { aggregatesJson } from "../operators/aggregate/resolve.ts";
 import type { JoinType } from "../operators/join/join-output.ts";
+import type { BroadcastDeclarations } from "../operators/process/broadcast-state.ts";
+import type { BroadcastFunctions } from "../operators/process/broadcast-process.ts";
+import type { CoProcessFunctions, ProcessFunctions } from "../operators/process/keyed-process.ts";
+import type { SideTypes } from "../operators/process/process-context.ts";
 import type { SessionWindow, SlidingWindow, TumblingWindow, WindowSpec } from "../operators/window/window-spec.ts";
+import {
+  addBroadcast,
+  addCoProcess,
+  addProcess,
+  addReduce,
+  type BroadcastShape,
+  type FunctionShape,
+  type ReduceOptions,
+} from "./functions.ts";
 import type { IntervalJoinOptions, JoinFunction, JoinOptions, JoinPrefixes, JoinedRow, RegularJoinOptions } from "./join-types.ts";
 import { type JoinKind, type JoinShape, addJoin, intervalBound } from "./joins.ts";
 import {
@@ -197,6 +211,37 @@ export class KeyedStream<Row, Keys extends keyof Row & string> {
   /** The latest row of each key as a changelog that retracts: a stream as a table. */
   toTable(options: TableOptions<Row> = {}): Stream<Row> {
     return this.#make(addTable(this, options));
+  }
+
+  /** The user's functions over the rows of each key, with state and timers. */
+  process<Out, D extends Declarations = {}, Sides extends SideTypes = {}>(
+    functions: ProcessFunctions<Row, Pick<Row, Keys>, Out, D, Sides>,
+    shape: FunctionShape<Out, D, Sides>,
+  ): Stream<Out, Sides> {
+    return this.#make(addProcess(this, functions, shape));
+  }
+
+  /** The same over two streams that share state and timers per key. */
+  processWith<R, RK extends keyof R & string, Out, D extends Declarations = {}, Sides extends SideTypes = {}>(
+    other: KeyedStream<R, RK>,
+    functions: CoProcessFunctions<Row, R, Pick<Row, Keys>, Out, D, Sides>,
+    shape: FunctionShape<Out, D, Sides>,
+  ): Stream<Out, Sides> {
+    return this.#make(addCoProcess(this, other, functions, shape));
+  }
+
+  /** The same with maps that every instance holds and that the rows of `rules` change. */
+  broadcast<Rule, Out, B extends BroadcastDeclarations, D extends Declarations = {}, Sides extends SideTypes = {}>(
+    rules: Stream<Rule, SideRows>,
+    functions: BroadcastFunctions<Row, Rule, Pick<Row, Keys>, Out, D, NoInfer<B>, Sides>,
+    shape: BroadcastShape<Out, D, B, Sides>,
+  ): Stream<Out, Sides> {
+    return this.#make(addBroadcast(this, rules.ref, functions, shape));
+  }
+
+  /** Rows of each key reduced to one, step by step. */
+  reduce(fn: (reduced: Row, row: Row) => Row, options: ReduceOptions = {}): Stream<Row> {
+    return this.#make(addReduce(this, fn, options));
   }
 
   #join(

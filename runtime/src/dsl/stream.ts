@@ -4,6 +4,13 @@ import type { OperatorFactory } from "../core/operator/operator.ts";
 import type { ChangelogMode } from "../core/ports/sink.ts";
 import type { Fields, RowOf } from "../core/schema/field.ts";
 import { Schema, schema as schemaOf } from "../core/schema/schema.ts";
+import { asyncMap, type AsyncMapParams } from "../operators/async/async-map.ts";
+import { parseDuration } from "../base/duration.ts";
+import type { BroadcastDeclarations } from "../operators/process/broadcast-state.ts";
+import type { BroadcastFunctions } from "../operators/process/broadcast-process.ts";
+import type { SideTypes } from "../operators/process/process-context.ts";
+import { addBroadcast, type BroadcastShape } from "./functions.ts";
+import type { Duration } from "./windows.ts";
 import { filter } from "../operators/basic/filter.ts";
 import { flatMap } from "../operators/basic/flat-map.ts";
 import { map } from "../operators/basic/map.ts";
@@ -12,9 +19,11 @@ import { select } from "../operators/basic/select.ts";
 import { split } from "../operators/basic/split.ts";
 import { union } from "../operators/basic/union.ts";
 import { withColumns } from "../operators/basic/with-columns.ts";
+import type { WindowSpec } from "../operators/window/window-spec.ts";
 import type { SinkEndpoint } from "./endpoints.ts";
 import { KeyedStream } from "./keyed-stream.ts";
 import { type OperatorOptions, type StreamRef, addNode, forwardInput, sideOutput } from "./stream-ref.ts";
+import { WindowedStream } from "./windowed-stream.ts";
 
 export type FieldName<Row> = keyof Row & string;
 
@@ -35,6 +44,13 @@ export type KeyField<Row> = {
 
 /** Side outputs by name, with the type of their rows. */
 export type SideRows = Readonly<Record<string, unknown>>;
+
+export interface AsyncOptions<Row, Out>
+  extends OperatorOptions,
+    Pick<AsyncMapParams<Row, Out>, "order" | "capacity" | "retry" | "onFailure" | "onTimeout"> {
+  /** For a row with all of its attempts. Default 30 s. */
+  readonly timeout?: Duration;
+}
 
 export class Stream<Row, Sides extends SideRows = {}> {
   readonly ref: StreamRef;
@@ -174,6 +190,47 @@ export class Stream<Row, Sides extends SideRows = {}> {
   /** Groups rows by fields: what follows keeps its state per key. */
   keyBy<K extends KeyField<Row>>(...fields: readonly [K, ...K[]]): KeyedStream<Row, K> {
     return new KeyedStream<Row, K>(this.ref, fields, (ref) => new Stream(ref));
+  }
+
+  /** Each row to what an asynchronous function answers. Rows under way are state: after a restart they are called again. */
+  asyncMap<Out>(schema: Schema<Out>, fn: AsyncMapParams<Row, Out>["fn"], options: AsyncOptions<Row, Out> = {}): Stream<Out> {
+    const { uid, parallelism, timeout, ...how } = options;
+    const create = asyncMap({
+      input: this.schema,
+      output: schema,
+      fn,
+      ...how,
+      ...(timeout === undefined ? {} : { timeoutMs: parseDuration(timeout, "timeout") }),
+    });
+    const ref = addNode(
+      this.ref.graph,
+      {
+        kind: "asyncMap",
+        uid,
+        inputs: [forwardInput(this.ref)],
+        schema,
+        changelog: this.ref.changelog,
+        stateful: true,
+        options: { order: options.order ?? "ordered", capacity: options.capacity ?? 100 },
+        body: { kind: "operator", create, keyed: false },
+      },
+      parallelism === undefined ? {} : { parallelism },
+    );
+    return new Stream(ref);
+  }
+
+  /** The user's functions over the rows, with maps that every instance holds and that the rows of `rules` change. */
+  broadcast<Rule, Out, B extends BroadcastDeclarations, SideTypesOut extends SideTypes = {}>(
+    rules: Stream<Rule, SideRows>,
+    functions: BroadcastFunctions<Row, Rule, unknown, Out, {}, NoInfer<B>, SideTypesOut>,
+    shape: BroadcastShape<Out, {}, B, SideTypesOut>,
+  ): Stream<Out, SideTypesOut> {
+    return new Stream(addBroadcast({ ref: this.ref, fields: [] }, rules.ref, functions, shape));
+  }
+
+  /** Windows over all rows as one group. One instance computes them; where that is too slow, count by a key first and add up after. */
+  window<const W extends WindowSpec>(window: W): WindowedStream<Row, never, W> {
+    return new WindowedStream<Row, never, W>(this.ref, [], window, (ref) => new Stream(ref));
   }
 
   /** At most so many rows a second, over all instances: what is upstream waits. */
