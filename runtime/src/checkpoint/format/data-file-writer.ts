@@ -7,11 +7,9 @@ import type { StateBlock } from "../../core/ports/state-backend.ts";
 import { compress } from "./compress.ts";
 import {
   type Compression,
-  dataFileMagic,
   encodeIndex,
   encodeTrailer,
   type IndexedBlock,
-  magicBytes,
   maxBlockBytes,
   type SectionPart,
   type StoredRange,
@@ -42,9 +40,6 @@ export class DataFileWriter {
   constructor(target: ObjectWriter, compression: Compression) {
     this.#target = target;
     this.#compression = compression;
-    this.#chunk.write(dataFileMagic, 0, "latin1");
-    this.#filled = magicBytes;
-    this.#position = magicBytes;
   }
 
   /**
@@ -85,7 +80,7 @@ export class DataFileWriter {
 
   /** True while nothing was added. */
   get isEmpty(): boolean {
-    return this.#position === magicBytes;
+    return this.#position === 0;
   }
 
   async finish(): Promise<WrittenDataFile> {

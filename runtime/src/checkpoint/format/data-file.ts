@@ -1,10 +1,9 @@
-// The layout of data files: magic, blocks, an index of the blocks, and a trailer that says where the index is.
+// The layout of data files: blocks, an index of the blocks, and a trailer that says where the index is.
 // docs/reference/snapshot-format.md describes it for readers in other languages.
 import { crc32c } from "@node-rs/crc32";
 import { ByteReader, ByteWriter } from "../../base/bytes.ts";
 
 export const dataFileMagic = "MLRDATA1";
-export const magicBytes = 8;
 export const trailerBytes = 32;
 export const dataFileVersion = 1;
 

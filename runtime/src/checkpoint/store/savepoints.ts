@@ -5,7 +5,7 @@ import type { SnapshotStorage } from "../../core/ports/snapshot-storage.ts";
 import type { EntryMerging } from "../../core/ports/state-entries.ts";
 import type { Compression } from "../format/data-file.ts";
 import { isPathPart } from "../storage/object-path.ts";
-import { checkpointFolder, committedName, savepointFolder, savepointResultFolder } from "./layout.ts";
+import { checkpointFolder, committedName, manifestPath, savepointFolder, savepointResultFolder } from "./layout.ts";
 import type { Publisher } from "./publisher.ts";
 import { writeSavepoint } from "./savepoint-writer.ts";
 import { StoredSnapshot } from "./stored-snapshot.ts";
@@ -54,11 +54,14 @@ export class Savepoints {
     return result;
   }
 
-  /** What came of the savepoint with this id; undefined when there is none. */
+  /** What came of the savepoint with this id; undefined when there is none, or it was disposed of. */
   async resultOf(id: string): Promise<SavepointResult | undefined> {
+    const { storage, folder } = this.#options;
     try {
-      const { content } = await this.#options.storage.get(`${this.#options.folder}${savepointResultFolder}${id}.json`);
-      return JSON.parse(content.toString("utf8")) as SavepointResult;
+      const { content } = await storage.get(`${folder}${savepointResultFolder}${id}.json`);
+      const result = JSON.parse(content.toString("utf8")) as SavepointResult;
+      await storage.get(manifestPath(this.#folderOf(id)));
+      return result;
     } catch (error) {
       if (isMillraceError(error, "OBJECT_MISSING")) return undefined;
       throw error;
