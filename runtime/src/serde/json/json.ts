@@ -1,16 +1,40 @@
-// The JSON format: one object per record, its fields by the schema.
+// The JSON format: one object per record, its fields by the schema. docs/reference/formats.md says what is read and written.
 import type { Format } from "../../core/ports/format.ts";
-import type { Schema } from "../../core/schema/schema.ts";
+import { Schema } from "../../core/schema/schema.ts";
+import type { RowSpec } from "../../core/schema/type-spec.ts";
 import { JsonDecoder } from "./decoder.ts";
+import { JsonEncoder } from "./encoder.ts";
 
-export function json<Row>(schema: Schema<Row>): Format<Row> {
+export interface JsonOptions {
+  /** How decimals are written: as text, which every reader keeps exact, or as numbers. Both are read. Default `text`. */
+  readonly decimals?: "text" | "number";
+}
+
+/**
+ * JSON objects in UTF-8. Reading is exact and strict: a record is what JSON.parse makes of it, and each field of the schema must
+ * be there and fit, whether the job uses it or not; keys that no field has are passed over.
+ * Rows of another schema may be written: their fields take wire names and text forms from fields of the same name and type here.
+ */
+export function json<Row>(schema: Schema<Row>, options: JsonOptions = {}): Format<Row> {
+  const decimals = options.decimals ?? "text";
   return {
     name: "json",
     schema,
-    options: {},
+    options: { decimals },
     openDecoder: async () => new JsonDecoder(schema),
-    openEncoder: async () => {
-      throw new Error("x");
-    },
+    openEncoder: async (rows) => new JsonEncoder(withWireForms(rows, schema), { decimals }),
   };
+}
+
+// The rows' schema with the outside forms that the format declares.
+function withWireForms(rows: Schema, declared: Schema): Schema {
+  const spec: RowSpec = Object.fromEntries(
+    rows.fields.map(({ name, spec: own }) => {
+      const other = declared.find(name)?.spec;
+      if (other === undefined || other.type.kind !== own.type.kind) return [name, own];
+      const type = other.type.kind === "timestamp" && own.type.kind === "timestamp" ? { ...own.type, text: other.type.text } : own.type;
+      return [name, { ...own, type, ...(other.wireName === undefined ? {} : { wireName: other.wireName }) }];
+    }),
+  );
+  return new Schema(spec);
 }
