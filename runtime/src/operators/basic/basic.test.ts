@@ -5,10 +5,11 @@ import { isMillraceError } from "../../base/errors.ts";
 import { ManualClock } from "../../base/clock.ts";
 import { Batch, Rows } from "../../core/batch/batch.ts";
 import { rowWriter } from "../../core/batch/rows-builder.ts";
+import { keyLayout } from "../../core/keys/key-layout.ts";
 import { bytes, float64, int32, int53, string } from "../../core/schema/field.ts";
 import { schema } from "../../core/schema/schema.ts";
 import { type HarnessRow, OperatorHarness } from "../../testing/operator-harness.ts";
-import { bag, Changelog, seed } from "../rows/fixture.ts";
+import { bag, Changelog, play, seed, type Step } from "../rows/fixture.ts";
 import { filter } from "./filter.ts";
 import { flatMap } from "./flat-map.ts";
 import { map } from "./map.ts";
@@ -16,6 +17,7 @@ import { rateLimit } from "./rate-limit.ts";
 import { select } from "./select.ts";
 import { split } from "./split.ts";
 import { union } from "./union.ts";
+import { throttle } from "./throttle.ts";
 import { withColumns } from "./with-columns.ts";
 
 const input = schema({ k: string(), v: int53() });
@@ -377,4 +379,69 @@ describe("rateLimit", () => {
     };
     expect([refused(0), refused(-1), refused(Number.NaN), refused(1)]).toEqual([true, true, true, false]);
   });
+});
+
+test(`throttle: a key's latest row at most once an interval, and in the end all keys' latest (seed ${seed})`, async () => {
+  const key = keyLayout(input, ["k"]);
+  const event = fc.oneof(
+    { weight: 8, arbitrary: fc.record({ key: fc.nat(2), value: fc.nat(99) }) },
+    { weight: 4, arbitrary: fc.record({ wait: fc.integer({ min: 1, max: 30 }) }) },
+    { weight: 1, arbitrary: fc.record({ restart: fc.integer({ min: 1, max: 3 }) }) },
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(event, { maxLength: 60 }), async (events) => {
+      const intervalMs = 20;
+      const steps = events.map((entry): Step => {
+        if ("restart" in entry) return { do: "restart", parallelism: entry.restart };
+        if ("wait" in entry) return { do: "advance", byMs: entry.wait };
+        return { do: "rows", input: 0, rows: [{ row: { k: `k${entry.key}`, v: entry.value } }] };
+      });
+      // Ms by ms: a key is closed until its interval ends; then what waits goes out and closes it again.
+      const closedUntil = new Map<string, number>();
+      const waits = new Map<string, number>();
+      const expected: string[] = [];
+      const pass = (k: string, v: number, nowMs: number): void => {
+        expected.push(`${k} ${v}`);
+        closedUntil.set(k, nowMs + intervalMs);
+      };
+      let nowMs = 0;
+      const given: string[][] = [];
+      for (const entry of events) {
+        if ("wait" in entry) {
+          for (let n = 0; n < entry.wait; n++) {
+            nowMs++;
+            for (const [k, v] of waits) {
+              if ((closedUntil.get(k) as number) > nowMs) continue;
+              waits.delete(k);
+              pass(k, v, nowMs);
+            }
+          }
+        } else if ("key" in entry) {
+          const k = `k${entry.key}`;
+          if ((closedUntil.get(k) ?? 0) > nowMs) waits.set(k, entry.value);
+          else pass(k, entry.value, nowMs);
+        }
+        given.push(expected.splice(0).toSorted());
+      }
+      await play(
+        { factory: throttle({ input, key, intervalMs }), inputs: [input], keys: [key], parallelism: 2 },
+        steps,
+        [],
+        (passed, step) => {
+          expect(passed.map(({ row }) => `${String(row["k"])} ${String(row["v"])}`).toSorted()).toEqual(given[step]);
+        },
+      );
+    }),
+    { numRuns: 100, seed },
+  );
+  const harness = await OperatorHarness.open({ factory: throttle({ input, key, intervalMs: 10 }), inputs: [input] });
+  harness
+    .push(rows(1, 1))
+    .push([{ row: { k: "k1", v: 5 }, kind: "delete" }])
+    .end();
+  expect(harness.take().map(({ row, kind }) => [row["v"], kind])).toEqual([
+    [1, "insert"],
+    [5, "delete"],
+  ]);
+  await harness.close();
 });
