@@ -131,6 +131,10 @@ const tooLarge: PersonFacing = {
   code: "KAFKA_RECORD_TOO_LARGE",
   next: "raise the topic's max.message.bytes, or lower batchBytes or the size of records",
 };
+const transactionLost: PersonFacing = {
+  code: "KAFKA_TRANSACTION_LOST",
+  next: "the job goes on from its last checkpoint; if it repeats, raise transactionTimeoutMs above the longest time between two checkpoints",
+};
 const personFacing: ReadonlyMap<number, PersonFacing> = new Map([
   [1, { code: "KAFKA_OFFSET_OUT_OF_RANGE", next: "set onOffsetOutOfRange to earliest or latest, or start from a newer savepoint" }],
   [3, { code: "KAFKA_TOPIC_MISSING", next: "create the topic, or correct its name" }],
@@ -143,9 +147,13 @@ const personFacing: ReadonlyMap<number, PersonFacing> = new Map([
   [33, authentication],
   [34, authentication],
   [35, { code: "KAFKA_BROKER_UNSUPPORTED", next: "use Kafka 3.0 or newer" }],
+  [48, transactionLost],
+  [49, transactionLost],
   [50, { code: "KAFKA_TRANSACTION_TIMEOUT", next: "lower transactionTimeoutMs to the broker's transaction.max.timeout.ms, or raise that" }],
   [53, authorization],
   [58, authentication],
+  [59, transactionLost],
+  [120, transactionLost],
 ]);
 
 const fenced: PersonFacing = {

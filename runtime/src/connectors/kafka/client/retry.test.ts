@@ -68,7 +68,7 @@ it("gives a person the code, the subject and what to do", () => {
     [50, "KAFKA_TRANSACTION_TIMEOUT"],
     [58, "KAFKA_AUTH_FAILED"],
     [90, "KAFKA_FENCED"],
-    [49, "KAFKA_FENCED"],
+    [49, "KAFKA_TRANSACTION_LOST"],
     [999, "KAFKA_REQUEST_FAILED"],
   ];
   for (const [code, expected] of cases) {
