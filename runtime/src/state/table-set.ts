@@ -139,7 +139,9 @@ export class TableSet implements KeyedState {
 
   async restore(stored: StoredState): Promise<void> {
     const { uid, keyGroups } = this.#options;
-    const adapters = new Map<string, RowAdapter>();
+    // By spec: versions of the job that changed a table leave blocks of several specs under its name.
+    const adapters = new Map<StoredTableSpec, RowAdapter>();
+    const specOf = new Map(stored.tables.map((table) => [table.name, table]));
     // All tables are checked before the first entry is read.
     for (const table of stored.tables) {
       const today = this.#tables.get(table.name);
@@ -147,11 +149,12 @@ export class TableSet implements KeyedState {
         if (stored.allowUnknownTables === true) continue;
         throw unknownTable(uid, table.name);
       }
-      adapters.set(table.name, this.#adapterFor(table, today));
+      adapters.set(table, this.#adapterFor(table, today));
     }
     for await (const block of stored.blocks()) {
       if (block.keyGroup < keyGroups.from || block.keyGroup >= keyGroups.to) continue;
-      const adapter = adapters.get(block.table);
+      const spec = block.spec ?? specOf.get(block.table);
+      const adapter = spec === undefined ? undefined : adapters.get(spec);
       const today = this.#tables.get(block.table);
       if (adapter !== undefined && today !== undefined) this.#restoreBlock(block, today, adapter);
       else if (!stored.tables.some((table) => table.name === block.table)) {
