@@ -154,6 +154,17 @@ describe("group aggregate", () => {
     await harness.close();
   });
 
+  test("waits for a row that is taken back before it came", async () => {
+    const input = schema({ k: string(), v: int53() });
+    const factory = groupAggregate({ input, key: keyLayout(input, ["k"]), calls: { n: count(), top: max("v") }, retracting: true });
+    const harness = await OperatorHarness.open({ factory, inputs: [input] });
+    harness.push([{ row: { k: "a", v: 5 }, kind: "delete" }]).push([{ row: { k: "a", v: 5 } }]);
+    expect(harness.take()).toEqual([]);
+    harness.push([{ row: { k: "a", v: 4 } }]);
+    expect(harness.take()).toEqual([{ row: { k: "a", n: 1, top: 4 }, kind: "insert" }]);
+    await harness.close();
+  });
+
   test("forgets a group that was idle for its time to live", async () => {
     const input = schema({ k: string(), v: int53() });
     const ttl = { ttlMs: 100, time: "processing", refresh: "write" } as const;

@@ -4,6 +4,7 @@ import { isMillraceError } from "../../base/errors.ts";
 import { keyLayout } from "../../core/keys/key-layout.ts";
 import { int53, string } from "../../core/schema/field.ts";
 import { schema } from "../../core/schema/schema.ts";
+import { HarnessGroup } from "../../testing/harness-group.ts";
 import { type HarnessRow, OperatorHarness } from "../../testing/operator-harness.ts";
 import { count, sum } from "../aggregate/call.ts";
 import type { Trigger } from "./trigger.ts";
@@ -76,6 +77,15 @@ describe("triggers", () => {
     second.push([row("a", 3, 24), row("a", 1, 15)]).watermark(33);
     expect(shown(second)).toEqual(["-D a 0-15 2/3 @14", "+I a 0-34 4/7 @33"]);
     await second.close();
+  });
+
+  test("of sessions that become one go on with the rows of all", async () => {
+    const harness = await open({ window: { kind: "session", gapMs: 10 }, trigger: { kind: "early", everyRows: 4 }, firing: "append" });
+    harness.push([row("a", 1, 0), row("a", 2, 20), row("a", 3, 21)]);
+    expect(shown(harness)).toEqual([]);
+    harness.push([row("a", 4, 10)]);
+    expect(shown(harness)).toEqual(["+I a 0-31 4/10 @30"]);
+    await harness.close();
   });
 
   test("continuous event time fires at its multiples, once for all that time jumped over, and at the end", async () => {
@@ -253,6 +263,33 @@ describe("window aggregates", () => {
       const { blocks } = harness.snapshot();
       expect(blocks.filter(({ table }) => !table.includes("progress")).reduce((total, { entryCount }) => total + entryCount, 0)).toBe(0);
       await harness.close();
+    }
+  });
+
+  test("fire once for each key group after a restore, though time had come differently far on the instances before", async () => {
+    for (const window of [
+      { kind: "sliding", sizeMs: 10, slideMs: 5 },
+      { kind: "cumulate", sizeMs: 10, stepMs: 5 },
+    ] as const) {
+      const layout = keyLayout(input, ["k"]);
+      const factory = windowAggregate({ input, key: layout, window, calls, lateOutput: "late" });
+      let group = await HarnessGroup.open({ factory, inputs: [input], keys: [layout], parallelism: 2 });
+      const keys = Array.from({ length: 20 }, (_value, i) => `key-${i}`);
+      group.push(keys.map((key) => row(key, 1, 2)));
+      const ahead = group.instances[0] as OperatorHarness;
+      ahead.watermark(4);
+      const early = ahead.take().map(({ row: out }) => out["k"]);
+      expect(early.length).toBeGreaterThan(3);
+      group = await group.restart(1);
+      group.watermark(1);
+      expect(group.take()).toEqual([]);
+      // What was late before is late now, and what was not is not.
+      group.push(keys.map((key) => row(key, 1, -1)));
+      expect(group.take("late").map(({ row: out }) => out["k"])).toEqual(keys.filter((key) => early.includes(key)));
+      group.watermark(4);
+      const next = group.take().filter(({ row: out }) => out["windowEnd"] === 5);
+      expect(next.map(({ row: out }) => out["k"]).sort()).toEqual(keys.filter((key) => !early.includes(key)).sort());
+      await group.close();
     }
   });
 
