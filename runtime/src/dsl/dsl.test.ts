@@ -195,6 +195,34 @@ describe("a job", () => {
     expect(t.rows("out").map((row) => [row["windowStart"], row["n"]])).toEqual(expected);
   });
 
+  test("with watermarks by row counts a row as late by the rows before it alone", async () => {
+    const t = await start((flow) => {
+      const counted = flow
+        .source("bids", memorySource(Bid), { time: "at", watermarks: boundedOutOfOrderness(0, { everyRow: true }) })
+        .keyBy("bidder")
+        .window(tumbling("10 s"))
+        .aggregate({ n: count() }, { uid: "w" });
+      counted.to("out", memorySink());
+      counted.side("late").to("late", memorySink());
+    });
+    // All in one batch: with watermarks by batch none of them would be late.
+    t.push(
+      "bids",
+      bid("a", 1, 1000),
+      bid("a", 2, 9999),
+      bid("a", 3, 10_000),
+      bid("a", 4, 9000),
+      bid("a", 5, 12_000),
+      bid("a", 6, 9500),
+    ).end();
+    await t.run();
+    expect(t.rows("out").map((row) => [row["windowStart"], row["n"]])).toEqual([
+      [0, 3],
+      [10_000, 2],
+    ]);
+    expect(t.rows("late").map((row) => row["price"])).toEqual([6n]);
+  });
+
   test("joins by interval, by window and with a table", async () => {
     const t = await start((flow) => {
       const auctions = flow.source("auctions", memorySource(Auction), { time: "at", watermarks: boundedOutOfOrderness(0) });

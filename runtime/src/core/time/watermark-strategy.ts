@@ -17,6 +17,8 @@ export interface WatermarkStrategy {
   readonly idleAfterMs?: number;
   /** Splits further ahead of the slowest than this are paused, ms. Default: no alignment. */
   readonly maxDriftMs?: number;
+  /** The watermark advances with every row instead of every batch: what is late then follows from the order of rows alone. Default false. */
+  readonly everyRow?: boolean;
   /** For `custom`. */
   readonly create?: () => WatermarkGenerator;
 }
@@ -26,10 +28,16 @@ export interface WatermarkOptions {
   readonly idleAfter?: number | string;
   /** How far a split may be ahead of the slowest one: ms or `"1 min"`. Default: any distance. */
   readonly maxDrift?: number | string;
+  /**
+   * The watermark advances with every row of a split instead of with every batch of them: exact to the row and the same in every
+   * run, at the cost of smaller batches. Default false: rows of one batch are never late by each other.
+   */
+  readonly everyRow?: boolean;
 }
 
-function shared(options: WatermarkOptions): Pick<WatermarkStrategy, "idleAfterMs" | "maxDriftMs"> {
+function shared(options: WatermarkOptions): Pick<WatermarkStrategy, "idleAfterMs" | "maxDriftMs" | "everyRow"> {
   return {
+    ...(options.everyRow === undefined ? {} : { everyRow: options.everyRow }),
     ...(options.idleAfter === undefined ? {} : { idleAfterMs: parseDuration(options.idleAfter, "idleAfter") }),
     ...(options.maxDrift === undefined ? {} : { maxDriftMs: parseDuration(options.maxDrift, "maxDrift") }),
   };

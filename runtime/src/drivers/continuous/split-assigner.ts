@@ -56,6 +56,7 @@ export class SplitAssigner {
       );
     }
     await assigner.#discover();
+    for (const reader of readers) reader.announce();
     assigner.#schedule(onFailure);
     return assigner;
   }

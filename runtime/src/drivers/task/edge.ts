@@ -10,12 +10,16 @@ export interface Receiver {
   receive(batch: Batch, input: number): void;
   receiveWatermark(timeMs: number, channel: number): void;
   receiveIdle(channel: number): void;
+  receiveActive(channel: number): void;
 }
 
 /** One consumer of an output: where its rows go, and who hears of its time. */
 export interface Edge extends Output {
   watermark(timeMs: number): void;
+  /** No rows for a while: nobody waits for this output's time. */
   idle(): void;
+  /** The end of idleness. It reaches everybody before the first watermark that follows it, so that none of them goes ahead alone. */
+  active(): void;
 }
 
 /** To one instance. */
@@ -41,6 +45,10 @@ export class ForwardEdge implements Edge {
   idle(): void {
     this.#target.receiveIdle(this.#channel);
   }
+
+  active(): void {
+    this.#target.receiveActive(this.#channel);
+  }
 }
 
 abstract class SpreadingEdge implements Edge {
@@ -62,6 +70,10 @@ abstract class SpreadingEdge implements Edge {
 
   idle(): void {
     for (const target of this.targets) target.receiveIdle(this.#channel);
+  }
+
+  active(): void {
+    for (const target of this.targets) target.receiveActive(this.#channel);
   }
 }
 
@@ -142,5 +154,9 @@ export class Fan implements Edge {
 
   idle(): void {
     for (const edge of this.#edges) edge.idle();
+  }
+
+  active(): void {
+    for (const edge of this.#edges) edge.active();
   }
 }

@@ -3,7 +3,7 @@ import type { Batch } from "../../core/batch/batch.ts";
 import type { Operator } from "../../core/operator/operator.ts";
 import { endOfTime } from "../../core/time/end-of-time.ts";
 import type { Fan, Receiver } from "./edge.ts";
-import { WatermarkGate } from "./watermark-gate.ts";
+import { type GateNews, WatermarkGate } from "./watermark-gate.ts";
 
 export interface InstanceCounters {
   rowsIn: number;
@@ -46,10 +46,34 @@ export class OperatorInstance implements Receiver {
   }
 
   receiveWatermark(timeMs: number, channel: number): void {
-    const news = this.#gate.advance(channel, timeMs);
-    if (news === "nothing") return;
-    const currentMs = this.#gate.currentMs;
-    if (news === "advanced") this.operator.onWatermark?.(currentMs);
+    this.#passOn(this.#gate.advance(channel, timeMs));
+  }
+
+  receiveIdle(channel: number): void {
+    this.#passOn(this.#gate.setIdle(channel));
+  }
+
+  receiveActive(channel: number): void {
+    this.#passOn(this.#gate.setActive(channel));
+  }
+
+  #passOn(news: GateNews): void {
+    switch (news) {
+      case "nothing":
+        return;
+      case "becameIdle":
+        for (const output of this.outputs.values()) output.idle();
+        return;
+      case "becameActive":
+        for (const output of this.outputs.values()) output.active();
+        return;
+      case "advanced":
+        this.#advance(this.#gate.currentMs);
+    }
+  }
+
+  #advance(currentMs: number): void {
+    this.operator.onWatermark?.(currentMs);
     if (currentMs >= endOfTime && !this.#ended) {
       this.#ended = true;
       this.operator.end?.();
@@ -60,14 +84,5 @@ export class OperatorInstance implements Receiver {
 
   forwardWatermark(timeMs: number): void {
     for (const output of this.outputs.values()) output.watermark(timeMs);
-  }
-
-  receiveIdle(channel: number): void {
-    const news = this.#gate.setIdle(channel);
-    if (news === "advanced") {
-      this.operator.onWatermark?.(this.#gate.currentMs);
-      if (this.operator.holdsWatermarks !== true) this.forwardWatermark(this.#gate.currentMs);
-    }
-    if (this.#gate.idle) for (const output of this.outputs.values()) output.idle();
   }
 }

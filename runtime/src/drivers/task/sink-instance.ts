@@ -36,4 +36,8 @@ export class SinkInstance implements Receiver {
   receiveIdle(channel: number): void {
     this.#gate.setIdle(channel);
   }
+
+  receiveActive(channel: number): void {
+    this.#gate.setActive(channel);
+  }
 }

@@ -40,12 +40,15 @@ export class SourceInstance {
   readonly #parts: SourceParts;
   readonly #rows: Rows;
   readonly #batch: Batch;
+  readonly #part: Batch;
   readonly #watermarks: SplitWatermarks;
   readonly #timeIndex: number;
   readonly #timeScale: number;
   readonly #view: RowView | undefined;
   #selection: Int32Array = new Int32Array(pollRecords);
   #sentMs = -Infinity;
+  /** The latest time of any row by split, for watermarks by row. */
+  readonly #latestMs = new Map<string, number>();
   #sentIdle = false;
   #paused: ReadonlySet<string> = new Set();
   #ended = false;
@@ -59,6 +62,7 @@ export class SourceInstance {
     this.counters = parts.counters;
     this.#rows = new Rows(parts.schema, pollRecords);
     this.#batch = new Batch(this.#rows);
+    this.#part = new Batch(this.#rows);
     this.#watermarks = new SplitWatermarks(parts.body.watermarks ?? { kind: "none" });
     const time = parts.body.timeField === undefined ? undefined : parts.schema.field(parts.body.timeField);
     this.#timeIndex = time?.index ?? -1;
@@ -113,9 +117,28 @@ export class SourceInstance {
     if (batch.count === 0) return;
     const maxTimeMs = this.#assignTimes(batch);
     this.counters.rowsOut += batch.count;
+    if (this.#parts.body.watermarks?.everyRow === true) return this.#emitByTime(batch, splitId);
     this.#parts.output.emit(batch);
     // The batch goes before its watermark: its own rows are not late by it.
     if (maxTimeMs !== noTime) this.#watermarks.advance(splitId, maxTimeMs, this.#parts.clock.now());
+  }
+
+  // Cuts the batch after each row that is later than all before it: up to there the watermark stands still, so nothing changes by it.
+  #emitByTime(batch: Batch, splitId: string): void {
+    const { rows, selection, count } = batch;
+    let from = 0;
+    let latestMs = this.#latestMs.get(splitId) ?? noTime;
+    for (let k = 0; k < count; k++) {
+      const timeMs = rows.times[selection[k] as number] as number;
+      if (timeMs <= latestMs && k < count - 1) continue;
+      this.#parts.output.emit(this.#part.set(rows, selection.subarray(from, k + 1), k + 1 - from));
+      from = k + 1;
+      if (timeMs <= latestMs) continue;
+      latestMs = timeMs;
+      this.#watermarks.advance(splitId, timeMs, this.#parts.clock.now());
+      this.#sendWatermark();
+    }
+    this.#latestMs.set(splitId, latestMs);
   }
 
   #decode(records: RawRecords): Batch {
@@ -183,11 +206,16 @@ export class SourceInstance {
   #sendWatermark(): void {
     const nowMs = this.#parts.clock.now();
     const timeMs = this.#watermarks.current(nowMs);
-    if (timeMs > this.#sentMs) {
-      this.#sentMs = timeMs;
+    const idle = this.#watermarks.idle(nowMs);
+    const advanced = timeMs > this.#sentMs;
+    if (this.#sentIdle && (advanced || !idle)) {
       this.#sentIdle = false;
+      this.#parts.output.active();
+    }
+    if (advanced) {
+      this.#sentMs = timeMs;
       this.#parts.output.watermark(timeMs);
-    } else if (this.#watermarks.idle(nowMs) && !this.#sentIdle) {
+    } else if (idle && !this.#sentIdle) {
       this.#sentIdle = true;
       this.#parts.output.idle();
     }
@@ -200,6 +228,11 @@ export class SourceInstance {
     for (const splitId of paused) if (!this.#paused.has(splitId)) this.reader.setPaused(splitId, true);
     for (const splitId of this.#paused) if (!paused.has(splitId)) this.reader.setPaused(splitId, false);
     this.#paused = paused;
+  }
+
+  /** Says how far event time is before the first batch: an instance without splits is idle, and must not hold the others back. */
+  announce(): void {
+    this.#sendWatermark();
   }
 
   /** The task was kept from reading (back pressure, a pause): that silence is not idleness. */

@@ -1,17 +1,19 @@
 // The watermark of one operator instance: the least over all channels that are not idle, never going back.
+import { endOfTime } from "../../core/time/end-of-time.ts";
 
 /** What merging a channel's news led to. */
 export type GateNews = "nothing" | "advanced" | "becameIdle" | "becameActive";
 
 /**
- * Channels are numbered through all inputs of the instance. A channel that is idle does not count; when all are idle the gate
- * is idle and keeps its time: idleness proves nothing about time.
+ * Channels are numbered through all inputs of the instance. A channel that is idle or has ended does not count; the end of time
+ * is reached when all have ended. When those that have not ended are idle the gate is idle and keeps its time: idleness proves
+ * nothing about time, and what an idle channel gives later must not find every window closed.
  */
 export class WatermarkGate {
   readonly #times: Float64Array;
   readonly #idle: Uint8Array;
   #current = -Infinity;
-  #allIdle = false;
+  #isIdle = false;
 
   constructor(channels: number) {
     this.#times = new Float64Array(channels).fill(-Infinity);
@@ -23,37 +25,43 @@ export class WatermarkGate {
   }
 
   get idle(): boolean {
-    return this.#allIdle;
+    return this.#isIdle;
   }
 
   /** Channel `channel` has reached `timeMs`, and is active again if it was idle. */
   advance(channel: number, timeMs: number): GateNews {
     if (timeMs > (this.#times[channel] as number)) this.#times[channel] = timeMs;
-    const wasIdle = this.#allIdle;
     this.#idle[channel] = 0;
-    this.#allIdle = false;
-    if (this.#merge()) return "advanced";
-    return wasIdle ? "becameActive" : "nothing";
+    return this.#merge();
   }
 
-  /** Channel `channel` has nothing to say until it advances again. */
+  /** Channel `channel` has nothing to say until it is active again. */
   setIdle(channel: number): GateNews {
-    if (this.#idle[channel] === 1) return "nothing";
     this.#idle[channel] = 1;
-    if (this.#idle.every((mark) => mark === 1)) {
-      this.#allIdle = true;
-      return "becameIdle";
-    }
-    return this.#merge() ? "advanced" : "nothing";
+    return this.#merge();
   }
 
-  #merge(): boolean {
+  /** Channel `channel` counts again, at the time that it had reached. */
+  setActive(channel: number): GateNews {
+    this.#idle[channel] = 0;
+    return this.#merge();
+  }
+
+  #merge(): GateNews {
     let least = Infinity;
+    let someIdle = false;
     for (let channel = 0; channel < this.#times.length; channel++) {
-      if (this.#idle[channel] === 0) least = Math.min(least, this.#times[channel] as number);
+      const timeMs = this.#times[channel] as number;
+      if (timeMs >= endOfTime) continue;
+      if (this.#idle[channel] === 1) someIdle = true;
+      else if (timeMs < least) least = timeMs;
     }
-    if (least === Infinity || least <= this.#current) return false;
-    this.#current = least;
-    return true;
+    const wasIdle = this.#isIdle;
+    this.#isIdle = least === Infinity && someIdle;
+    if (this.#isIdle) return wasIdle ? "nothing" : "becameIdle";
+    const timeMs = Math.min(least, endOfTime);
+    if (timeMs <= this.#current) return wasIdle ? "becameActive" : "nothing";
+    this.#current = timeMs;
+    return "advanced";
   }
 }
