@@ -1,0 +1,67 @@
+// Idle inputs across two stages: nobody goes ahead of an instance that was idle and still holds rows.
+import { afterEach, expect, test } from "vitest";
+import { memorySink, memorySource } from "../../connectors/memory/index.ts";
+import { int32, timestamp } from "../../core/schema/field.ts";
+import { schema } from "../../core/schema/schema.ts";
+import { boundedOutOfOrderness } from "../../core/time/watermark-strategy.ts";
+import { job } from "../../dsl/job.ts";
+import { tumbling } from "../../dsl/windows.ts";
+import { count, sum } from "../../operators/aggregate/call.ts";
+import { type JobHarness, testJob } from "../../testing/job-harness.ts";
+
+const Reading = schema({ sensor: int32(), at: timestamp() });
+
+let harness: JobHarness | undefined;
+afterEach(async () => {
+  await harness?.close();
+  harness = undefined;
+});
+
+// Windows per sensor, and windows over their results: the second stage must not be ahead of any instance of the first.
+async function start(): Promise<JobHarness> {
+  harness = await testJob(
+    job("idle", (flow) => {
+      const totals = flow
+        .source("readings", memorySource(Reading), { time: "at", watermarks: boundedOutOfOrderness(0, { idleAfter: 1000 }) })
+        .keyBy("sensor")
+        .window(tumbling(100))
+        .aggregate({ readings: count() }, { uid: "sensors" })
+        .window(tumbling(100))
+        .aggregate({ sensors: count(), readings: sum("readings") }, { uid: "all" });
+      totals.to("out", memorySink());
+      totals.side("late").to("late", memorySink());
+    }),
+    { parallelism: 3 },
+  );
+  return harness;
+}
+
+const readings = (fromMs: number): readonly object[] =>
+  Array.from({ length: 16 }, (_, index) => ({ sensor: index % 8, at: fromMs + index }));
+const total = (windowStart: number): object => ({ windowStart, windowEnd: windowStart + 100, sensors: 8, readings: 16 });
+
+test("after a pause of all inputs the first watermark closes windows in order of the stages", async () => {
+  const t = await start();
+  t.push("readings", ...readings(0));
+  await t.run();
+  await t.advance(5000);
+  t.push("readings", ...readings(200));
+  await t.run();
+  expect(t.rows("out")).toEqual([total(0)]);
+  await t.advance(5000);
+  t.push("readings", ...readings(400)).end();
+  await t.run();
+  expect(t.rows("out")).toEqual([total(200), total(400)]);
+  expect(t.rows("late")).toEqual([]);
+});
+
+test("inputs that end one after another after a pause close windows in order of the stages", async () => {
+  const t = await start();
+  t.push("readings", ...readings(0));
+  await t.run();
+  await t.advance(5000);
+  t.end();
+  await t.run();
+  expect(t.rows("out")).toEqual([total(0)]);
+  expect(t.rows("late")).toEqual([]);
+});
