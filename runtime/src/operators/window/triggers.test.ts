@@ -145,6 +145,20 @@ describe("triggers", () => {
   });
 });
 
+describe("rows that are taken back", () => {
+  test("leave a session that has given a result, and the result with the last of them", async () => {
+    const harness = await open({ window: { kind: "session", gapMs: 10 }, retracting: true, latenessMs: 100 });
+    const back = (v: number, timeMs: number): HarnessRow => ({ ...row("a", v, timeMs), kind: "delete" });
+    harness.push([row("a", 1, 0), row("a", 2, 3), row("b", 1, 0), { ...row("b", 1, 0), kind: "updateBefore" }]).watermark(20);
+    expect(shown(harness)).toEqual(["+I a 0-13 2/3 @12"]);
+    harness.push([back(2, 3)]);
+    expect(shown(harness)).toEqual(["-U a 0-13 2/3 @12", "+U a 0-13 1/1 @12"]);
+    harness.push([back(1, 0)]);
+    expect(shown(harness)).toEqual(["-D a 0-13 1/1 @12"]);
+    await harness.close();
+  });
+});
+
 describe("count windows", () => {
   test("side by side give every `size` rows of a key", async () => {
     const harness = await open({ window: { kind: "count", size: 3 } });
