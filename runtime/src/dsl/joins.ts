@@ -42,7 +42,7 @@ export function addJoin(
 ): StreamRef {
   const sides = joinSides(left, right, type, shape);
   const create = joinFactory(left, right, type, how, sides);
-  const changelog: ChangelogMode = how.kind === "regular" ? "retract" : left.ref.changelog;
+  const changelog = how.kind === "regular" ? regularChangelog(left, right, type) : left.ref.changelog;
   return addNode(
     left.ref.graph,
     {
@@ -57,6 +57,12 @@ export function addJoin(
     },
     options,
   );
+}
+
+// A pair once given out stays as long as both rows do, and so does a left row with a match; rows that are only inserted always stay.
+function regularChangelog(left: JoinSide, right: JoinSide, type: JoinType): ChangelogMode {
+  const inserts = left.ref.changelog === "append" && right.ref.changelog === "append";
+  return inserts && (type === "inner" || type === "semi") ? "append" : "retract";
 }
 
 function fieldNames(schema: Schema): readonly string[] {
