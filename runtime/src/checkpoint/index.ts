@@ -7,11 +7,11 @@ export {
   type CheckpointStoreOptions,
   type SnapshotRef,
 } from "./store/checkpoint-store.ts";
-export type { SavepointResult } from "./store/savepoints.ts";
-export type { SubtaskSnapshot } from "./store/checkpoint-upload.ts";
+export type { SavepointResult } from "./savepoint/savepoints.ts";
+export type { SubtaskSnapshot } from "./upload/checkpoint-upload.ts";
 export type { SourceRecord } from "./store/operator-record.ts";
 export type { PublishedCheckpoint } from "./store/publisher.ts";
-export type { BaseAbout, BaseUpload } from "./store/base-upload.ts";
+export type { BaseAbout, BaseUpload } from "./upload/base-upload.ts";
 export type { Restored, RestoredSplits } from "./store/restored.ts";
 export { checkRestore, type JobNode, type RestoreOptions, type RestorePlan } from "./store/restore-check.ts";
 export { openSnapshot } from "./store/open-snapshot.ts";

@@ -7,7 +7,7 @@ import { keyLayout, type KeyLayout } from "../../../runtime/src/core/keys/key-la
 import type { KeyedStateBackend, StateBackendFactory } from "../../../runtime/src/core/ports/state-backend.ts";
 import type { KeyedMultiTable, KeyedTable, Timers } from "../../../runtime/src/core/ports/state.ts";
 import { decimal, int64, string, timestamp } from "../../../runtime/src/core/schema/field.ts";
-import { Decimal } from "../../../runtime/src/core/schema/decimal.ts";
+import type { Decimal } from "../../../runtime/src/core/schema/decimal.ts";
 import { type Schema, schema } from "../../../runtime/src/core/schema/schema.ts";
 
 export const maxParallelism = 8;

@@ -5,11 +5,11 @@ import { isMillraceError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { SnapshotStorage } from "../../core/ports/snapshot-storage.ts";
 import { missingIsCorrupt, snapshotCorrupt } from "../format/snapshot-errors.ts";
-import type { AckFile } from "./ack.ts";
+import type { AckFile } from "../upload/ack.ts";
 import type { StatePart } from "./lineage.ts";
 import type { Lineage } from "./operator-record.ts";
 import type { StoredSnapshot } from "./stored-snapshot.ts";
-import { dataFileName } from "./uploader.ts";
+import { dataFileName } from "../upload/uploader.ts";
 
 const copyBytes = 4 * 1024 * 1024;
 export const referenceFolder = "references/";

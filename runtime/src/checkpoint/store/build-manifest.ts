@@ -1,7 +1,7 @@
 // From what the publisher knows to a manifest: paths become places in the list of files.
 import { assert } from "../../base/errors.ts";
 import { type Manifest, manifestFormat, manifestVersion, type OperatorManifest, type Payload } from "../format/manifest.ts";
-import type { AckFile, AckPayload } from "./ack.ts";
+import type { AckFile, AckPayload } from "../upload/ack.ts";
 import type { OperatorRecord } from "./operator-record.ts";
 
 export interface ManifestHead {

@@ -6,9 +6,9 @@ import type { SnapshotStorage } from "../../core/ports/snapshot-storage.ts";
 import type { EntryMerging } from "../../core/ports/state-entries.ts";
 import type { Compression } from "../format/data-file.ts";
 import { isPathPart } from "../storage/object-path.ts";
-import type { UploadAck } from "./ack.ts";
-import type { BaseAbout, BaseUpload } from "./base-upload.ts";
-import type { CheckpointUpload, SubtaskSnapshot } from "./checkpoint-upload.ts";
+import type { UploadAck } from "../upload/ack.ts";
+import type { BaseAbout, BaseUpload } from "../upload/base-upload.ts";
+import type { CheckpointUpload, SubtaskSnapshot } from "../upload/checkpoint-upload.ts";
 import { Collector } from "./collector.ts";
 import { type CompactionOptions, decideCompaction, defaultCompaction } from "./compaction-policy.ts";
 import { checkpointFolder, checkpointIdOf, committedName } from "./layout.ts";
@@ -18,10 +18,10 @@ import type { SourceRecord } from "./operator-record.ts";
 import { Publisher, type PublishedCheckpoint } from "./publisher.ts";
 import { Restored } from "./restored.ts";
 import { defaultRetention, type Retention } from "./retention.ts";
-import { type SavepointResult, Savepoints } from "./savepoints.ts";
+import { type SavepointResult, Savepoints } from "../savepoint/savepoints.ts";
 import { rollDeltas } from "./roll-deltas.ts";
 import { StoredSnapshot } from "./stored-snapshot.ts";
-import { Uploader } from "./uploader.ts";
+import { Uploader } from "../upload/uploader.ts";
 
 export interface CheckpointStoreOptions {
   readonly storage: SnapshotStorage;

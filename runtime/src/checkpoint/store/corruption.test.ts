@@ -1,7 +1,7 @@
 // Damage of any kind to any file of a snapshot is found when it is read, and named; the other snapshots stay usable.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { isMillraceError, MillraceError } from "../../base/errors.ts";
+import { isMillraceError, type MillraceError } from "../../base/errors.ts";
 import { contentOf, expectSnapshot, JobModel, openStore } from "../testing/job-model.suite.ts";
 import { pathsIn } from "../testing/paths-in.suite.ts";
 import { MemoryStorage } from "../storage/memory-storage.ts";

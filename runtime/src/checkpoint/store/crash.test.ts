@@ -11,7 +11,7 @@ import { openStorage } from "../storage/open-storage.ts";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { disposeSnapshot } from "./dispose.ts";
+import { disposeSnapshot } from "../savepoint/dispose.ts";
 import { StoredSnapshot } from "./stored-snapshot.ts";
 
 const options = {

@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { contentOf, openStore, uid } from "../testing/job-model.suite.ts";
 import { captureOf, keyGroups, maxKeyGroups, ModelState } from "../testing/plain-state.suite.ts";
 import { MemoryStorage } from "../storage/memory-storage.ts";
-import type { UploadAck } from "./ack.ts";
-import { Uploader } from "./uploader.ts";
+import type { UploadAck } from "../upload/ack.ts";
+import { Uploader } from "../upload/uploader.ts";
 
 test("a checkpoint of two processes restores as one", async () => {
   const storage = new MemoryStorage();

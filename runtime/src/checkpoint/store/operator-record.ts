@@ -1,6 +1,6 @@
 // What the publisher knows of one operator at a checkpoint, put together from its subtasks' messages.
 import { assert } from "../../base/errors.ts";
-import type { AckPayload, SubtaskAck, UploadAck } from "./ack.ts";
+import type { AckPayload, SubtaskAck, UploadAck } from "../upload/ack.ts";
 import { type StatePart, type StateSpec, withParts } from "./lineage.ts";
 
 /** What the coordinator adds for a source. */

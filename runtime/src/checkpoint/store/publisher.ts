@@ -5,7 +5,7 @@ import { assert, isMillraceError, MillraceError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { SnapshotStorage } from "../../core/ports/snapshot-storage.ts";
 import { decodeManifest, encodeManifest } from "../format/manifest-codec.ts";
-import type { AckFile, UploadAck } from "./ack.ts";
+import type { AckFile, UploadAck } from "../upload/ack.ts";
 import { BorrowedFiles } from "./borrowed-files.ts";
 import { buildManifest } from "./build-manifest.ts";
 import { checkpointFolder, manifestPath, resolveFrom } from "./layout.ts";

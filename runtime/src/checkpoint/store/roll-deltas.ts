@@ -1,10 +1,10 @@
 // Rolls small deltas into one: a restore then opens fewer files, at a cost that follows the deltas and not the state.
 import type { EntryMerging } from "../../core/ports/state-entries.ts";
-import type { AckFile } from "./ack.ts";
+import type { AckFile } from "../upload/ack.ts";
 import { applyOrder, clippedTo, type Range, type StatePart } from "./lineage.ts";
-import { mergeState } from "./merge-state.ts";
+import { mergeState } from "../savepoint/merge-state.ts";
 import type { StoredSnapshot } from "./stored-snapshot.ts";
-import type { Uploader } from "./uploader.ts";
+import type { Uploader } from "../upload/uploader.ts";
 
 /** A delta that stands for several. */
 export interface RolledDelta {

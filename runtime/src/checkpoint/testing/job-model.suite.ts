@@ -3,7 +3,7 @@ import { expect } from "vitest";
 import { ManualClock } from "../../base/clock.ts";
 import type { SnapshotStorage } from "../../core/ports/snapshot-storage.ts";
 import type { StateBlock, StateCapture } from "../../core/ports/state-backend.ts";
-import type { BaseUpload } from "../store/base-upload.ts";
+import type { BaseUpload } from "../upload/base-upload.ts";
 import { CheckpointStore, type CheckpointStoreOptions, type SnapshotRef } from "../store/checkpoint-store.ts";
 import type { Range } from "../store/lineage.ts";
 import type { PublishedCheckpoint } from "../store/publisher.ts";

@@ -8,7 +8,7 @@ import { DataFileWriter } from "../format/data-file-writer.ts";
 import type { AckFile } from "./ack.ts";
 import { type BaseAbout, BaseUpload } from "./base-upload.ts";
 import { CheckpointUpload } from "./checkpoint-upload.ts";
-import type { Range, StatePart } from "./lineage.ts";
+import type { Range, StatePart } from "../store/lineage.ts";
 
 export interface UploaderOptions {
   readonly storage: SnapshotStorage;

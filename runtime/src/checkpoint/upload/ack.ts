@@ -2,7 +2,7 @@
 import type { Redistribution } from "../../core/ports/operator-state.ts";
 import type { SplitManifest } from "../format/manifest.ts";
 import type { StoredRange } from "../format/data-file.ts";
-import type { Range, StatePart, StateSpec } from "./lineage.ts";
+import type { Range, StatePart, StateSpec } from "../store/lineage.ts";
 
 /** Bytes in the message itself (base64), or in a data file of the upload. */
 export type AckPayload = { readonly inline: string } | (StoredRange & { readonly path: string });

@@ -10,8 +10,8 @@ import { pathsIn } from "../testing/paths-in.suite.ts";
 import { openStorage } from "../storage/open-storage.ts";
 import { MemoryStorage } from "../storage/memory-storage.ts";
 import { disposeSnapshot } from "./dispose.ts";
-import { openSnapshot } from "./open-snapshot.ts";
-import { StoredSnapshot } from "./stored-snapshot.ts";
+import { openSnapshot } from "../store/open-snapshot.ts";
+import { StoredSnapshot } from "../store/stored-snapshot.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "millrace-savepoint-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -1,9 +1,9 @@
 // Deletes a snapshot for good, if nobody needs it.
 import { isMillraceError, MillraceError } from "../../base/errors.ts";
-import { referenceFolder } from "./borrowed-files.ts";
-import { readPointer } from "./latest-pointer.ts";
-import { checkpointIdOf, manifestPath, savepointResultFolder } from "./layout.ts";
-import type { StoredSnapshot } from "./stored-snapshot.ts";
+import { referenceFolder } from "../store/borrowed-files.ts";
+import { readPointer } from "../store/latest-pointer.ts";
+import { checkpointIdOf, manifestPath, savepointResultFolder } from "../store/layout.ts";
+import type { StoredSnapshot } from "../store/stored-snapshot.ts";
 
 /**
  * Deletes a savepoint whole, or what is left of a checkpoint that its job does not list. Rejects with SNAPSHOT_IN_USE when a job

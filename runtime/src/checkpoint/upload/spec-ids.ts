@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import type { StoredTableSpec } from "../../core/ports/state-backend.ts";
 import type { RowSpec } from "../../core/schema/type-spec.ts";
-import type { StateSpec } from "./lineage.ts";
+import type { StateSpec } from "../store/lineage.ts";
 
 /** 16 hexadecimal digits over the spec. The order of fields counts, also of nested ones: it decides the bytes of entries. */
 export function specIdOf({ name, form, key, keyForm, subKey, value, valueOrder, keyOrder }: StoredTableSpec): string {

@@ -5,10 +5,10 @@ import type { SnapshotStorage } from "../../core/ports/snapshot-storage.ts";
 import type { EntryMerging } from "../../core/ports/state-entries.ts";
 import type { Compression } from "../format/data-file.ts";
 import { isPathPart } from "../storage/object-path.ts";
-import { checkpointFolder, committedName, manifestPath, savepointFolder, savepointResultFolder } from "./layout.ts";
-import type { Publisher } from "./publisher.ts";
+import { checkpointFolder, committedName, manifestPath, savepointFolder, savepointResultFolder } from "../store/layout.ts";
+import type { Publisher } from "../store/publisher.ts";
 import { writeSavepoint } from "./savepoint-writer.ts";
-import { StoredSnapshot } from "./stored-snapshot.ts";
+import { StoredSnapshot } from "../store/stored-snapshot.ts";
 
 export interface SavepointResult {
   readonly id: string;

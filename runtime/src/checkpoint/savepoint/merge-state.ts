@@ -4,8 +4,8 @@ import type { StateBlock, StoredTableSpec } from "../../core/ports/state-backend
 import type { IndexedBlock } from "../format/data-file.ts";
 import { snapshotCorrupt } from "../format/snapshot-errors.ts";
 import type { StateRef } from "../format/manifest.ts";
-import type { Range } from "./lineage.ts";
-import { refOrder, type StoredSnapshot } from "./stored-snapshot.ts";
+import type { Range } from "../store/lineage.ts";
+import { refOrder, type StoredSnapshot } from "../store/stored-snapshot.ts";
 
 /** Raw bytes that are in memory at a time, unless a single key group has more. */
 const batchBytes = 32 * 1024 * 1024;

@@ -8,9 +8,9 @@ import type { Compression } from "../format/data-file.ts";
 import { DataFileWriter } from "../format/data-file-writer.ts";
 import type { Manifest, OperatorManifest, Payload, StateRef } from "../format/manifest.ts";
 import { encodeManifest } from "../format/manifest-codec.ts";
-import { manifestPath } from "./layout.ts";
+import { manifestPath } from "../store/layout.ts";
 import { mergeState } from "./merge-state.ts";
-import { StoredSnapshot } from "./stored-snapshot.ts";
+import { StoredSnapshot } from "../store/stored-snapshot.ts";
 
 export interface SavepointRequest {
   readonly id: string;

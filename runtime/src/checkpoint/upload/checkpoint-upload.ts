@@ -6,7 +6,7 @@ import type { StateCapture } from "../../core/ports/state-backend.ts";
 import type { DataFileWriter } from "../format/data-file-writer.ts";
 import { encodeEntries, inlineBytes } from "../format/payload.ts";
 import type { AckFile, AckPayload, SubtaskAck, UploadAck } from "./ack.ts";
-import type { Range, StatePart, StateSpec } from "./lineage.ts";
+import type { Range, StatePart, StateSpec } from "../store/lineage.ts";
 import { specIdsByTable, withSpecIds } from "./spec-ids.ts";
 import type { ReadyBase, SubtaskMemory, Uploader } from "./uploader.ts";
 

@@ -2,7 +2,7 @@
 import { assert } from "../../base/errors.ts";
 import type { StateBlock, StoredTableSpec } from "../../core/ports/state-backend.ts";
 import type { DataFileWriter } from "../format/data-file-writer.ts";
-import type { Range } from "./lineage.ts";
+import type { Range } from "../store/lineage.ts";
 import { specIdsByTable, withSpecIds } from "./spec-ids.ts";
 import type { Uploader } from "./uploader.ts";
 
