@@ -33,6 +33,7 @@ interface Declared {
   readonly entries: EntryStore;
   readonly spill: Spill | null;
   readonly sizes: { readonly memory: number; readonly entries: number };
+  onWatermark(timeMs: number): void;
   capture(): StateBlock[];
   restore(cursor: EntryCursor, reader: ByteReader, decode: RowAdapter): void;
   endRestore?(): void;
@@ -56,6 +57,7 @@ export class TableSet implements KeyedState {
       get sizes() {
         return { memory: table.heapBytes, entries: table.size };
       },
+      onWatermark: (timeMs) => table.onWatermark(timeMs),
       capture: () => table.capture(),
       restore: (cursor, reader, decode) => table.restore(cursor, reader, decode),
     });
@@ -77,6 +79,7 @@ export class TableSet implements KeyedState {
       get sizes() {
         return { memory: table.heapBytes, entries: table.size };
       },
+      onWatermark: (timeMs) => table.onWatermark(timeMs),
       capture: () => table.capture(),
       restore: (cursor, reader, decode) => table.restore(cursor, reader, decode),
       endRestore: () => table.endRestore(),
@@ -95,6 +98,7 @@ export class TableSet implements KeyedState {
       get sizes() {
         return { memory: timers.entries.sizeBytes, entries: timers.size };
       },
+      onWatermark: () => {},
       capture: () => timers.capture(),
       restore: (cursor, reader) => timers.restore(cursor, reader),
     });
@@ -178,7 +182,7 @@ export class TableSet implements KeyedState {
       }
       today.restore(cursor, reader, adapter);
     });
-    today.entries.onWatermark(clockMs);
+    today.onWatermark(clockMs);
   }
 
   #adapterFor(stored: StoredTableSpec, today: Declared): RowAdapter {
@@ -207,7 +211,7 @@ export class TableSet implements KeyedState {
   }
 
   onWatermark(timeMs: number): void {
-    for (const { entries } of this.#tables.values()) entries.onWatermark(timeMs);
+    for (const table of this.#tables.values()) table.onWatermark(timeMs);
   }
 
   sizeBytes(): { readonly memory: number; readonly entries: number } {

@@ -8,6 +8,7 @@ import type { Namespaces } from "../table/namespaces.ts";
 import type { BudgetUser, HeapBudget } from "./heap-budget.ts";
 import { keyPrefix, writeDiskKey } from "./disk-key.ts";
 import { SpilledCounts } from "./spilled-counts.ts";
+import { sampledBytes } from "./value-size.ts";
 import type { SpillScan, SpillStore } from "./spill-store.ts";
 
 /**
@@ -43,7 +44,7 @@ export interface SpillOptions {
 
 const visitUnits = 256;
 const scanBytes = 1 << 18;
-const checkEvery = 32;
+const checkEvery = 512;
 const sweepBytes = 8192;
 
 export class Spill implements BudgetUser {
@@ -74,10 +75,12 @@ export class Spill implements BudgetUser {
       this.#measure();
       if (!this.#grow(table, count)) this.#evictUntil(() => table.count + count <= table.capacity);
     }
-    if (--this.#untilCheck > 0) return;
-    this.#untilCheck = checkEvery;
+    this.#untilCheck -= count;
+    if (this.#untilCheck > 0) return;
+    // A small budget is passed sooner.
+    this.#untilCheck = Math.min(checkEvery, this.#options.budget.totalBytes / 4096);
     this.#measure();
-    const allowance = this.#options.budget.allowanceOf(this);
+    const allowance = this.#allowance();
     if (this.bytes <= allowance) return;
     // Texts and objects have grown. What an eviction frees is known only after measuring again, so it goes in steps.
     const { units } = this.#owner;
@@ -92,12 +95,19 @@ export class Spill implements BudgetUser {
     this.bytes = this.#owner.heapBytes() + this.spilled.sizeBytes;
   }
 
+  // A little less than the budget gives: sizes of texts and objects are estimates, and batches come between two checks.
+  #allowance(): number {
+    return this.#options.budget.allowanceOf(this) * 0.94;
+  }
+
+  // Grows a table when it would still be within the budget once all of its new slots are used.
   #grow(table: SlotTable, count: number): boolean {
-    const allowance = this.#options.budget.allowanceOf(this);
-    const slotBytes = table.sizeBytes / table.capacity;
+    const allowance = this.#allowance();
+    const valueBytes = sampledBytes(table, count) / Math.max(1, table.count);
     for (const factor of [2, 1.5, 1.25]) {
       const capacity = Math.floor(table.capacity * factor);
-      if (capacity < table.count + count || this.bytes + (capacity - table.capacity) * slotBytes > allowance) continue;
+      if (capacity < table.count + count) continue;
+      if (this.bytes + table.sizeBytesAt(capacity) - table.sizeBytes + valueBytes * (capacity - table.count) > allowance) continue;
       table.ensure(capacity);
       this.#measure();
       return true;

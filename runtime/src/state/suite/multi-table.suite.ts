@@ -25,7 +25,8 @@ type Operation =
   | { readonly kind: "time"; readonly byMs: number };
 
 const keyCount = 12;
-const at = { key: fc.nat(keyCount - 1), namespace: fc.constantFrom(0, 7, -60_000) };
+const namespaceValues = [0, 7, -60_000];
+const at = { key: fc.nat(keyCount - 1), namespace: fc.constantFrom(...namespaceValues) };
 const sub = fc.nat(15);
 const operation: fc.Arbitrary<Operation> = fc.oneof(
   {
@@ -66,6 +67,7 @@ class Checked {
   readonly #maker: KeyMaker;
   readonly #ttl: TimeToLive | undefined;
   readonly #subKey: (i: number) => SubKey;
+  #watermarkMs = Number.NEGATIVE_INFINITY;
 
   constructor(backend: SuiteBackend, kind: KeyKind, subKind: "number" | "string", ttl: TimeToLive | undefined) {
     this.#maker = new KeyMaker(kind);
@@ -94,10 +96,26 @@ class Checked {
     return `${this.#table.namespaceOf(slot)} ${this.#maker.kind.layout.form === "integer" ? `${bytes.readInt32LE(4)}:${bytes.readInt32LE(0)}` : bytes.toString("hex")}`;
   }
 
+  #nowMs(): number {
+    return this.#ttl?.time === "event" ? this.#watermarkMs : this.opened.clock.now();
+  }
+
+  #advanceWatermark(byMs: number): void {
+    const first = this.#watermarkMs === Number.NEGATIVE_INFINITY;
+    this.#watermarkMs = first ? 5000 : this.#watermarkMs + byMs;
+    // What was written before the first watermark is as old as it.
+    if (first) for (const items of this.model.values()) for (const item of items) item.stampMs = this.#watermarkMs;
+    this.opened.backend.onWatermark(this.#watermarkMs);
+  }
+
+  #refreshByRead(item: Item | undefined): void {
+    if (item !== undefined && this.#ttl?.refresh === "read-write") item.stampMs = this.#nowMs();
+  }
+
   #forgetExpired(): void {
     const { ttlMs } = this.#ttl ?? {};
-    if (ttlMs === undefined) return;
-    const nowMs = this.opened.clock.now();
+    const nowMs = this.#nowMs();
+    if (ttlMs === undefined || nowMs === Number.NEGATIVE_INFINITY) return;
     for (const [id, items] of this.model)
       this.#keep(
         id,
@@ -115,7 +133,7 @@ class Checked {
   }
 
   #upsert(op: Operation & { kind: "upsert" }): void {
-    const nowMs = this.opened.clock.now();
+    const nowMs = this.#nowMs();
     const id = this.#id(op.key, op.namespace);
     for (const i of op.subs) {
       const subKey = this.#subKey(i);
@@ -138,6 +156,7 @@ class Checked {
     const slot = this.#table.find(this.#maker.keys([op.key]), 0, op.namespace, subKey);
     const item = this.model.get(id)?.find((other) => other.subKey === subKey);
     expect(slot >= 0 ? this.#total(slot) : undefined).toBe(item?.total);
+    this.#refreshByRead(item);
     if (slot < 0 || item === undefined) return;
     expect(this.#idOfSlot(slot)).toBe(id);
     if (op.kind === "delete") {
@@ -149,7 +168,7 @@ class Checked {
     } else if (op.sub % 2 === 0) {
       item.total += 1;
       (this.#table.columns[0] as { numbers: Float64Array }).numbers[slot] = item.total;
-      item.stampMs = this.opened.clock.now();
+      item.stampMs = this.#nowMs();
       this.#table.touch(slot);
     }
   }
@@ -157,7 +176,9 @@ class Checked {
   #expectEntries(key: number, namespace: number): void {
     const { slots, count } = this.#table.entriesOf(this.#maker.keys([key]), 0, namespace);
     const found = [...slots.subarray(0, count)].map((slot) => ({ subKey: this.#table.subKeyOf(slot), total: this.#total(slot) }));
-    expect(found).toEqual((this.model.get(this.#id(key, namespace)) ?? []).map(({ subKey, total }) => ({ subKey, total })));
+    const items = this.model.get(this.#id(key, namespace)) ?? [];
+    expect(found).toEqual(items.map(({ subKey, total }) => ({ subKey, total })));
+    for (const item of items) this.#refreshByRead(item);
   }
 
   #all(): string[] {
@@ -188,11 +209,15 @@ class Checked {
     else if (op.kind === "capture") chain.capture(backend);
     else if (op.kind === "startBase") chain.startBase(backend);
     else if (op.kind === "slice") chain.slice(op.maxBytes);
-    else if (op.kind === "time") this.opened.clock.advance(op.byMs);
-    else {
+    else if (op.kind === "time") {
+      this.opened.clock.advance(op.byMs);
+      if (this.#ttl?.time === "event") this.#advanceWatermark(op.byMs);
+    } else {
       await this.opened.restart();
+      if (this.#ttl?.time === "event") this.opened.backend.onWatermark(this.#watermarkMs);
       // A restored key has its entries in the order of their sub-keys.
       for (const items of this.model.values()) items.sort((a, b) => compare(a.subKey, b.subKey));
+      for (let key = 0; key < keyCount; key++) for (const namespace of namespaceValues) this.#expectEntries(key, namespace);
     }
     if (this.#ttl === undefined) expect(this.#table.size).toBe([...this.model.values()].reduce((sum, items) => sum + items.length, 0));
   }
@@ -206,6 +231,7 @@ class Checked {
       { from: splitAt, to: allKeyGroups.to },
     ]);
     for (const part of parts) {
+      if (this.#ttl?.time === "event") part.backend.onWatermark(this.#watermarkMs);
       this.opened.tables = part.tables;
       seen.push(...this.#all());
       await part.backend.close();
@@ -216,16 +242,18 @@ class Checked {
 
 export function multiTableSuite(backend: SuiteBackend): void {
   describe("table with several entries per key", () => {
+    const eventTtl: TimeToLive = { ttlMs: 100, time: "event", refresh: "read-write" };
     const ttl: TimeToLive = { ttlMs: 100, time: "processing", refresh: "write" };
     const cases: readonly [string, "number" | "string", TimeToLive | undefined][] = [
       ["integer", "number", undefined],
       ["text", "string", undefined],
       ["pair", "number", ttl],
       ["integer", "string", ttl],
+      ["text", "number", eventTtl],
     ];
     for (const [kindName, subKind, caseTtl] of cases) {
       const kind = keyKinds.find(({ name }) => name === kindName) as KeyKind;
-      it(`holds what a map of lists holds: ${kindName} keys, ${subKind} sub-keys${caseTtl === undefined ? "" : ", time to live"}`, async () => {
+      it(`holds what a map of lists holds: ${kindName} keys, ${subKind} sub-keys${caseTtl === undefined ? "" : `, ${caseTtl.time} time to live`}`, async () => {
         await fc.assert(
           fc.asyncProperty(fc.array(operation, { maxLength: 80 }), fc.integer({ min: 1, max: 15 }), async (operations, splitAt) => {
             const checked = new Checked(backend, kind, subKind, caseTtl);

@@ -100,15 +100,19 @@ export class EntryStore implements BlockSource {
     this.#sweepAt = at;
   }
 
-  /** Event time moves on. Entries written before the first watermark are as old as it. */
-  onWatermark(timeMs: number): void {
-    if (this.expiry === null || !this.expiry.advance(timeMs)) return;
-    const { flags, stamps, highWater } = this.slots;
-    for (let slot = 0; slot < highWater; slot++) {
-      if (flags[slot] === 0 || stamps[slot] !== neverExpired) continue;
-      stamps[slot] = timeMs;
-      this.slots.touch(slot);
-    }
+  /** Event time moves on. True for the first watermark: entries that were written before it are as old as it (`restamp`). */
+  onWatermark(timeMs: number): boolean {
+    if (this.expiry === null || !this.expiry.advance(timeMs)) return false;
+    for (let slot = 0; slot < this.slots.highWater; slot++) if (this.slots.flags[slot] !== 0) this.restamp(slot, timeMs);
+    return true;
+  }
+
+  /** Gives an entry that was written before the first watermark its time; true when it was one. */
+  restamp(slot: number, timeMs: number): boolean {
+    if (this.slots.stamps[slot] !== neverExpired) return false;
+    this.slots.stamps[slot] = timeMs;
+    this.slots.touch(slot);
+    return true;
   }
 
   get sizeBytes(): number {
@@ -172,7 +176,7 @@ export class EntryStore implements BlockSource {
     for (const column of slots.columns) clearValue(column, slot);
     decode(reader, slots.columns, slot);
     slots.flags[slot] = isLive | isPersisted | isUnwritten | ((slots.flags[slot] as number) & isOnDisk);
-    if (this.expiry !== null) slots.stamps[slot] = stampMs;
+    if (this.expiry !== null) slots.stamps[slot] = this.expiry.settled(stampMs);
   }
 
   /** Appends an entry after its length, for the store below the heap; a change that no capture holds goes to the log too. */
@@ -200,7 +204,7 @@ export class EntryStore implements BlockSource {
   readRecordValue(slot: number, reader: ByteReader): void {
     this.#codec.decode(reader, this.slots.columns, slot);
     this.slots.flags[slot] = (this.slots.flags[slot] as number) | isPersisted;
-    if (this.expiry !== null) this.slots.stamps[slot] = this.expiry.settled(this.#cursor.stampMs);
+    if (this.expiry !== null) this.slots.stamps[slot] = this.#cursor.stampMs;
   }
 
   /** Moves past the value of the record whose head was read last. */

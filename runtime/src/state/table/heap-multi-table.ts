@@ -215,6 +215,20 @@ export class HeapMultiTable implements KeyedMultiTable {
     return this.#groups.sizeBytes + this.entries.sizeBytes + sampledBytes(this.#slots, this.#measured++);
   }
 
+  onWatermark(timeMs: number): void {
+    if (!this.entries.onWatermark(timeMs)) return;
+    const { flags, highWater } = this.#groups;
+    for (let group = 0; group < highWater; group++) if (flags[group] !== 0) this.#markChanged(group);
+    this.spill?.visitSpilled(undefined, (groups, groupCount) =>
+      this.#visitGroups(groups, groupCount, neverExpired, (slots, count) => {
+        for (let i = 0; i < count; i++) {
+          const slot = slots[i] as number;
+          if (this.entries.restamp(slot, timeMs)) this.#markChanged(this.#slots.keys.listOf(slot));
+        }
+      }),
+    );
+  }
+
   capture(): StateBlock[] {
     return this.entries.capture();
   }

@@ -327,6 +327,13 @@ export class HeapTable implements KeyedTable {
     loadKeyOf(this.#slots.keys, slot, target);
   }
 
+  onWatermark(timeMs: number): void {
+    if (!this.entries.onWatermark(timeMs)) return;
+    this.spill?.visitSpilled(undefined, (slots, count) => {
+      for (let i = 0; i < count; i++) this.entries.restamp(slots[i] as number, timeMs);
+    });
+  }
+
   capture(): StateBlock[] {
     return this.entries.capture();
   }

@@ -26,6 +26,11 @@ export class SlotIndex {
     return this.cells.byteLength;
   }
 
+  /** What the index will take with `count` entries. */
+  sizeBytesAt(count: number): number {
+    return Math.max(this.cells.byteLength, 2 ** Math.ceil(Math.log2((count * 10) / 7)) * 8);
+  }
+
   /** Adds a cell; the caller knows that the entry is not there yet. */
   insert(mixed: number, slot: number): void {
     if ((this.count + 1) * 10 > (this.mask + 1) * 7) this.#grow();

@@ -136,12 +136,19 @@ export class SlotTable {
 
   /** Bytes of the arrays; texts and objects in columns are not counted. */
   get sizeBytes(): number {
-    let bytes = this.index.sizeBytes + this.keys.sizeBytes + this.flags.length + this.stamps.byteLength + this.dirtySlots.byteLength;
-    if (this.links !== null) bytes += this.links.sizeBytes;
-    for (const column of this.columns) {
-      bytes += column.numbers.byteLength + column.starts.byteLength + column.ends.byteLength + (column.nulls?.length ?? 0);
-      bytes += 8 * (column.texts.length + column.objects.length);
-    }
+    return this.#slotBytes * this.capacity + this.keys.arena.length + this.index.sizeBytes + this.dirtySlots.byteLength;
+  }
+
+  /** What `sizeBytes` will be once `capacity` slots are in use, and each has been changed. */
+  sizeBytesAt(capacity: number): number {
+    const arena = this.keys.arena.length * Math.max(1, (2 * capacity) / Math.max(1, this.capacity) - 1);
+    return this.#slotBytes * capacity + arena + this.index.sizeBytesAt(capacity) + Math.max(this.dirtySlots.byteLength, 8 * capacity);
+  }
+
+  /** Bytes of the arrays per slot: head, mark, stamp, links, and what each column has. */
+  get #slotBytes(): number {
+    let bytes = 16 + 1 + (this.#stamped ? 8 : 0) + (this.links === null ? 0 : 8);
+    for (const { kind, nulls } of this.columns) bytes += (kind === "text" ? 16 : 8) + (nulls === null ? 0 : 1);
     return bytes;
   }
 

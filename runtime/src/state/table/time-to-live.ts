@@ -43,7 +43,7 @@ export class Expiry {
     return first;
   }
 
-  /** The stamp of an entry that was away: one of -Infinity became the first watermark meanwhile. */
+  /** The stamp of a restored entry: one that was written before any watermark is as old as the first. */
   settled(stampMs: number): number {
     return stampMs === neverExpired ? this.#firstMs : stampMs;
   }
