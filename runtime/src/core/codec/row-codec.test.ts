@@ -57,7 +57,7 @@ describe("row codec", () => {
         }
         expect(reader.remaining).toBe(0);
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 
@@ -85,7 +85,7 @@ describe("row codec", () => {
           expect(again.copy()).toEqual(fromColumns.copy());
         }
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 
@@ -106,7 +106,7 @@ describe("row codec", () => {
           }
         }
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 
@@ -127,7 +127,7 @@ describe("row codec", () => {
         const again = codec.decodeObject(new ByteReader(writer.view()));
         expect(again).toStrictEqual(row);
       }),
-      { numRuns: 2000 },
+      { numRuns: 600 },
     );
   });
 
@@ -205,7 +205,7 @@ describe("values of type any", () => {
         writeAny(writer, value);
         expect(readAny(new ByteReader(writer.view()))).toStrictEqual(value);
       }),
-      { numRuns: 2000 },
+      { numRuns: 600 },
     );
   });
 });

@@ -36,9 +36,9 @@ const bid = schema({
 
 describe("JSON decoder", () => {
   it("agrees with JSON.parse over random schemas and documents", () => {
-    const counts = checkDecoder(20_000, Date.now() % 1_000_000);
+    const counts = checkDecoder(6000, Date.now() % 1_000_000, false);
     // A generator that made nothing but one kind of document would prove little.
-    expect(Math.min(counts.good, counts.misfits, counts.unparsable)).toBeGreaterThan(500);
+    expect(Math.min(counts.good, counts.misfits, counts.unparsable)).toBeGreaterThan(100);
   });
 
   it("keeps 64-bit integers exact", () => {

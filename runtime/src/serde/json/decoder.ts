@@ -3,11 +3,12 @@
 // 1. Generated code for the shape that records had so far (compile-shape.ts).
 // 2. Key by key, for records of another shape (general-reader.ts).
 // 3. JSON.parse, for what the first two give up on: it decides, and words refusals (careful.ts).
-import { type LazyColumns, type Rows, noTime } from "../../core/batch/batch.ts";
+import type { LazyColumns, Rows } from "../../core/batch/batch.ts";
 import type { Column } from "../../core/batch/column.ts";
 import type { RawRecords } from "../../core/batch/raw-records.ts";
 import type { BadRecordHandler, RecordDecoder } from "../../core/ports/format.ts";
 import type { Schema } from "../../core/schema/schema.ts";
+import { blockBytes, freshRows } from "../fresh-rows.ts";
 import { BadRecord, readCarefully } from "./careful.ts";
 import type { Block } from "./compile-shape.ts";
 import { GeneralReader } from "./general-reader.ts";
@@ -36,17 +37,8 @@ export class JsonDecoder implements RecordDecoder, LazyColumns {
   }
 
   decode(records: RawRecords, rows: Rows, selection: Int32Array, onBad: BadRecordHandler): number {
-    const { count, timestampMs } = records;
-    const given = records.bytes;
-    const bytes = Buffer.isBuffer(given) ? given : Buffer.from(given.buffer, given.byteOffset, given.byteLength);
-    rows.reset();
-    rows.ensure(count);
-    rows.size = count;
-    rows.origin = records;
-    for (let row = 0; row < count; row++) {
-      const timeMs = timestampMs[row] as number;
-      rows.times[row] = Number.isNaN(timeMs) ? noTime : timeMs;
-    }
+    freshRows(records, rows);
+    const bytes = blockBytes(records);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#bytes = bytes;
     this.#rows = rows;
@@ -55,7 +47,7 @@ export class JsonDecoder implements RecordDecoder, LazyColumns {
       (this.#general.readers[index] as ValueReader).bind(column, rows.capacity, view);
       if (column.kind === "text") column.bytes = bytes;
     }
-    const block: Block = { bytes, view, starts: records.valueStart, ends: records.valueEnd, count, selection };
+    const block: Block = { bytes, view, starts: records.valueStart, ends: records.valueEnd, count: records.count, selection };
     const selected = this.#shapes.decode(block, (row) => this.#decideCarefully(records, row, onBad));
     this.#finish(rows);
     return selected;

@@ -86,7 +86,7 @@ describe("JSON encoder", () => {
         const written = await encode(plain, rowsOf(plain, objects));
         expect(written.map((line) => line.replace('"b":-0,', '"b":0,'))).toEqual(expected);
       }),
-      { numRuns: 1000 },
+      { numRuns: 300 },
     );
   });
 
@@ -118,7 +118,7 @@ describe("JSON encoder", () => {
           expect(await encode(shape, target)).toEqual(lines);
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 150 },
     );
   });
 
@@ -184,7 +184,7 @@ describe("JSON encoder", () => {
         const nanos = BigInt(ms) * 1_000_000n + 123_456n;
         expect(await encode(finer, rowsOf(finer, [{ at: nanos }]))).toEqual([`{"at":"${iso.slice(0, -1)}123456Z"}`]);
       }),
-      { numRuns: 500 },
+      { numRuns: 150 },
     );
   });
 

@@ -13,9 +13,9 @@ export interface JsonOptions {
 /**
  * JSON objects in UTF-8. Reading is exact and strict: a record is what JSON.parse makes of it, and each field of the schema must
  * be there and fit, whether the job uses it or not; keys that no field has are passed over.
- * Rows of another schema may be written: their fields take wire names and text forms from fields of the same name and type here.
+ * A sink needs no schema: `json()` writes whatever rows come. Rows of another schema may be written: their fields take wire names and text forms from fields of the same name and type here.
  */
-export function json<Row>(schema: Schema<Row>, options: JsonOptions = {}): Format<Row> {
+export function json<Row = unknown>(schema: Schema<Row> = new Schema<Row>({}), options: JsonOptions = {}): Format<Row> {
   const decimals = options.decimals ?? "text";
   return {
     name: "json",
