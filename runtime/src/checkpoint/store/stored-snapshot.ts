@@ -69,7 +69,7 @@ export class StoredSnapshot {
   }
 
   get url(): string {
-    return `${this.storage.url}/${this.folder.slice(0, -1)}`;
+    return this.folder === "" ? this.storage.url : `${this.storage.url}/${this.folder.slice(0, -1)}`;
   }
 
   /** Bytes of all data files. */
