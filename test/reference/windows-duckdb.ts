@@ -82,8 +82,8 @@ export async function windowsBySql(kind: string, cases: readonly SqlCase[]): Pro
       const times = events.map(({ event }) => event.timeMs);
       const size = window.kind === "session" ? window.gapMs : window.sizeMs;
       const every = window.kind === "session" ? 1 : window.everyMs;
-      // Starts are tried from well before the first row, at a multiple of everything.
-      const lo = (Math.floor(Math.min(...times) / (size * every)) - 2) * size * every;
+      // Starts are tried from well before the first row, at a multiple of everything; an offset is at most 3.
+      const lo = (Math.floor(Math.min(...times) / (size * every)) - 6) * size * every;
       const steps = window.kind === "cumulate" ? Array.from({ length: size / every }, (_value, i) => (i + 1) * every) : [0];
       const shift = window.kind === "session" ? 0 : window.offsetMs;
       await connection.run(

@@ -1,5 +1,6 @@
 // Runs one operator, or several instances of it, outside of any driver: rows in as objects, manual time, outputs as objects, snapshots.
-import { mkdtempSync, rmSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ManualClock } from "../base/clock.ts";
@@ -92,7 +93,8 @@ export class OperatorHarness {
 
   static async open(options: HarnessOptions): Promise<OperatorHarness> {
     const clock = options.clock ?? new ManualClock(0);
-    const directory = mkdtempSync(join(tmpdir(), "millrace-operator-"));
+    // A backend that uses the disk makes its folder itself.
+    const directory = join(tmpdir(), `millrace-operator-${randomUUID()}`);
     const maxParallelism = options.maxParallelism ?? 128;
     const backend = await (options.backend ?? memoryBackend()).open({
       uid: options.uid ?? "operator",

@@ -1,5 +1,5 @@
 // Running aggregates against an independent computation: changelogs in and out, restarts at other parallelism, partial results, time to live.
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { randomCases } from "../../../../test/reference/random.ts";
 import {
   actualLines,
@@ -20,6 +20,9 @@ import { OperatorHarness } from "../../testing/operator-harness.ts";
 import { localAggregate, localAggregateSchema } from "../window/local-aggregate.ts";
 import { count, max, sum } from "./call.ts";
 import { groupAggregate } from "./group-aggregate.ts";
+
+// Many small cases: seconds on an idle machine, more on a busy one.
+vi.setConfig({ testTimeout: 180_000 });
 
 const { values, set, ...scalarCalls } = allCalls;
 const text = (value: unknown): string =>

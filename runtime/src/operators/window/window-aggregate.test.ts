@@ -1,5 +1,5 @@
 // Windows against an independent computation: random rows out of order and late, random windows, retractions, restarts at other parallelism.
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { randomCases } from "../../../../test/reference/random.ts";
 import {
   actualLines,
@@ -19,6 +19,9 @@ import { HarnessGroup } from "../../testing/harness-group.ts";
 import { localAggregate, localAggregateSchema } from "./local-aggregate.ts";
 import { windowAggregate } from "./window-aggregate.ts";
 import { OperatorHarness } from "../../testing/operator-harness.ts";
+
+// Many small cases: seconds on an idle machine, more on a busy one.
+vi.setConfig({ testTimeout: 180_000 });
 
 const modes: readonly Mode[] = ["append", "changelog", "upsert"];
 

@@ -1,5 +1,5 @@
 // Windows against SQL: random streams with late rows, the same rows and windows computed by DuckDB.
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { Random, runSeed } from "../../../../test/reference/random.ts";
 import { compareLines, eventSchema, harnessRow, randomSteps } from "../../../../test/reference/windows-cases.ts";
 import { type SqlCase, sqlCalls, sqlLine, windowsBySql } from "../../../../test/reference/windows-duckdb.ts";
@@ -8,6 +8,9 @@ import { Decimal } from "../../core/schema/decimal.ts";
 import { HarnessGroup } from "../../testing/harness-group.ts";
 import { windowAggregate } from "./window-aggregate.ts";
 import type { WindowSpec } from "./window-spec.ts";
+
+// Many small cases: seconds on an idle machine, more on a busy one.
+vi.setConfig({ testTimeout: 180_000 });
 
 const casesPerKind = 40;
 

@@ -1,5 +1,5 @@
 // Windows with a function of the user's own: all rows of each window in order, merged sessions, retractions, functions that fail.
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { randomCases } from "../../../../test/reference/random.ts";
 import { eventSchema, harnessRow, randomSteps } from "../../../../test/reference/windows-cases.ts";
 import { type Event, ReferenceSessions } from "../../../../test/reference/windows.ts";
@@ -9,6 +9,9 @@ import { schema } from "../../core/schema/schema.ts";
 import { HarnessGroup } from "../../testing/harness-group.ts";
 import { OperatorHarness } from "../../testing/operator-harness.ts";
 import { windowProcess, type WindowFunction } from "./window-process.ts";
+
+// Many small cases: seconds on an idle machine, more on a busy one.
+vi.setConfig({ testTimeout: 180_000 });
 
 const output = schema({ key: int53(), start: int53(), end: int53(), us: list(int53()) });
 type Out = { key: number; start: number; end: number; us: number[] };

@@ -9,6 +9,9 @@ import { RocksStore } from "../../state/rocksdb/rocks-store.ts";
 import { HarnessGroup } from "../../testing/harness-group.ts";
 import { windowAggregate } from "./window-aggregate.ts";
 
+// Many small cases: seconds on an idle machine, more on a busy one.
+vi.setConfig({ testTimeout: 180_000 });
+
 test("windows over RocksDB with next to no memory give the same", async () => {
   let compared = 0;
   // What is read back was evicted before.
