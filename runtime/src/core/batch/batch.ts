@@ -36,7 +36,10 @@ export class Rows {
   times: Float64Array;
   /** Row kind per row; null when all rows are inserts. */
   kinds: Uint8Array | null = null;
-  /** Where the rows come from when they are fresh from a source: for dead letters and error messages. */
+  /**
+   * Where the rows come from when they are fresh from a source: for dead letters and error messages. It has one entry per row, so
+   * a record that gave two rows (a change with its image before and after) is in it twice.
+   */
   origin: RawRecords | null = null;
   lazy: LazyColumns | null = null;
 

@@ -11,7 +11,8 @@ export type BadRecordHandler = (index: number, code: "RECORD_UNPARSABLE" | "RECO
 export interface RecordDecoder {
   /**
    * Makes rows of `records`: `rows` is reset, gets `size = records.count`, times from the records' timestamps and
-   * `origin = records`. Every record is checked whole against the schema, whatever fields are wanted, so that which records
+   * `origin = records`; a format that makes several rows of a record, or none, gives `origin` one entry per row instead, and
+   * `selection` has room for two rows per record. Every record is checked whole against the schema, whatever fields are wanted, so that which records
    * are bad does not depend on the plan. Columns whose field is wanted are filled; the others may stay lazy.
    * Writes the numbers of good rows into `selection` and returns how many.
    */

@@ -44,9 +44,13 @@ export function parseRecord(bytes: Uint8Array): JsonNode {
 
 /** The row of a record as an object whose missing fields have no property; throws BadRecord. */
 export function readCarefully(spec: RowSpec, bytes: Uint8Array): Record<string, unknown> {
-  const tree = parseRecord(bytes);
-  if (tree.kind !== "object") throw new BadRecord("RECORD_MISFIT", `the record is ${article(tree)}, not an object`);
-  return rowOf(spec, tree, "");
+  return readNode(spec, parseRecord(bytes));
+}
+
+/** As `readCarefully`, of an object within a record. */
+export function readNode(spec: RowSpec, node: JsonNode): Record<string, unknown> {
+  if (node.kind !== "object") throw new BadRecord("RECORD_MISFIT", `the record is ${article(node)}, not an object`);
+  return rowOf(spec, node, "");
 }
 
 function rowOf(spec: RowSpec, tree: JsonNode & { readonly kind: "object" }, prefix: string): Record<string, unknown> {

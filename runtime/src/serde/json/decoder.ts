@@ -9,9 +9,10 @@ import type { RawRecords } from "../../core/batch/raw-records.ts";
 import type { BadRecordHandler, RecordDecoder } from "../../core/ports/format.ts";
 import type { Schema } from "../../core/schema/schema.ts";
 import { blockBytes, freshRows } from "../fresh-rows.ts";
-import { BadRecord, readCarefully } from "./careful.ts";
+import { BadRecord, readCarefully, readNode } from "./careful.ts";
 import type { Block } from "./compile-shape.ts";
 import { GeneralReader } from "./general-reader.ts";
+import type { JsonNode } from "./json-nodes.ts";
 import { RangeReader } from "./range-reader.ts";
 import { ShapeSet } from "./shape-set.ts";
 import { TextReader, type ValueReader } from "./value-reader.ts";
@@ -36,7 +37,8 @@ export class JsonDecoder implements RecordDecoder, LazyColumns {
     for (const index of fieldIndexes) this.#wanted[index] = 1;
   }
 
-  decode(records: RawRecords, rows: Rows, selection: Int32Array, onBad: BadRecordHandler): number {
+  /** `nodes` holds the objects of rows that an envelope's reader has parsed itself; those rows have no value of their own. */
+  decode(records: RawRecords, rows: Rows, selection: Int32Array, onBad: BadRecordHandler, nodes?: ReadonlyMap<number, JsonNode>): number {
     freshRows(records, rows);
     const bytes = blockBytes(records);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -48,16 +50,17 @@ export class JsonDecoder implements RecordDecoder, LazyColumns {
       if (column.kind === "text") column.bytes = bytes;
     }
     const block: Block = { bytes, view, starts: records.valueStart, ends: records.valueEnd, count: records.count, selection };
-    const selected = this.#shapes.decode(block, (row) => this.#decideCarefully(records, row, onBad));
+    const selected = this.#shapes.decode(block, (row) => this.#decideCarefully(records, row, onBad, nodes?.get(row)));
     this.#finish(rows);
     return selected;
   }
 
-  #decideCarefully(records: RawRecords, row: number, onBad: BadRecordHandler): boolean {
+  #decideCarefully(records: RawRecords, row: number, onBad: BadRecordHandler, node: JsonNode | undefined): boolean {
     const start = records.valueStart[row] as number;
+    const { spec } = this.#schema;
     try {
-      if (start < 0) throw new BadRecord("RECORD_UNPARSABLE", "the record has no value");
-      const object = readCarefully(this.#schema.spec, this.#bytes.subarray(start, records.valueEnd[row]));
+      if (start < 0 && node === undefined) throw new BadRecord("RECORD_UNPARSABLE", "the record has no value");
+      const object = node === undefined ? readCarefully(spec, this.#bytes.subarray(start, records.valueEnd[row])) : readNode(spec, node);
       for (const { index, name } of this.#schema.fields) this.#general.put(index, row, object[name]);
       return true;
     } catch (error) {

@@ -1,7 +1,7 @@
 // Readers of values that are objects in rows: they check a value in place and keep its range; the object is made when it is asked for.
 import { Decimal } from "../../core/schema/decimal.ts";
 import type { FieldSpec } from "../../core/schema/type-spec.ts";
-import { skipNumber, skipSpace, skipValue, stringEnd } from "./scan.ts";
+import { hasEscape, skipNumber, skipSpace, skipValue, stringEnd } from "./scan.ts";
 import { ValueReader } from "./value-reader.ts";
 import type { Column } from "../../core/batch/column.ts";
 
@@ -158,7 +158,7 @@ export function readEntries(bytes: Buffer, p: number, end: number, visit: EntryV
     if (at >= end || bytes[at] !== 0x22) return -1;
     const keyStart = at + 1;
     const keyEnd = stringEnd(bytes, keyStart, end);
-    if (keyEnd < 0 || bytes.subarray(keyStart, keyEnd).includes(0x5c)) return -1;
+    if (keyEnd < 0 || hasEscape(bytes, keyStart, keyEnd)) return -1;
     at = skipSpace(bytes, keyEnd + 1, end);
     if (at >= end || bytes[at] !== 0x3a) return -1;
     at = visit(keyStart, keyEnd, skipSpace(bytes, at + 1, end));
