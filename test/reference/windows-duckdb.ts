@@ -59,9 +59,9 @@ const queries: Readonly<Record<string, string>> = {
   cumulate: aligned("range(c.lo + c.shift, c.hi, c.size)", "w.start + g.step"),
   session: `
     WITH marked AS (
-      SELECT e.*, c.size, CASE WHEN e.t - lag(e.t) OVER (PARTITION BY e.id, e.key ORDER BY e.t) <= c.size THEN 0 ELSE 1 END AS opens
+      SELECT e.*, c.size, CASE WHEN e.t - lag(e.t) OVER (PARTITION BY e.id, e.key ORDER BY e.t, e.u) <= c.size THEN 0 ELSE 1 END AS opens
       FROM events e JOIN cases c USING (id)),
-    numbered AS (SELECT *, sum(opens) OVER (PARTITION BY id, key ORDER BY t ROWS UNBOUNDED PRECEDING) AS session FROM marked)
+    numbered AS (SELECT *, sum(opens) OVER (PARTITION BY id, key ORDER BY t, u ROWS UNBOUNDED PRECEDING) AS session FROM marked)
     SELECT id, key, start, ending, * EXCLUDE (id, key, session, start, ending)
     FROM (SELECT id, key, session, min(t) AS start, max(t) + any_value(size) AS ending, ${sqlResults} FROM numbered GROUP BY id, key, session)`,
 };
