@@ -1,0 +1,81 @@
+// Rows as Parquet: collected column by column, written as a row group when enough are there.
+import { zstdCompressSync, gzipSync } from "node:zlib";
+import type * as HyparquetWriter from "hyparquet-writer";
+import type { Rows } from "../../../core/batch/batch.ts";
+import { present } from "../../../core/batch/column.ts";
+import type { Schema } from "../../../core/schema/schema.ts";
+import { valueOf } from "../csv/csv-encoder.ts";
+import type { RowEncoder } from "../sink/row-encoder.ts";
+import type { Compression } from "../store/compression.ts";
+import { type ParquetColumn, parquetColumns } from "./parquet-schema.ts";
+
+/** Rows of a row group; readers load one at a time. */
+const groupRows = 50_000;
+/** A guess of what a collected value takes, for limits on file sizes. */
+const bytesPerValue = 8;
+
+/** Loads the library and gives encoders of one schema. */
+export async function parquetEncoders(schema: Schema, compression: Compression): Promise<() => RowEncoder> {
+  const library = await import("hyparquet-writer");
+  return () => new ParquetEncoder(library, schema, compression);
+}
+
+class ParquetEncoder implements RowEncoder {
+  readonly #bytes: HyparquetWriter.ByteWriter;
+  readonly #writer: HyparquetWriter.ParquetWriter;
+  readonly #columns: readonly ParquetColumn[];
+  #values: unknown[][];
+  #rows = 0;
+  #textBytes = 0;
+
+  constructor({ ByteWriter, ParquetWriter }: typeof HyparquetWriter, schema: Schema, compression: Compression) {
+    const { columns, elements } = parquetColumns(schema);
+    this.#columns = columns;
+    this.#values = columns.map(() => []);
+    this.#bytes = new ByteWriter(1 << 16);
+    this.#writer = new ParquetWriter({
+      writer: this.#bytes,
+      schema: elements,
+      codec: compression === "zstd" ? "ZSTD" : compression === "gzip" ? "GZIP" : "SNAPPY",
+      compressors: { ZSTD: (input) => zstdCompressSync(input), GZIP: (input) => gzipSync(input) },
+      createdBy: "millrace",
+    });
+  }
+
+  get pendingBytes(): number {
+    return this.#bytes.index + this.#rows * this.#columns.length * bytesPerValue + this.#textBytes;
+  }
+
+  add(rows: Rows, row: number): void {
+    for (const [i, { field, toStored }] of this.#columns.entries()) {
+      const column = rows.column(field.index);
+      const absent = column.nulls !== null && column.nulls[row] !== present;
+      const value = absent ? null : toStored(valueOf(field, column, row));
+      if (typeof value === "string") this.#textBytes += value.length;
+      (this.#values[i] as unknown[]).push(value);
+    }
+    if (++this.#rows >= groupRows) this.#writeGroup();
+  }
+
+  #writeGroup(): void {
+    if (this.#rows === 0) return;
+    const columnData = this.#columns.map(({ name }, i) => ({ name, data: this.#values[i] as unknown[] }));
+    // Synchronous: the writer below it has no flush.
+    void this.#writer.write({ columnData, rowGroupSize: groupRows });
+    this.#values = this.#columns.map(() => []);
+    this.#rows = 0;
+    this.#textBytes = 0;
+  }
+
+  take(): Uint8Array {
+    const bytes = this.#bytes.getBytes().slice();
+    this.#bytes.index = 0;
+    return bytes;
+  }
+
+  finish(): Uint8Array {
+    this.#writeGroup();
+    void this.#writer.finish();
+    return this.take();
+  }
+}
