@@ -3,7 +3,7 @@ export type { KafkaConnectionOptions, KafkaTls } from "./client/client-options.t
 export type { SaslCredentials, SaslMechanism } from "./client/sasl.ts";
 export { kafkaSource, type KafkaSourceEndpoint } from "./source/kafka-source.ts";
 export type { KafkaSourceOptions, StartFrom } from "./source/source-options.ts";
-export type { OutOfRangePolicy } from "./source/fetcher.ts";
+export type { OutOfRangePolicy } from "./source/lost-offsets.ts";
 export { kafkaSink } from "./sink/kafka-sink.ts";
 export type { KafkaSinkOptions, UnknownCommitPolicy } from "./sink/sink-options.ts";
 export type { Compression } from "./wire/compression.ts";

@@ -36,13 +36,17 @@ const keyOf = ({ topic, partition }: TopicPartition): string => `${topic}/${part
 
 /** The broker. Each `client()` is a process of its own towards it. */
 export class MemoryKafka {
-  readonly topics = new Map<string, MemoryTopic>();
-  readonly transactions = new Map<string, MemoryTransaction>();
-  readonly groups = new Map<string, Map<string, GroupOffset>>();
+  readonly topics: Map<string, MemoryTopic> = new Map();
+  readonly transactions: Map<string, MemoryTransaction> = new Map();
+  readonly groups: Map<string, Map<string, GroupOffset>> = new Map();
   readonly appended: Signal = new Signal();
   nextProducerId = 1;
   /** Called before each request; what it throws is what the request meets. */
   onRequest: (request: string, subject: string) => void = () => undefined;
+  /** Called after each request has had its effect; what it throws is an answer that was lost. */
+  onAnswer: (request: string, subject: string) => void = () => undefined;
+  /** A code other than 0 is answered for a batch to that partition instead of storing it. */
+  refuseBatch: (topic: string, partition: number) => number = () => 0;
 
   client(): KafkaClient {
     return new MemoryKafkaClient(this);
@@ -170,7 +174,8 @@ class MemoryKafkaClient implements KafkaClient {
     this.#enter("produce", String(node));
     const results = request.batches.map(({ topic, partition, batch }): ProduceResult => {
       const log = this.#kafka.log({ topic, partition });
-      if (log === undefined) return { topic, partition, errorCode: kafkaCode.unknownTopicOrPartition, baseOffset: -1, message: null };
+      const refusal = log === undefined ? kafkaCode.unknownTopicOrPartition : this.#kafka.refuseBatch(topic, partition);
+      if (log === undefined || refusal !== 0) return { topic, partition, errorCode: refusal, baseOffset: -1, message: null };
       const stored = Buffer.from(batch.buffer, batch.byteOffset, batch.byteLength);
       const id = request.transactionalId;
       const transaction = id === null ? undefined : this.#kafka.transactions.get(id);
@@ -181,6 +186,7 @@ class MemoryKafkaClient implements KafkaClient {
       return { topic, partition, ...log.append(stored), message: null };
     });
     this.#kafka.appended.notify();
+    this.#kafka.onAnswer("produce", String(node));
     return results;
   }
 
@@ -216,6 +222,7 @@ class MemoryKafkaClient implements KafkaClient {
       partitions: new Map(),
       offsets: new Map(),
     });
+    this.#kafka.onAnswer("initProducerId", transactionalId);
     return identity;
   }
 
@@ -231,6 +238,7 @@ class MemoryKafkaClient implements KafkaClient {
     const transaction = this.#owned(owner);
     transaction.state = "Ongoing";
     for (const each of partitions) transaction.partitions.set(keyOf(each), each);
+    this.#kafka.onAnswer("addPartitionsToTransaction", owner.transactionalId);
   }
 
   async commitOffsetsInTransaction(owner: TransactionOwner, groupId: string, offsets: readonly GroupOffset[]): Promise<void> {
@@ -238,6 +246,7 @@ class MemoryKafkaClient implements KafkaClient {
     const transaction = this.#owned(owner);
     transaction.state = "Ongoing";
     transaction.offsets.set(groupId, [...(transaction.offsets.get(groupId) ?? []), ...offsets]);
+    this.#kafka.onAnswer("commitOffsetsInTransaction", owner.transactionalId);
   }
 
   async endTransaction(owner: TransactionOwner, commit: boolean): Promise<void> {
@@ -246,6 +255,7 @@ class MemoryKafkaClient implements KafkaClient {
     if (transaction.state === (commit ? "CompleteCommit" : "CompleteAbort")) return;
     if (transaction.state !== "Ongoing") throw toMillraceError(problemOf(48, "EndTxn"), `transactional id ${owner.transactionalId}`);
     this.#kafka.end(transaction, commit);
+    this.#kafka.onAnswer("endTransaction", owner.transactionalId);
   }
 
   async listTransactions(states: readonly TransactionState[] = []): Promise<readonly ListedTransaction[]> {

@@ -19,7 +19,7 @@ export class ProducerOutput {
   readonly producer: RecordProducer;
   readonly #queues = new Map<string, PartitionQueue[]>();
   /** Where records without a key go until their batch is full. */
-  readonly sticky = new Map<string, number>();
+  readonly sticky: Map<string, number> = new Map();
 
   constructor(producer: RecordProducer) {
     this.producer = producer;

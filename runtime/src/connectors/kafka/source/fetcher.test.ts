@@ -9,7 +9,8 @@ import { MemoryKafka } from "../client/memory-kafka.ts";
 import { RecordBatchReader } from "../wire/record-batch-reader.ts";
 import { RecordBlock } from "../wire/record-block.ts";
 import { Fetcher } from "./fetcher.ts";
-import type { FetcherOptions, OutOfRangePolicy } from "./fetcher.ts";
+import type { FetcherOptions } from "./fetcher.ts";
+import type { OutOfRangePolicy } from "./lost-offsets.ts";
 
 const values = (count: number, from = 0): string[] => Array.from({ length: count }, (_, i) => `v${from + i}`);
 
@@ -129,6 +130,28 @@ it("fails for an offset that is gone, naming the range that is there", async () 
   const failure = read(0, 1);
   await expect(failure).rejects.toMatchObject({ code: "KAFKA_OFFSET_OUT_OF_RANGE", subject: "split t-0" });
   await expect(failure).rejects.toThrow("offset 2 is not in the log, which holds 6 to 10");
+  fetcher.close();
+});
+
+it("goes on when a broker only did not know its own end yet", async () => {
+  const { kafka, client, fetcher, read } = await setup();
+  await produceTo(client, "t", 0, batchOf(values(4)));
+  expect(await read(0, 4)).toEqual(values(4));
+  const log = kafka.log({ topic: "t", partition: 0 });
+  if (log === undefined) throw new Error("no log");
+  log.endOffset = 2;
+  const reading = read(0, 3);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  log.endOffset = 4;
+  await produceTo(client, "t", 0, batchOf(values(3, 4)));
+  expect(await reading).toEqual(values(3, 4));
+  fetcher.close();
+});
+
+it("fails for an offset that stays above the end", async () => {
+  const { client, fetcher, read } = await setup({}, 1, { offset: 50 });
+  await produceTo(client, "t", 0, batchOf(values(4)));
+  await expect(read(0, 1)).rejects.toMatchObject({ code: "KAFKA_OFFSET_OUT_OF_RANGE" });
   fetcher.close();
 });
 

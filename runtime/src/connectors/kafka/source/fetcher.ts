@@ -10,10 +10,8 @@ import type { Isolation } from "../wire/offset-apis.ts";
 import { FetchedPartition } from "./fetch-partition.ts";
 import { AnswerLease, spanBatches } from "./fetched-piece.ts";
 import type { FetchedPiece } from "./fetched-piece.ts";
-import { logTruncated, offsetOutOfRange, topicRecreated } from "./lost-offsets.ts";
-
-/** What to do when the log no longer holds the offset to go on from: stop with an error, or go on from an end and lose the gap. */
-export type OutOfRangePolicy = "fail" | "earliest" | "latest";
+import { findLostOffset, logTruncated, topicRecreated } from "./lost-offsets.ts";
+import type { OutOfRangePolicy } from "./lost-offsets.ts";
 
 export interface FetcherOptions {
   readonly isolation: Isolation;
@@ -48,6 +46,8 @@ export interface FetchStart {
 const lanes: readonly FetchLane[] = [0, 1];
 // While other partitions of the broker may become fetchable, a lane must not be kept for long by idle ones.
 const shortWaitMs = 20;
+/** For how long an offset above the end may be the broker being behind, not the records being gone. */
+const aboveEndPatienceMs = 10_000;
 const mostPartitionBytes = 64 * 1024 * 1024;
 
 export class Fetcher {
@@ -212,7 +212,7 @@ export class Fetcher {
   }
 
   #apply(partition: FetchedPartition, result: Answered, lease: AnswerLease): void {
-    if (result.errorCode === kafkaCode.offsetOutOfRange) this.#outOfRange(partition, result);
+    if (result.errorCode === kafkaCode.offsetOutOfRange) this.#outOfRange(partition);
     else if (result.errorCode !== kafkaCode.none) {
       const problem = problemOf(result.errorCode, `Fetch of ${partition.topic}/${partition.partition}`);
       if (kindOfCode(result.errorCode) !== "fatal")
@@ -239,22 +239,21 @@ export class Fetcher {
     partition.maxBytes = this.#options.maxPartitionBytes;
   }
 
-  #outOfRange(partition: FetchedPartition, result: Answered): void {
-    const { splitId, topic, offset } = partition;
-    const policy = this.#options.onOffsetOutOfRange;
-    if (policy === "fail") {
-      this.#fail(offsetOutOfRange(splitId, offset, result.logStartOffset, result.highWatermark));
-      return;
-    }
+  // A broker that has only just begun to lead may not know its own end yet, so its word alone does not move a position.
+  #outOfRange(partition: FetchedPartition): void {
+    const { clock, client, log } = this.#parts;
+    const patient = partition.failed(clock.now()) < Math.min(this.#options.failureTimeoutMs, aboveEndPatienceMs);
     partition.inFlight = true;
-    this.#parts.client
-      .listOffsets([{ topic, partition: partition.partition, at: policy }], this.#options.isolation)
-      .then(([found]) => {
-        const to = found?.offset ?? 0;
-        this.#parts.log.warn("offset out of range, going on elsewhere", { splitId, fromOffset: offset, toOffset: to, policy });
-        partition.offset = to;
-        partition.lastEpoch = -1;
+    findLostOffset(client, partition, this.#options.onOffsetOutOfRange, this.#options.isolation, patient)
+      .then((toOffset) => {
         partition.inFlight = false;
+        if (toOffset === undefined) partition.leaderless = true;
+        else {
+          const { splitId, offset: fromOffset } = partition;
+          log.warn("offset out of range, going on elsewhere", { splitId, fromOffset, toOffset, policy: this.#options.onOffsetOutOfRange });
+          partition.offset = toOffset;
+          partition.lastEpoch = -1;
+        }
         this.#pump();
       })
       .catch((error: unknown) => this.#fail(error));

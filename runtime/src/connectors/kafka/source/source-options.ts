@@ -3,7 +3,8 @@ import { integerOption, refuseUnknownOptions } from "../../../base/options.ts";
 import { clientOptions, connectionOptionNames, invalid, printableOptions } from "../client/client-options.ts";
 import type { ClientOptions, KafkaConnectionOptions } from "../client/client-options.ts";
 import type { Isolation } from "../wire/offset-apis.ts";
-import type { FetcherOptions, OutOfRangePolicy } from "./fetcher.ts";
+import type { FetcherOptions } from "./fetcher.ts";
+import type { OutOfRangePolicy } from "./lost-offsets.ts";
 
 /**
  * Where a first start begins: the ends of the log, the group's committed offsets, the first records that are not older than a
