@@ -62,3 +62,31 @@ test("instances of a source that end one after another close windows in order of
   expect(t.rows("out")).toEqual([total(0)]);
   expect(t.rows("late")).toEqual([]);
 });
+
+test("an input that has given all its rows is waited for until what they led to is there", async () => {
+  harness = await testJob(
+    job("short", (flow) => {
+      const counts = (uid: string) =>
+        flow
+          .source(uid, memorySource(Reading), { time: "at", watermarks: boundedOutOfOrderness(0) })
+          .keyBy("sensor")
+          .window(tumbling(100))
+          .aggregate({ readings: count() }, { uid: `${uid}-windows` })
+          .select("readings");
+      const totals = counts("short")
+        .union(counts("long"))
+        .window(tumbling(100))
+        .aggregate({ sensors: count(), readings: sum("readings") }, { uid: "all" });
+      totals.to("out", memorySink());
+      totals.side("late").to("late", memorySink());
+    }),
+    { parallelism: 2 },
+  );
+  const t = harness;
+  t.push("short", ...readings(0)).push("long", ...readings(0), ...readings(500));
+  await t.end("short").run();
+  expect(t.rows("out")).toEqual([{ ...total(0), sensors: 16, readings: 32 }]);
+  await t.end().run();
+  expect(t.rows("out")).toEqual([total(500)]);
+  expect(t.rows("late")).toEqual([]);
+});

@@ -53,6 +53,7 @@ export class SourceInstance {
   #paused: ReadonlySet<string> = new Set();
   #ended = false;
   #openSplits = 0;
+  #hadSplits = false;
 
   constructor(parts: SourceParts) {
     this.#parts = parts;
@@ -88,6 +89,7 @@ export class SourceInstance {
   assign(splits: readonly SourceSplit[], watermarks: ReadonlyMap<string, number>, nowMs: number): void {
     for (const split of splits) this.#watermarks.add(split.id, nowMs, watermarks.get(split.id));
     this.#openSplits += splits.length;
+    this.#hadSplits ||= splits.length > 0;
     this.reader.assign(splits);
   }
 
@@ -206,7 +208,7 @@ export class SourceInstance {
   #sendWatermark(): void {
     const nowMs = this.#parts.clock.now();
     const timeMs = this.#watermarks.current(nowMs);
-    const idle = this.#watermarks.idle(nowMs);
+    const idle = this.#watermarks.idle(nowMs) && !this.#isEnding;
     const advanced = timeMs > this.#sentMs;
     if (this.#sentIdle && (advanced || !idle)) {
       this.#sentIdle = false;
@@ -220,6 +222,11 @@ export class SourceInstance {
       this.#parts.output.idle();
     }
     this.#align(nowMs);
+  }
+
+  // Its end follows in this turn, and says more than idleness would: what operators hold of its rows is not to be left behind.
+  get #isEnding(): boolean {
+    return this.#hadSplits && this.#openSplits === 0 && this.#parts.body.source.bounded;
   }
 
   #align(nowMs: number): void {
