@@ -1,6 +1,9 @@
 // What a job imports: the DSL, schemas, windows, aggregates, formats and connectors.
 export { isMillraceError, MillraceError } from "./base/errors.ts";
+export { files, type FilesLinesOptions, type FilesReadOptions, type FilesRowsOptions, filesSink, type FilesSinkOptions } from "./connectors/files/index.ts";
+export { kafkaSink, type KafkaSinkOptions, kafkaSource, type KafkaSourceOptions } from "./connectors/kafka/index.ts";
 export { values, type ValuesOptions } from "./connectors/memory/index.ts";
+export { state } from "./core/handles/declarations.ts";
 export { Decimal } from "./core/schema/decimal.ts";
 export {
   any,

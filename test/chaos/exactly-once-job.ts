@@ -1,11 +1,12 @@
 // The job of the exactly-once test: windows per key over a Kafka topic, into another one.
-import { boundedOutOfOrderness, count, int53, job, json, kafka, kafkaSink, max, min, schema, string, sum, timestamp, tumbling } from "millrace";
+import { boundedOutOfOrderness, count, int53, job, json, kafkaSink, kafkaSource, max, min, schema, string, sum, timestamp, tumbling } from "millrace";
 
+const Result = schema({ key: string(), windowStart: timestamp(), windowEnd: timestamp(), n: int53(), least: int53(), greatest: int53(), total: int53() });
 const Reading = schema({ key: string(), value: int53(), at: timestamp() });
 
 export default job("exactly-once", (flow) => {
   const bootstrapServers = flow.parameter("brokers");
-  const readings = flow.source("readings", kafka({ bootstrapServers, topic: flow.parameter("input"), bounded: true, format: json(Reading) }), {
+  const readings = flow.source("readings", kafkaSource({ bootstrapServers, topic: flow.parameter("input"), bounded: true, format: json(Reading) }), {
     time: "at",
     watermarks: boundedOutOfOrderness("2 s"),
   });
@@ -14,5 +15,5 @@ export default job("exactly-once", (flow) => {
     .keyBy("key")
     .window(tumbling("10 s"))
     .aggregate({ n: count(), least: min("value"), greatest: max("value"), total: sum("value") }, { uid: "windows" })
-    .to("results", kafkaSink({ bootstrapServers, topic: flow.parameter("output"), delivery: "exactly-once", key: ["key"] }));
+    .to("results", kafkaSink({ bootstrapServers, topic: flow.parameter("output"), format: json(Result), key: "key", delivery: "exactly-once" }));
 });

@@ -18,6 +18,7 @@ const { values: given } = parseArgs({
     kills: { type: "string", default: "20" },
     keys: { type: "string", default: "2000" },
     rate: { type: "string", default: "120000" },
+    verbose: { type: "boolean", default: false },
     seed: { type: "string", default: String(randomBytes(4).readUInt32LE()) },
   },
 });
@@ -90,12 +91,14 @@ async function main(): Promise<boolean> {
     const timer = lifeMs === Infinity ? undefined : setTimeout(() => child.kill("SIGKILL"), lifeMs);
     const code = await exited;
     clearTimeout(timer);
+    if (code === 0 && given.verbose) say(log.join(""));
     if (code === 0) break;
     if (code !== null) {
       say(log.join(""));
       throw new Error(`the job failed with exit code ${code}`);
     }
     killed++;
+    if (given.verbose) say(log.join(""));
     process.stdout.write(`\r${killed} kills`);
   }
   say(`\r${killed} kills, ${attempts} starts, ${((Date.now() - startedMs) / 1000).toFixed(1)} s`);
@@ -106,16 +109,23 @@ async function check(expected: ReadonlyMap<string, string>): Promise<boolean> {
   const seen = new Map<string, string>();
   let duplicates = 0;
   let wrong = 0;
-  for (const { key, value } of await consumeCommitted(kafka.bootstrap, topics.output)) {
+  const places = new Map<string, string>();
+  const repeated: string[] = [];
+  for (const { key, value, partition, offset } of await consumeCommitted(kafka.bootstrap, topics.output)) {
     const row = JSON.parse(value) as { key: string; windowStart: number; n: number; least: number; greatest: number; total: number };
     const id = `${row.key} ${row.windowStart}`;
-    if (seen.has(id)) duplicates++;
+    if (seen.has(id)) {
+      duplicates++;
+      if (repeated.length < 20) repeated.push(`${id}: ${places.get(id)} and ${partition}/${offset}`);
+    }
+    places.set(id, `${partition}/${offset}`);
     seen.set(id, `${row.n} ${row.least} ${row.greatest} ${row.total}`);
     if (seen.get(id) !== expected.get(id) || key === undefined) wrong++;
   }
   const missing = [...expected.keys()].filter((id) => !seen.has(id)).length;
   const hanging = (await client.listTransactions(["Ongoing", "PrepareCommit", "PrepareAbort"])).filter(({ transactionalId }) => transactionalId.includes("exactly-once"));
   say(`expected ${expected.size} rows, seen ${seen.size}: ${missing} missing, ${duplicates} duplicate, ${wrong} wrong; ${hanging.length} transactions left open`);
+  for (const line of repeated) say(line);
   return missing === 0 && duplicates === 0 && wrong === 0 && hanging.length === 0;
 }
 
@@ -124,6 +134,8 @@ try {
   say(correct ? "exact" : `NOT EXACT (seed ${seed})`);
   process.exitCode = correct ? 0 : 1;
 } finally {
-  await client.deleteTopics(Object.values(topics)).catch(() => {});
+  // What went wrong is to be looked at: the topics stay.
+  if (process.exitCode === 0) await client.deleteTopics(Object.values(topics));
+  else say(`topics kept: ${Object.values(topics).join(", ")}`);
   await client.close();
 }
