@@ -7,7 +7,6 @@ import { keyLayout, type KeyLayout } from "../../../runtime/src/core/keys/key-la
 import type { KeyedStateBackend, StateBackendFactory } from "../../../runtime/src/core/ports/state-backend.ts";
 import type { KeyedMultiTable, KeyedTable, Timers } from "../../../runtime/src/core/ports/state.ts";
 import { decimal, int64, string, timestamp } from "../../../runtime/src/core/schema/field.ts";
-import type { Decimal } from "../../../runtime/src/core/schema/decimal.ts";
 import { type Schema, schema } from "../../../runtime/src/core/schema/schema.ts";
 
 export const maxParallelism = 8;
@@ -106,11 +105,7 @@ export class RealState {
         const value = this.#totalsValue.fields.map(({ column }, f) => {
           const from = this.totals.columns[f];
           if (from?.nulls?.[slot] === 1) return null;
-          return column === "int64"
-            ? String(from?.getInt64(slot))
-            : column === "text"
-              ? from?.getText(slot)
-              : String(from?.objects[slot] as Decimal);
+          return column === "int64" ? String(from?.getInt64(slot)) : column === "text" ? from?.getText(slot) : String(from?.objects[slot]);
         });
         lines.push(`total ${JSON.stringify([key, this.totals.namespaceOf(slot), value])}`);
       }

@@ -3,7 +3,7 @@ import type { Redistribution } from "../../core/ports/operator-state.ts";
 import type { StoredTableSpec } from "../../core/ports/state-backend.ts";
 import type { RowSpec } from "../../core/schema/type-spec.ts";
 import { type Manifest, manifestFormat, manifestVersion, type OperatorManifest, type Payload } from "./manifest.ts";
-import { count, json, listOf, matching, numberOrNull, object, oneOf, type Place, recordOf, type Shape, text } from "./shape.ts";
+import { count, json, listOf, matching, numberOrNull, object, objectWith, oneOf, type Place, recordOf, type Shape, text } from "./shape.ts";
 import { snapshotCorrupt } from "./snapshot-errors.ts";
 
 const range = { offset: count, storedBytes: count, rawBytes: count, compression: oneOf("none", "zstd"), crc32c: count };
@@ -14,7 +14,7 @@ const payload: Shape<Payload> = (value, at) =>
 
 // Field specs are the schema's own affair: whoever makes a Schema of them checks them.
 const rowSpec = recordOf(json) as Shape<RowSpec>;
-const tableSpec: Shape<StoredTableSpec> = object(
+const tableSpec: Shape<StoredTableSpec> = objectWith(
   {
     name: text,
     form: oneOf("table", "multi", "timers"),
@@ -27,7 +27,7 @@ const tableSpec: Shape<StoredTableSpec> = object(
   { subKey: oneOf("number", "string") },
 );
 
-const operator: Shape<OperatorManifest> = object(
+const operator: Shape<OperatorManifest> = objectWith(
   {
     kind: text,
     parallelism: count,
@@ -54,7 +54,7 @@ const operator: Shape<OperatorManifest> = object(
     ),
   },
   {
-    source: object(
+    source: objectWith(
       { splits: listOf(object({ id: text, position: json, subtask: count, watermarkMs: numberOrNull })), finished: listOf(text) },
       { enumerator: json },
     ),
@@ -62,7 +62,7 @@ const operator: Shape<OperatorManifest> = object(
   },
 );
 
-const manifest = object(
+const manifest = objectWith(
   {
     format: oneOf(manifestFormat),
     formatVersion: oneOf(manifestVersion),

@@ -67,11 +67,13 @@ export function recordOf<T>(shape: Shape<T>): Shape<Readonly<Record<string, T>>>
 type Shapes = Readonly<Record<string, Shape<unknown>>>;
 type Values<S extends Shapes> = { readonly [K in keyof S]: S[K] extends Shape<infer T> ? T : never };
 
-/** An object of exactly the members `needed` and any of `optional`; another member is SNAPSHOT_FIELD_UNKNOWN. */
-export function object<N extends Shapes, O extends Shapes = Record<never, never>>(
-  needed: N,
-  optional?: O,
-): Shape<Values<N> & Partial<Values<O>>> {
+/** An object of exactly these members; another one is SNAPSHOT_FIELD_UNKNOWN. */
+export function object<N extends Shapes>(needed: N): Shape<Values<N>> {
+  return objectWith(needed, {});
+}
+
+/** An object of the members `needed` and any of `optional`; another one is SNAPSHOT_FIELD_UNKNOWN. */
+export function objectWith<N extends Shapes, O extends Shapes>(needed: N, optional: O): Shape<Values<N> & Partial<Values<O>>> {
   return (value, at) => {
     const given = members(value, at);
     const result: Record<string, unknown> = {};
@@ -79,11 +81,11 @@ export function object<N extends Shapes, O extends Shapes = Record<never, never>
       if (given[name] === undefined) throw misfit(inside(at, name), "there", undefined);
       result[name] = shape(given[name], inside(at, name));
     }
-    for (const [name, shape] of Object.entries(optional ?? {})) {
+    for (const [name, shape] of Object.entries(optional)) {
       if (given[name] !== undefined) result[name] = shape(given[name], inside(at, name));
     }
     for (const name of Object.keys(given)) {
-      if (Object.hasOwn(needed, name) || (optional !== undefined && Object.hasOwn(optional, name))) continue;
+      if (Object.hasOwn(needed, name) || Object.hasOwn(optional, name)) continue;
       throw new MillraceError(
         "SNAPSHOT_FIELD_UNKNOWN",
         at.file,

@@ -29,10 +29,10 @@ export interface EntryRow {
 export function rowsOfBlock(uid: string, block: MergedBlock): readonly EntryRow[] {
   const { name, form, keyForm, subKey } = block.spec;
   const rows: EntryRow[] = [];
-  const { readKey, readValue, valueSpec } = decoderOf(block.spec);
+  const decoder = decoderOf(block.spec);
   readBlock(block, `table "${name}" of ${uid}`, keyForm === "integer", subKey, (cursor, reader) => {
-    const key = readKey(reader.buffer, cursor.keyStart, cursor.keyEnd);
-    const value = cursor.isDelete || form === "timers" ? null : rowToJson(valueSpec, readValue(reader));
+    const key = decoder.readKey(reader.buffer, cursor.keyStart, cursor.keyEnd);
+    const value = cursor.isDelete || form === "timers" ? null : rowToJson(decoder.valueSpec, decoder.readValue(reader));
     rows.push({ uid, table: name, form, key, namespace: cursor.namespace, subKey: subKey === undefined ? null : cursor.subKey, value });
   });
   return rows;
