@@ -129,7 +129,7 @@ async function update(backend: KeyedStateBackend, table: KeyedTable, every: numb
   }
 }
 
-function sums(table: KeyedTable): { entries: number; count: number; sum: number; wrongNotes: number } {
+function totals(table: KeyedTable): { entries: number; count: number; sum: number; wrongNotes: number } {
   const total = { entries: 0, count: 0, sum: 0, wrongNotes: 0 };
   const target = new Rows(keySchema, 1);
   target.ready.fill(1);
@@ -206,7 +206,7 @@ try {
       name,
       keyCount,
       () => backend,
-      () => Promise.resolve(sums(table)),
+      () => Promise.resolve(totals(table)),
     );
     expect("entries", total.entries, keyCount);
     expect("counts", total.count, wantedCount);

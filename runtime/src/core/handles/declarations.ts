@@ -1,7 +1,7 @@
 // State of a user's function, declared as values: `state.value(int64())`, `state.list(...)`, `state.map(...)`.
 import { MillraceError } from "../../base/errors.ts";
 import type { Migration, TimeToLive } from "../ports/state.ts";
-import { Field } from "../schema/field.ts";
+import type { Field } from "../schema/field.ts";
 import { Schema } from "../schema/schema.ts";
 import type { FieldSpec } from "../schema/type-spec.ts";
 

@@ -3,12 +3,14 @@ import { closeSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs
 import type { ChangeOverflow } from "../spill/spill-store.ts";
 
 export class OverflowFile implements ChangeOverflow {
+  readonly afterBytes: number;
   sizeBytes = 0;
   readonly #path: string;
   #file = -1;
 
-  constructor(path: string) {
+  constructor(path: string, afterBytes: number) {
     this.#path = path;
+    this.afterBytes = afterBytes;
   }
 
   append(bytes: Uint8Array): void {

@@ -1,48 +1,122 @@
-// The part of the RocksDB binding that is used here, typed: its own synchronous calls, which its package does not declare.
+// The RocksDB binding as it is used here: its own synchronous calls, which its package does not declare, under plain names.
+/* oxlint-disable no-underscore-dangle -- the binding's names */
 import { createRequire } from "node:module";
 
-export interface RocksBatch {
+interface NativeBatch {
   _put(key: Uint8Array, value: Uint8Array): void;
   _del(key: Uint8Array): void;
   _writeSync(options: object): void;
   _closeSync(): void;
 }
 
-export interface RocksIterator {
+interface NativeIterator {
   /** Keys and values in turn. */
   _nextvSync(count: number, options: object): { readonly rows: readonly Buffer[]; readonly finished: boolean };
   _closeSync(): void;
 }
 
-export interface RocksOptions {
-  readonly createIfMissing: boolean;
-  readonly keyEncoding: "buffer";
-  readonly valueEncoding: "buffer";
-  readonly compaction: "level" | "universal";
-  readonly compression: boolean;
-  readonly walCompression: boolean;
-  /** A quarter of it is the size of one write buffer. */
-  readonly memtableMemoryBudget: number;
-  readonly cacheSize: number;
-  readonly cacheIndexAndFilterBlocks: boolean;
-  readonly parallelism: number;
-}
-
-export interface RocksDatabase {
+interface NativeDatabase {
   open(): Promise<void>;
   close(): Promise<void>;
-  _chainedBatch(): RocksBatch;
+  _chainedBatch(): NativeBatch;
   _getManySync(keys: readonly Uint8Array[], options: object): readonly (Buffer | undefined)[];
-  _iterator(options: object): RocksIterator;
+  _iterator(options: object): NativeIterator;
   getProperty(name: string): string;
 }
 
-interface Binding {
-  readonly RocksLevel: new (location: string, options: RocksOptions) => RocksDatabase;
+export interface RocksOptions {
+  /** A quarter of it is the size of one write buffer. */
+  readonly memtableMemoryBudget: number;
+  readonly cacheSize: number;
 }
 
-/** Makes a database handle; the native library is loaded by the first call, so that other backends do without it. */
-export function rocksDatabase(location: string, options: RocksOptions): RocksDatabase {
-  const { RocksLevel } = createRequire(import.meta.url)("@nxtedition/rocksdb") as Binding;
-  return new RocksLevel(location, options);
+const buffers = { keyEncoding: "buffer", valueEncoding: "buffer" } as const;
+
+const fixedOptions = {
+  ...buffers,
+  createIfMissing: true,
+  // Least write amplification: what is evicted is often changed again.
+  compaction: "universal",
+  compression: false,
+  walCompression: false,
+  // Index and filter blocks count as cache, so that the memory does not grow with the state.
+  cacheIndexAndFilterBlocks: true,
+  parallelism: 1,
+} as const;
+
+/** Values in order of their keys, as they were when the iterator was made. */
+export interface RocksIterator {
+  next(count: number): { readonly values: readonly Buffer[]; readonly finished: boolean };
+  close(): void;
+}
+
+export class RocksDatabase {
+  readonly #native: NativeDatabase;
+  #batch: NativeBatch | null = null;
+  /** How many operations wait to be written. */
+  pending = 0;
+
+  /** The native library is loaded by the first of these, so that other backends do without it. */
+  constructor(location: string, options: RocksOptions) {
+    const { RocksLevel } = createRequire(import.meta.url)("@nxtedition/rocksdb") as {
+      readonly RocksLevel: new (location: string, options: object) => NativeDatabase;
+    };
+    this.#native = new RocksLevel(location, { ...fixedOptions, ...options });
+  }
+
+  open(): Promise<void> {
+    return this.#native.open();
+  }
+
+  put(key: Uint8Array, value: Uint8Array): void {
+    this.#waiting()._put(key, value);
+  }
+
+  delete(key: Uint8Array): void {
+    this.#waiting()._del(key);
+  }
+
+  #waiting(): NativeBatch {
+    this.pending++;
+    this.#batch ??= this.#native._chainedBatch();
+    return this.#batch;
+  }
+
+  /** Writes what waits. The binding always writes its log ahead too, but never waits for the disk. */
+  write(): void {
+    const batch = this.#batch;
+    if (batch === null) return;
+    this.#batch = null;
+    this.pending = 0;
+    batch._writeSync({});
+    batch._closeSync();
+  }
+
+  getMany(keys: readonly Uint8Array[]): readonly (Buffer | undefined)[] {
+    return this.#native._getManySync(keys, buffers);
+  }
+
+  /** Keys from `from` on, before `before`. */
+  iterate(from: Uint8Array, before: Uint8Array | undefined): RocksIterator {
+    const range = before === undefined ? { gte: from } : { gte: from, lt: before };
+    const native = this.#native._iterator({ ...buffers, ...range, keys: true, values: true, highWaterMarkBytes: 1 << 18 });
+    return {
+      next(count) {
+        const { rows, finished } = native._nextvSync(count, {});
+        return { values: rows.filter((_row, i) => i % 2 === 1), finished };
+      },
+      close: () => native._closeSync(),
+    };
+  }
+
+  get tableBytes(): number {
+    const size = Number(this.#native.getProperty("rocksdb.total-sst-files-size"));
+    return Number.isFinite(size) ? size : 0;
+  }
+
+  async close(): Promise<void> {
+    this.#batch?._closeSync();
+    this.#batch = null;
+    await this.#native.close();
+  }
 }

@@ -7,5 +7,5 @@ describe.each([
   { fits: "nothing", heapBytes: 2000 },
   { fits: "some entries", heapBytes: 9000 },
 ])("with a heap budget in which $fits fits", ({ heapBytes }) => {
-  stateBackendSuite({ factory: rocksdbBackend({ heapBytes, blockCacheBytes: 2 ** 20, writeBufferBytes: 2 ** 20 }), runs: 12 });
+  stateBackendSuite({ factory: rocksdbBackend({ heapBytes, blockCacheBytes: 2 ** 20, writeBufferBytes: 2 ** 20 }), runs: 10 });
 });

@@ -5,7 +5,7 @@ import { MillraceError, messageOf } from "../../base/errors.ts";
 import type { KeyedStateBackend, KeyedStateBackendOptions, StateBackendFactory } from "../../core/ports/state-backend.ts";
 import { HeapBudget } from "../spill/heap-budget.ts";
 import { TableSet } from "../table-set.ts";
-import { rocksDatabase } from "./rocks-binding.ts";
+import { RocksDatabase } from "./rocks-binding.ts";
 import { RocksStore } from "./rocks-store.ts";
 
 export interface RocksdbOptions {
@@ -56,18 +56,9 @@ async function openStore(directory: string, options: RocksdbOptions): Promise<Ro
   try {
     await rm(directory, { recursive: true, force: true });
     await mkdir(directory, { recursive: true });
-    const database = rocksDatabase(join(directory, "rocksdb"), {
-      createIfMissing: true,
-      keyEncoding: "buffer",
-      valueEncoding: "buffer",
-      compaction: "universal",
-      compression: false,
-      walCompression: false,
+    const database = new RocksDatabase(join(directory, "rocksdb"), {
       memtableMemoryBudget: options.writeBufferBytes ?? defaultNativeBytes,
       cacheSize: options.blockCacheBytes ?? defaultNativeBytes,
-      // Index and filter blocks count as cache, so that the memory does not grow with the state.
-      cacheIndexAndFilterBlocks: true,
-      parallelism: 1,
     });
     await database.open();
     return new RocksStore(database, directory);

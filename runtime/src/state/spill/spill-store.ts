@@ -9,8 +9,8 @@ export interface SpillStore {
   getMany(keys: readonly Uint8Array[]): readonly (Uint8Array | undefined)[];
   /** The values of all keys with a prefix, in order of the keys, as they are now: later changes do not show. */
   scan(prefix: Uint8Array): SpillScan;
-  /** A log of changes for a table, which goes to disk when it becomes long. */
-  overflow(table: number): ChangeOverflow;
+  /** Where the log of changes of a table goes when it is longer than `afterBytes`. */
+  overflow(table: number, afterBytes: number): ChangeOverflow;
 }
 
 export interface SpillScan {
@@ -21,6 +21,8 @@ export interface SpillScan {
 
 /** Keeps the older part of a change log out of memory. */
 export interface ChangeOverflow {
+  /** How much of the log stays in memory. */
+  readonly afterBytes: number;
   readonly sizeBytes: number;
   append(bytes: Uint8Array): void;
   /** All that was appended, in order; it is empty afterwards. */

@@ -3,13 +3,18 @@ import { ByteWriter } from "../../base/bytes.ts";
 import { KeyBatch, keyGroupOf } from "../../core/keys/key-batch.ts";
 import type { KeyLayout } from "../../core/keys/key-layout.ts";
 import type { KeyGroupRange } from "../../core/operator/operator.ts";
-import { isDirty, isOnDisk, isReferenced, isUnwritten, type SlotTable } from "../table/slot-table.ts";
+import { isDirty, isOnDisk, isReferenced, isUnwritten, type SlotTable } from "../slots/slot-table.ts";
 import type { Namespaces } from "../table/namespaces.ts";
 import type { BudgetUser, HeapBudget } from "./heap-budget.ts";
 import { keyPrefix, writeDiskKey } from "./disk-key.ts";
 import { SpilledCounts } from "./spilled-counts.ts";
 import { sampledBytes } from "./value-size.ts";
-import type { SpillScan, SpillStore } from "./spill-store.ts";
+import type { ChangeOverflow, SpillScan, SpillStore } from "./spill-store.ts";
+
+/** Where the change log of a table goes that does not fit its small part of the budget; undefined where nothing is spilled. */
+export function overflowOf(options: SpillOptions | undefined): ChangeOverflow | undefined {
+  return options?.store.overflow(options.table, Math.min(maxLogBytes, options.budget.totalBytes / 128));
+}
 
 /**
  * What a spill needs of its table. A unit is what is moved as a whole: an entry, or a key with all its entries; it is a slot of
@@ -42,9 +47,11 @@ export interface SpillOptions {
   readonly maxParallelism: number;
 }
 
-const visitUnits = 256;
+/** How many units a visit has on the heap for its time; whoever visits makes room for them first. */
+export const visitUnits = 256;
 const scanBytes = 1 << 18;
 const checkEvery = 512;
+const maxLogBytes = 1 << 18;
 const sweepBytes = 8192;
 
 export class Spill implements BudgetUser {
@@ -65,6 +72,7 @@ export class Spill implements BudgetUser {
     this.#options = options;
     this.#found = new KeyBatch(owner.layout);
     this.spilled = new SpilledCounts(options.budget.totalBytes / 32);
+    for (const table of owner.stores) table.bounded = true;
     options.budget.join(this);
   }
 
@@ -78,7 +86,7 @@ export class Spill implements BudgetUser {
     this.#untilCheck -= count;
     if (this.#untilCheck > 0) return;
     // A small budget is passed sooner.
-    this.#untilCheck = Math.min(checkEvery, this.#options.budget.totalBytes / 4096);
+    this.#untilCheck = Math.min(checkEvery, this.#options.budget.totalBytes / 2 ** 16);
     this.#measure();
     const allowance = this.#allowance();
     if (this.bytes <= allowance) return;
@@ -97,7 +105,7 @@ export class Spill implements BudgetUser {
 
   // A little less than the budget gives: sizes of texts and objects are estimates, and batches come between two checks.
   #allowance(): number {
-    return this.#options.budget.allowanceOf(this) * 0.94;
+    return this.#options.budget.allowanceOf(this) * 0.92;
   }
 
   // Grows a table when it would still be within the budget once all of its new slots are used.

@@ -1,6 +1,6 @@
 // About how much memory the texts and objects in the columns of a table take: measured on a few slots, multiplied up.
 import type { Column } from "../../core/batch/column.ts";
-import type { SlotTable } from "../table/slot-table.ts";
+import type { SlotTable } from "../slots/slot-table.ts";
 
 const sampleSize = 32;
 // A string's or an object's header, and the pointer to it.

@@ -7,8 +7,8 @@ import type { KeyedState, KeyedTable, SlotVisitor, TimeToLive } from "../../core
 import { float64, int64, list, string } from "../../core/schema/field.ts";
 import { schema } from "../../core/schema/schema.ts";
 import type { SuiteBackend } from "../state-backend.suite.ts";
-import { allKeyGroups, type KeyKind, KeyMaker, keyKinds, keyText } from "./fixture.ts";
-import { Opened } from "./opened.ts";
+import { allKeyGroups, type KeyKind, KeyMaker, keyKinds, keyText } from "./fixture.suite.ts";
+import { Opened } from "./opened.suite.ts";
 
 const valueSchema = schema({ total: float64(), name: string().nullable(), big: int64(), tags: list(string()).optional() });
 

@@ -5,8 +5,8 @@ import type { KeyedMultiTable, KeyedState, SubKey, TimeToLive } from "../../core
 import { float64 } from "../../core/schema/field.ts";
 import { schema } from "../../core/schema/schema.ts";
 import type { SuiteBackend } from "../state-backend.suite.ts";
-import { allKeyGroups, type KeyKind, KeyMaker, keyKinds } from "./fixture.ts";
-import { Opened } from "./opened.ts";
+import { allKeyGroups, type KeyKind, KeyMaker, keyKinds } from "./fixture.suite.ts";
+import { Opened } from "./opened.suite.ts";
 
 const valueSchema = schema({ total: float64() });
 

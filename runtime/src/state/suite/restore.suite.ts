@@ -7,8 +7,8 @@ import type { KeyedState, KeyedTable, TableSpec } from "../../core/ports/state.t
 import { float64, int64, string } from "../../core/schema/field.ts";
 import { schema } from "../../core/schema/schema.ts";
 import type { SuiteBackend } from "../state-backend.suite.ts";
-import { type KeyKind, KeyMaker, keyKinds, storedState } from "./fixture.ts";
-import { Opened } from "./opened.ts";
+import { type KeyKind, KeyMaker, keyKinds, storedState } from "./fixture.suite.ts";
+import { Opened } from "./opened.suite.ts";
 
 const integerKeys = keyKinds[0] as KeyKind;
 const textKeys = keyKinds[1] as KeyKind;
@@ -144,6 +144,21 @@ export function restoreSuite(backend: SuiteBackend): void {
       expect(isMillraceError(error, "STATE_SCHEMA_INCOMPATIBLE"), String(error)).toBe(true);
       expect(String(error)).toContain('"total"');
       expect(blocksRead).toBe(0);
+    });
+
+    it("never shows what has expired, one by one or in a batch, however much has expired with it", async () => {
+      const ttl = { ttlMs: 100, time: "processing", refresh: "write" } as const;
+      const opened = await new Opened(backend.factory, declareTable({ ttl })).start();
+      const maker = new KeyMaker(integerKeys);
+      const numbers = Array.from({ length: 300 }, (_, i) => i);
+      const slots = new Int32Array(300);
+      opened.tables.findAll(maker.keys(numbers), null, slots, true);
+      opened.clock.advance(100);
+      for (const number of [299, 150, 7]) expect(opened.tables.find(maker.keys([number]), 0, 0, false)).toBe(-1);
+      opened.tables.findAll(maker.keys([298, 151]), null, slots, false);
+      expect([slots[0], slots[1]]).toEqual([-1, -1]);
+      expect(opened.tables.namespaces()).toEqual([]);
+      await opened.stop();
     });
 
     it("captures nothing when nothing changed, and only what changed", async () => {

@@ -3,7 +3,6 @@ import { ByteWriter } from "../../base/bytes.ts";
 import type { ChangeOverflow } from "../spill/spill-store.ts";
 
 export const recordHeadBytes = 6;
-const overflowBytes = 1 << 18;
 
 /** A record is `[key group u16][length u32][entry]`. Later records of the same entry replace earlier ones. */
 export class ChangeLog {
@@ -25,7 +24,7 @@ export class ChangeLog {
 
   close(start: number): void {
     this.writer.buffer.writeUInt32LE(this.writer.length - start - recordHeadBytes, start + 2);
-    if (this.#overflow === undefined || this.writer.length < overflowBytes) return;
+    if (this.#overflow === undefined || this.writer.length < this.#overflow.afterBytes) return;
     this.#overflow.append(this.writer.view());
     this.writer.reset();
   }

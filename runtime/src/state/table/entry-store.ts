@@ -13,7 +13,7 @@ import { type EntryCursor, entryCursor, type EntryIdentity, readEntryHead, write
 import type { ChangeOverflow } from "../spill/spill-store.ts";
 import { type BlockSource, buildBlocks } from "./block-builder.ts";
 import { ChangeLog } from "./change-log.ts";
-import { clearValue, isDirty, isLive, isOnDisk, isPersisted, isUnwritten, SlotTable } from "./slot-table.ts";
+import { clearValue, isDirty, isLive, isOnDisk, isPersisted, isUnwritten, SlotTable } from "../slots/slot-table.ts";
 import { Expiry, isExpired, neverExpired } from "./time-to-live.ts";
 
 export interface EntryStoreOptions {

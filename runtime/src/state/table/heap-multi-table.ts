@@ -7,18 +7,18 @@ import type { KeyedMultiTable, SlotVisitor, SubKey, TableSpec } from "../../core
 import { schema, type Schema } from "../../core/schema/schema.ts";
 import type { RowAdapter } from "../../core/schema/evolution.ts";
 import type { EntryCursor, EntryIdentity } from "../entry-codec.ts";
-import { Spill, type SpillOwner } from "../spill/spill.ts";
+import { overflowOf, Spill, type SpillOwner, visitUnits } from "../spill/spill.ts";
 import { sampledBytes } from "../spill/value-size.ts";
 import { EntryStore } from "./entry-store.ts";
+import { visitHeap, visitList, visitSome } from "./entry-visits.ts";
 import { copyKeyOf } from "./key-columns.ts";
 import type { TableOptions } from "./heap-table.ts";
 import { Namespaces } from "./namespaces.ts";
-import { isReferenced, isUnwritten, SlotTable } from "./slot-table.ts";
+import { SlotBuffer } from "../slots/slot-buffer.ts";
+import { isReferenced, isUnwritten, SlotTable } from "../slots/slot-table.ts";
 import { isExpired, neverExpired } from "./time-to-live.ts";
-import type { SlotLists } from "./slot-lists.ts";
-import { compareSubKeys, loadSubKey, subKeyAt, subKeyLayout } from "./sub-keys.ts";
-
-const visitChunk = 1024;
+import type { SlotLists } from "../slots/slot-lists.ts";
+import { loadSubKey, sortBySubKey, subKeyAt, subKeyLayout } from "./sub-keys.ts";
 
 /**
  * Two slot tables: `groups` holds the keys, once each, and in `entries` the list of a slot is its group and its key the
@@ -33,7 +33,7 @@ export class HeapMultiTable implements KeyedMultiTable {
   readonly #namespaces = new Namespaces();
   readonly #subKeys: KeyBatch;
   readonly #restoreKeys: KeyBatch;
-  readonly #found = { slots: new Int32Array(64), count: 0 };
+  readonly #found = new SlotBuffer();
   readonly #drop = (slot: number): void => this.delete(slot);
   readonly spill: Spill | null;
   /** Entries whose keys are not on the heap. */
@@ -53,7 +53,7 @@ export class HeapMultiTable implements KeyedMultiTable {
       name: spec.name,
       value: spec.value,
       ttl: spec.ttl,
-      overflow: options.spill?.store.overflow(options.spill.table),
+      overflow: overflowOf(options.spill),
     });
     this.#slots = this.entries.slots;
     this.#links = this.#slots.link();
@@ -69,8 +69,7 @@ export class HeapMultiTable implements KeyedMultiTable {
   }
 
   entriesOf(keys: KeyBatch, k: number, namespace: number): { readonly slots: Int32Array; readonly count: number } {
-    const found = this.#found;
-    found.count = 0;
+    const found = this.#found.clear();
     this.#prepareSpill();
     const group = this.#groupOf(keys, k, namespace);
     if (group < 0) return found;
@@ -80,12 +79,7 @@ export class HeapMultiTable implements KeyedMultiTable {
       const next = this.#links.next(slot);
       if (this.entries.isExpired(slot, cutOffMs)) this.delete(slot);
       else {
-        if (found.count === found.slots.length) {
-          const grown = new Int32Array(found.count * 2);
-          grown.set(found.slots);
-          found.slots = grown;
-        }
-        found.slots[found.count++] = slot;
+        found.push(slot);
         if (refresh) this.touch(slot);
       }
       slot = next;
@@ -166,40 +160,20 @@ export class HeapMultiTable implements KeyedMultiTable {
   }
 
   visitAll(visitor: SlotVisitor): void {
-    const cutOffMs = this.entries.cutOffMs();
-    const visited = new Int32Array(visitChunk);
-    const { flags, highWater } = this.#slots;
-    for (let slot = 0; slot < highWater; ) {
-      let count = 0;
-      for (; slot < highWater && count < visitChunk; slot++) {
-        if (flags[slot] === 0) continue;
-        if (this.entries.isExpired(slot, cutOffMs)) this.delete(slot);
-        else visited[count++] = slot;
-      }
-      if (count > 0) visitor(visited, count);
-    }
-    this.spill?.visitSpilled(undefined, (groups, groupCount) => this.#visitGroups(groups, groupCount, cutOffMs, visitor));
+    this.spill?.makeRoom(visitUnits);
+    visitHeap(this.entries, this.#drop, visitor);
+    this.spill?.visitSpilled(undefined, (groups, groupCount) => {
+      const { slots, count } = this.#entriesIn(groups, groupCount);
+      visitSome(this.entries, slots, count, this.#drop, visitor);
+    });
   }
 
-  #visitGroups(groups: Int32Array, groupCount: number, cutOffMs: number, visitor: SlotVisitor): void {
-    let visited = new Int32Array(visitChunk);
-    let count = 0;
+  #entriesIn(groups: Int32Array, groupCount: number): SlotBuffer {
+    const found = new SlotBuffer();
     for (let i = 0; i < groupCount; i++) {
-      for (let slot = this.#links.first(groups[i] as number); slot >= 0; ) {
-        const next = this.#links.next(slot);
-        if (this.entries.isExpired(slot, cutOffMs)) this.delete(slot);
-        else {
-          if (count === visited.length) {
-            const grown = new Int32Array(count * 2);
-            grown.set(visited);
-            visited = grown;
-          }
-          visited[count++] = slot;
-        }
-        slot = next;
-      }
+      for (let slot = this.#links.first(groups[i] as number); slot >= 0; slot = this.#links.next(slot)) found.push(slot);
     }
-    if (count > 0) visitor(visited, count);
+    return found;
   }
 
   copyKey(slot: number, rows: Rows, row: number, targets: readonly number[]): void {
@@ -219,14 +193,13 @@ export class HeapMultiTable implements KeyedMultiTable {
     if (!this.entries.onWatermark(timeMs)) return;
     const { flags, highWater } = this.#groups;
     for (let group = 0; group < highWater; group++) if (flags[group] !== 0) this.#markChanged(group);
-    this.spill?.visitSpilled(undefined, (groups, groupCount) =>
-      this.#visitGroups(groups, groupCount, neverExpired, (slots, count) => {
-        for (let i = 0; i < count; i++) {
-          const slot = slots[i] as number;
-          if (this.entries.restamp(slot, timeMs)) this.#markChanged(this.#slots.keys.listOf(slot));
-        }
-      }),
-    );
+    this.spill?.visitSpilled(undefined, (groups, groupCount) => {
+      const { slots, count } = this.#entriesIn(groups, groupCount);
+      for (let i = 0; i < count; i++) {
+        const slot = slots[i] as number;
+        if (this.entries.restamp(slot, timeMs)) this.#markChanged(this.#slots.keys.listOf(slot));
+      }
+    });
   }
 
   capture(): StateBlock[] {
@@ -259,17 +232,8 @@ export class HeapMultiTable implements KeyedMultiTable {
   /** Puts the entries of every key in the order of their sub-keys: stored blocks keep no order. */
   endRestore(): void {
     const { flags, highWater } = this.#groups;
-    for (let group = 0; group < highWater; group++) if (flags[group] !== 0) this.#sort(group);
+    for (let group = 0; group < highWater; group++) if (flags[group] !== 0) sortBySubKey(this.#slots.keys, this.#links, group);
     this.#restoring = false;
-  }
-
-  #sort(group: number): void {
-    const slots: number[] = [];
-    for (let slot = this.#links.first(group); slot >= 0; slot = this.#links.next(slot)) slots.push(slot);
-    if (slots.length < 2) return;
-    slots.sort((a, b) => compareSubKeys(this.#slots.keys, a, b));
-    this.#links.reset(group);
-    for (const slot of slots) this.#links.append(group, slot);
   }
 
   // Everything that may take keys off the heap happens here, before a look-up.
@@ -279,13 +243,7 @@ export class HeapMultiTable implements KeyedMultiTable {
     if (cutOffMs !== neverExpired && this.#operations++ % 64 === 0) {
       this.spill.sweep(
         (value) => this.#hasExpired(value, cutOffMs),
-        (group) => {
-          for (let slot = this.#links.first(group); slot >= 0; ) {
-            const next = this.#links.next(slot);
-            if (this.entries.isExpired(slot, cutOffMs)) this.delete(slot);
-            slot = next;
-          }
-        },
+        (group) => visitList(this.entries, this.#links, group, this.#drop, () => {}),
       );
     }
     this.spill.makeRoom(1);
@@ -342,7 +300,7 @@ export class HeapMultiTable implements KeyedMultiTable {
       heapBytes: () => this.heapBytes,
       writeUnit: (group, writer) => {
         // What is written during a restore is not looked at again when it ends, so it is put in order now.
-        if (this.#restoring) this.#sort(group);
+        if (this.#restoring) sortBySubKey(this.#slots.keys, this.#links, group);
         for (let slot = this.#links.first(group); slot >= 0; slot = this.#links.next(slot)) this.entries.writeRecord(slot, writer);
       },
       readUnit: (group, value) => {

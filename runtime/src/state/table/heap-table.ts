@@ -6,16 +6,17 @@ import { KeyBatch } from "../../core/keys/key-batch.ts";
 import type { StateBlock } from "../../core/ports/state-backend.ts";
 import type { KeyedTable, SlotVisitor, TableSpec } from "../../core/ports/state.ts";
 import type { RowAdapter } from "../../core/schema/evolution.ts";
-import type { EntryCursor, EntryIdentity } from "../entry-codec.ts";
-import { Spill, type SpillOptions, type SpillOwner } from "../spill/spill.ts";
+import type { EntryCursor } from "../entry-codec.ts";
+import { overflowOf, Spill, type SpillOptions, type SpillOwner, visitUnits } from "../spill/spill.ts";
 import { sampledBytes } from "../spill/value-size.ts";
 import { EntryStore } from "./entry-store.ts";
+import { visitHeap, visitList, visitSome } from "./entry-visits.ts";
+import { keyIdentity } from "./key-identity.ts";
 import { copyKeyOf, loadKeyOf } from "./key-columns.ts";
 import { Namespaces } from "./namespaces.ts";
-import { isReferenced, type SlotTable } from "./slot-table.ts";
+import { isReferenced, type SlotTable } from "../slots/slot-table.ts";
 import { isExpired, neverExpired } from "./time-to-live.ts";
 
-const visitChunk = 1024;
 const noneCreated = 0;
 
 export interface TableOptions {
@@ -32,7 +33,6 @@ export class HeapTable implements KeyedTable {
   readonly #slots: SlotTable;
   readonly #namespaces = new Namespaces();
   #misses: Int32Array = new Int32Array(64);
-  readonly #visited = new Int32Array(visitChunk);
   readonly #restoreKeys: KeyBatch;
   readonly #drop = (slot: number): void => this.delete(slot);
   readonly spill: Spill | null;
@@ -40,12 +40,17 @@ export class HeapTable implements KeyedTable {
 
   constructor(spec: TableSpec, options: TableOptions) {
     this.spec = spec;
-    this.entries = new EntryStore(spec.key.form, this.#identity(), {
+    const ids = keyIdentity({
+      integerKey: spec.key.form === "integer",
+      keys: () => this.#slots.keys,
+      namespaceOf: (slot) => this.namespaceOf(slot),
+    });
+    this.entries = new EntryStore(spec.key.form, ids, {
       ...options,
       name: spec.name,
       value: spec.value,
       ttl: spec.ttl,
-      overflow: options.spill?.store.overflow(options.spill.table),
+      overflow: overflowOf(options.spill),
     });
     this.#slots = this.entries.slots;
     this.#restoreKeys = new KeyBatch(spec.key);
@@ -224,86 +229,40 @@ export class HeapTable implements KeyedTable {
   }
 
   visitNamespace(namespace: number, visitor: SlotVisitor): void {
+    this.spill?.makeRoom(visitUnits);
     const list = this.#namespaces.find(namespace);
     if (list < 0) return;
     const { links } = this.#slots;
-    if (links === null) {
-      this.visitAll(visitor);
-      return;
-    }
-    const cutOffMs = this.entries.cutOffMs();
-    const visited = this.#visited;
-    let slot = links.first(list);
-    while (slot >= 0) {
-      let count = 0;
-      while (slot >= 0 && count < visitChunk) {
-        // The visitor may delete what it is shown, so the way on is read before.
-        const next = links.next(slot);
-        if (this.entries.isExpired(slot, cutOffMs)) this.delete(slot);
-        else visited[count++] = slot;
-        slot = next;
-      }
-      if (count > 0) visitor(visited, count);
-    }
+    if (links === null) visitHeap(this.entries, this.#drop, visitor);
+    else visitList(this.entries, links, list, this.#drop, visitor);
     this.#visitSpilled(namespace, visitor);
   }
 
-  #visitSpilled(namespace: number | undefined, visitor: SlotVisitor): void {
-    const cutOffMs = this.entries.cutOffMs();
-    this.spill?.visitSpilled(namespace, (slots, count) => {
-      const visited = this.#visited;
-      let live = 0;
-      for (let i = 0; i < count; i++) {
-        const slot = slots[i] as number;
-        if (this.entries.isExpired(slot, cutOffMs)) this.delete(slot);
-        else visited[live++] = slot;
-      }
-      if (live > 0) visitor(visited, live);
-    });
+  visitAll(visitor: SlotVisitor): void {
+    this.spill?.makeRoom(visitUnits);
+    visitHeap(this.entries, this.#drop, visitor);
+    this.#visitSpilled(undefined, visitor);
   }
 
-  visitAll(visitor: SlotVisitor): void {
-    const cutOffMs = this.entries.cutOffMs();
-    const visited = this.#visited;
-    const { flags, highWater } = this.#slots;
-    for (let slot = 0; slot < highWater; ) {
-      let count = 0;
-      for (; slot < highWater && count < visitChunk; slot++) {
-        if (flags[slot] === 0) continue;
-        if (this.entries.isExpired(slot, cutOffMs)) this.delete(slot);
-        else visited[count++] = slot;
-      }
-      if (count > 0) visitor(visited, count);
-    }
-    this.#visitSpilled(undefined, visitor);
+  #visitSpilled(namespace: number | undefined, visitor: SlotVisitor): void {
+    this.spill?.visitSpilled(namespace, (slots, count) => visitSome(this.entries, slots, count, this.#drop, visitor));
   }
 
   namespaces(upTo: number = Number.POSITIVE_INFINITY): readonly number[] {
     const cutOffMs = this.entries.cutOffMs();
     const found: number[] = [];
     for (const namespace of Array.from(this.#namespaces.values())) {
-      if (namespace <= upTo && (cutOffMs === neverExpired || this.#hasLive(namespace, cutOffMs))) found.push(namespace);
+      if (namespace <= upTo && (cutOffMs === neverExpired || this.#hasLive(namespace))) found.push(namespace);
     }
     return found.sort((a, b) => a - b);
   }
 
-  #hasLive(namespace: number, cutOffMs: number): boolean {
-    if (this.spill !== null) {
-      let live = false;
-      this.visitNamespace(namespace, () => {
-        live = true;
-      });
-      return live;
-    }
-    const { links, flags, highWater } = this.#slots;
-    if (links === null) {
-      for (let slot = 0; slot < highWater; slot++) if (flags[slot] !== 0 && !this.entries.isExpired(slot, cutOffMs)) return true;
-      return false;
-    }
-    for (let slot = links.first(this.#namespaces.find(namespace)); slot >= 0; slot = links.next(slot)) {
-      if (!this.entries.isExpired(slot, cutOffMs)) return true;
-    }
-    return false;
+  #hasLive(namespace: number): boolean {
+    let live = false;
+    this.visitNamespace(namespace, () => {
+      live = true;
+    });
+    return live;
   }
 
   namespaceOf(slot: number): number {
@@ -382,18 +341,5 @@ export class HeapTable implements KeyedTable {
   /** Bytes that the table takes on the heap, about. */
   get heapBytes(): number {
     return this.entries.sizeBytes + sampledBytes(this.#slots, this.#batches++);
-  }
-
-  #identity(): EntryIdentity {
-    const keysOf = (): SlotTable["keys"] => this.#slots.keys;
-    return {
-      integerKey: this.spec.key.form === "integer",
-      subKey: undefined,
-      hashOf: (slot) => keysOf().hashOf(slot),
-      namespaceOf: (slot) => this.namespaceOf(slot),
-      keyLength: (slot) => keysOf().keyLength(slot),
-      writeKey: (slot, writer) => keysOf().write(slot, writer),
-      subKeyOf: () => 0,
-    };
   }
 }

@@ -5,12 +5,13 @@ import type { KeyLayout } from "../../core/keys/key-layout.ts";
 import type { StateBlock } from "../../core/ports/state-backend.ts";
 import type { TimerVisitor, Timers } from "../../core/ports/state.ts";
 import { schema, type Schema } from "../../core/schema/schema.ts";
-import type { EntryCursor, EntryIdentity } from "../entry-codec.ts";
+import type { EntryCursor } from "../entry-codec.ts";
 import { EntryStore } from "./entry-store.ts";
 import type { TableOptions } from "./heap-table.ts";
+import { keyIdentity } from "./key-identity.ts";
 import { loadKeyOf } from "./key-columns.ts";
-import type { SlotLists } from "./slot-lists.ts";
-import type { SlotTable } from "./slot-table.ts";
+import type { SlotLists } from "../slots/slot-lists.ts";
+import type { SlotTable } from "../slots/slot-table.ts";
 import { TimerLists } from "./timer-lists.ts";
 
 /** A timer has no value: it is all identity. */
@@ -29,7 +30,13 @@ export class HeapTimers implements Timers {
   constructor(name: string, key: KeyLayout, options: TableOptions) {
     this.name = name;
     this.key = key;
-    this.entries = new EntryStore(key.form, this.#identity(), { ...options, name, value: timerValue });
+    const ids = keyIdentity({
+      integerKey: key.form === "integer",
+      keys: () => this.#slots.keys,
+      namespaceOf: (slot) => this.#lists.namespaceOf(this.#slots.keys.listOf(slot)),
+      subKeyOf: (slot) => this.#lists.timeOf(this.#slots.keys.listOf(slot)),
+    });
+    this.entries = new EntryStore(key.form, ids, { ...options, name, value: timerValue });
     this.#slots = this.entries.slots;
     this.#links = this.#slots.link();
     this.#fired = new KeyBatch(key);
@@ -93,19 +100,6 @@ export class HeapTimers implements Timers {
   #remove(slot: number, list: number): void {
     this.entries.remove(slot, listSalt(list));
     if (this.#links.first(list) < 0) this.#lists.release(list);
-  }
-
-  #identity(): EntryIdentity {
-    const keysOf = (): SlotTable["keys"] => this.#slots.keys;
-    return {
-      integerKey: this.key.form === "integer",
-      subKey: "number",
-      hashOf: (slot) => keysOf().hashOf(slot),
-      namespaceOf: (slot) => this.#lists.namespaceOf(keysOf().listOf(slot)),
-      keyLength: (slot) => keysOf().keyLength(slot),
-      writeKey: (slot, writer) => keysOf().write(slot, writer),
-      subKeyOf: (slot) => this.#lists.timeOf(keysOf().listOf(slot)),
-    };
   }
 }
 

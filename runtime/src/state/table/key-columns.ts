@@ -3,7 +3,7 @@ import type { Rows } from "../../core/batch/batch.ts";
 import type { Column } from "../../core/batch/column.ts";
 import { type KeyBatch, readKeyInto } from "../../core/keys/key-batch.ts";
 import type { KeyLayout } from "../../core/keys/key-layout.ts";
-import type { SlotKeys } from "./slot-keys.ts";
+import type { SlotKeys } from "../slots/slot-keys.ts";
 
 const two32 = 4294967296;
 

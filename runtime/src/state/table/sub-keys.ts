@@ -5,7 +5,8 @@ import { type KeyLayout, keyLayout } from "../../core/keys/key-layout.ts";
 import type { SubKey } from "../../core/ports/state.ts";
 import { int53, string } from "../../core/schema/field.ts";
 import { schema } from "../../core/schema/schema.ts";
-import type { SlotKeys } from "./slot-keys.ts";
+import type { SlotKeys } from "../slots/slot-keys.ts";
+import type { SlotLists } from "../slots/slot-lists.ts";
 
 const two32 = 4294967296;
 
@@ -47,11 +48,21 @@ export function subKeyAt(keys: SlotKeys, slot: number): SubKey {
   return keys.integer ? second * two32 + (first >>> 0) : keys.arena.toString("utf8", first, first + second);
 }
 
-/** Orders slots by sub-key: numbers by value, strings by their UTF-8 bytes. */
-export function compareSubKeys(keys: SlotKeys, a: number, b: number): number {
+// Numbers by value, strings by their UTF-8 bytes.
+function compareSubKeys(keys: SlotKeys, a: number, b: number): number {
   if (keys.integer) return (subKeyAt(keys, a) as number) - (subKeyAt(keys, b) as number);
   const { heads, arena } = keys;
   const startA = heads[a * 4 + 1] as number;
   const startB = heads[b * 4 + 1] as number;
   return arena.compare(arena, startB, startB + (heads[b * 4 + 2] as number), startA, startA + (heads[a * 4 + 2] as number));
+}
+
+/** Puts the slots of a list in the order of their sub-keys. */
+export function sortBySubKey(keys: SlotKeys, links: SlotLists, list: number): void {
+  const slots: number[] = [];
+  for (let slot = links.first(list); slot >= 0; slot = links.next(slot)) slots.push(slot);
+  if (slots.length < 2) return;
+  slots.sort((a, b) => compareSubKeys(keys, a, b));
+  links.reset(list);
+  for (const slot of slots) links.append(list, slot);
 }

@@ -6,7 +6,7 @@ import { ManualClock } from "../../base/clock.ts";
 import type { KeyGroupRange } from "../../core/operator/operator.ts";
 import type { KeyedStateBackend, StateBackendFactory } from "../../core/ports/state-backend.ts";
 import type { KeyedState } from "../../core/ports/state.ts";
-import { allKeyGroups, backendOptions, Chain } from "./fixture.ts";
+import { allKeyGroups, backendOptions, Chain } from "./fixture.suite.ts";
 
 /** `declare` makes the tables of an instance; it is called again for every restored one. */
 export class Opened<Tables> {

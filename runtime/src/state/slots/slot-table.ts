@@ -34,6 +34,8 @@ export class SlotTable {
   flags: Uint8Array = new Uint8Array(0);
   /** Per slot when it was written (or read), in ms; empty for a table without time to live. */
   stamps: Float64Array = new Float64Array(0);
+  /** True where something else sees to the table's size: then it grows by little when it must after all. */
+  bounded = false;
   count = 0;
   /** Slots `[0, highWater)` have been used. */
   highWater = 0;
@@ -79,7 +81,8 @@ export class SlotTable {
     let slot = this.#free;
     if (slot !== noSlot) this.#free = this.keys.hashOf(slot);
     else {
-      if (this.highWater === this.capacity) this.ensure(this.capacity * 2);
+      if (this.highWater === this.capacity)
+        this.ensure(this.bounded ? this.capacity + Math.max(64, this.capacity >> 4) : this.capacity * 2);
       slot = this.highWater++;
     }
     this.keys.set(slot, keys, k, list, this.highWater);
@@ -141,7 +144,7 @@ export class SlotTable {
 
   /** What `sizeBytes` will be once `capacity` slots are in use, and each has been changed. */
   sizeBytesAt(capacity: number): number {
-    const arena = this.keys.arena.length * Math.max(1, (2 * capacity) / Math.max(1, this.capacity) - 1);
+    const arena = this.keys.arenaBytesAt(capacity, this.count);
     return this.#slotBytes * capacity + arena + this.index.sizeBytesAt(capacity) + Math.max(this.dirtySlots.byteLength, 8 * capacity);
   }
 
@@ -165,7 +168,7 @@ export class SlotTable {
       this.stamps = stamps;
     }
     this.links?.ensureSlots(capacity);
-    for (const column of this.columns) column.ensure(capacity);
+    for (const column of this.columns) resizeColumn(column, capacity);
     this.capacity = capacity;
   }
 
@@ -190,6 +193,28 @@ export class SlotTable {
     }
     this.dirtyCount = count;
   }
+}
+
+// A column that is asked to grow doubles; a table that must keep to a budget says itself how far.
+function resizeColumn(column: Column, capacity: number): void {
+  if (column.kind === "number" || column.kind === "int64") {
+    const numbers = new Float64Array(capacity);
+    numbers.set(column.numbers.subarray(0, column.capacity));
+    column.numbers = numbers;
+  } else if (column.kind === "text") {
+    const starts = new Int32Array(capacity).fill(-1);
+    starts.set(column.starts.subarray(0, column.capacity));
+    column.starts = starts;
+    const ends = new Int32Array(capacity);
+    ends.set(column.ends.subarray(0, column.capacity));
+    column.ends = ends;
+  }
+  if (column.nulls !== null) {
+    const nulls = new Uint8Array(capacity);
+    nulls.set(column.nulls.subarray(0, column.capacity));
+    column.nulls = nulls;
+  }
+  column.capacity = capacity;
 }
 
 export function clearValue(column: Column, slot: number): void {

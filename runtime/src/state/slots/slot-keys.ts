@@ -26,6 +26,12 @@ export class SlotKeys {
     return this.heads.byteLength + this.arena.length;
   }
 
+  /** What the arena will take when `count` keys of the same lengths have become `wanted`. */
+  arenaBytesAt(wanted: number, count: number): number {
+    const used = ((this.#arenaEnd - this.#garbage) / Math.max(1, count)) * wanted;
+    return this.integer ? 0 : Math.max(this.arena.length, 2 ** Math.ceil(Math.log2(Math.max(256, used / 0.75))));
+  }
+
   ensure(capacity: number): void {
     const grown = new Int32Array(capacity * 4);
     grown.set(this.heads);
@@ -104,11 +110,8 @@ export class SlotKeys {
   #reserve(bytes: number, slotCount: number): void {
     if (this.#arenaEnd + bytes <= this.arena.length) return;
     const used = this.#arenaEnd - this.#garbage;
-    // Half garbage: the live keys move together in a buffer of the same size. Else it doubles; both are amortised.
-    const size =
-      this.#garbage * 2 >= this.#arenaEnd && used + bytes <= this.arena.length
-        ? this.arena.length
-        : Math.max(this.arena.length * 2, used + bytes);
+    // A quarter garbage: the live keys move together in a buffer of the same size. Else it doubles; both are amortised.
+    const size = used + bytes <= this.arena.length * 0.75 ? this.arena.length : Math.max(this.arena.length * 2, used + bytes);
     if (used + bytes > maxArenaBytes) {
       throw new MillraceError(
         "STATE_TOO_LARGE",
