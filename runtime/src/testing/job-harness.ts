@@ -5,7 +5,15 @@ import { join } from "node:path";
 import { ManualClock } from "../base/clock.ts";
 import { MillraceError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
-import { type MemoryRecord, type MemoryRecordSource, type MemorySink, type MemorySource, memoryRecords, memorySink, memorySource } from "../connectors/memory/index.ts";
+import {
+  type MemoryRecord,
+  type MemoryRecordSource,
+  type MemorySink,
+  type MemorySource,
+  memoryRecords,
+  memorySink,
+  memorySource,
+} from "../connectors/memory/index.ts";
 import type { RowKind } from "../core/batch/batch.ts";
 import { SplitAssigner } from "../drivers/continuous/split-assigner.ts";
 import type { DeadLetter } from "../drivers/task/bad-row-policy.ts";
@@ -94,7 +102,15 @@ export class JobHarness {
       if (node.body.kind !== "source") continue;
       const readers = task.sources.filter((source) => source.uid === node.uid);
       const fail = (error: unknown): void => log.error("split discovery failed", { error });
-      assigners.push(await SplitAssigner.open(node as DataflowNode & { body: SourceBody }, readers, { jobName: dataflow.name, clock, log }, undefined, fail));
+      assigners.push(
+        await SplitAssigner.open(
+          node as DataflowNode & { body: SourceBody },
+          readers,
+          { jobName: dataflow.name, clock, log },
+          undefined,
+          fail,
+        ),
+      );
     }
     return new JobHarness({ clock, task, sources, sinks, letters, assigners, directory });
   }
@@ -130,7 +146,7 @@ export class JobHarness {
       const polled = !this.#task.paused && this.#task.pollSources();
       this.#task.fireTimers();
       if (mail || polled) continue;
-      if (this.#endSources()) continue;
+      if (this.#task.endSources((source) => source.exhausted)) continue;
       if (!this.#task.busy) return this;
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -146,7 +162,13 @@ export class JobHarness {
   /** The rows that a sink has got since the last call. */
   take(sink: string): readonly TestOutput[] {
     const target = this.#sinks.get(sink);
-    if (target === undefined) throw new MillraceError("TEST_SINK_UNKNOWN", `sink "${sink}"`, "is not in the job", `use one of ${[...this.#sinks.keys()].join(", ")}`);
+    if (target === undefined)
+      throw new MillraceError(
+        "TEST_SINK_UNKNOWN",
+        `sink "${sink}"`,
+        "is not in the job",
+        `use one of ${[...this.#sinks.keys()].join(", ")}`,
+      );
     const from = this.#read.get(sink) ?? 0;
     this.#read.set(sink, target.written.length);
     return target.written.slice(from).map(({ row, kind, timeMs }) => ({ row: row as Readonly<Record<string, unknown>>, kind, timeMs }));
@@ -170,18 +192,14 @@ export class JobHarness {
 
   #source(uid: string): MemorySource | MemoryRecordSource {
     const found = this.#sources.get(uid);
-    if (found === undefined) throw new MillraceError("TEST_SOURCE_UNKNOWN", `source "${uid}"`, "is not in the job", `use one of ${[...this.#sources.keys()].join(", ")}`);
+    if (found === undefined)
+      throw new MillraceError(
+        "TEST_SOURCE_UNKNOWN",
+        `source "${uid}"`,
+        "is not in the job",
+        `use one of ${[...this.#sources.keys()].join(", ")}`,
+      );
     return found;
-  }
-
-  #endSources(): boolean {
-    let ended = false;
-    for (const source of this.#task.sources) {
-      if (source.ended || !source.exhausted) continue;
-      source.end();
-      ended = true;
-    }
-    return ended;
   }
 }
 
@@ -197,7 +215,11 @@ function inMemory(dataflow: Dataflow, sources: Map<string, MemorySource | Memory
   return { name: dataflow.name, nodes };
 }
 
-function inMemoryBody(node: DataflowNode, sources: Map<string, MemorySource | MemoryRecordSource>, sinks: Map<string, MemorySink>): DataflowNode["body"] {
+function inMemoryBody(
+  node: DataflowNode,
+  sources: Map<string, MemorySource | MemoryRecordSource>,
+  sinks: Map<string, MemorySink>,
+): DataflowNode["body"] {
   if (node.body.kind === "source") {
     const source = node.body.format === undefined ? memorySource(node.schema) : memoryRecords();
     sources.set(node.uid, source);
@@ -210,4 +232,3 @@ function inMemoryBody(node: DataflowNode, sources: Map<string, MemorySource | Me
   }
   return node.body;
 }
-

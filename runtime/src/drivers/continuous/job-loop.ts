@@ -87,13 +87,10 @@ export class JobLoop {
     return worked;
   }
 
+  // True when all sources have ended.
   #endSources(): boolean {
-    let allEnded = true;
-    for (const source of this.#task.sources) {
-      if (!source.ended && this.#hooks.isComplete(source)) source.end();
-      allEnded &&= source.ended;
-    }
-    return allEnded;
+    this.#task.endSources((source) => this.#hooks.isComplete(source));
+    return this.#task.sources.every((source) => source.ended);
   }
 
   // One flush at a time; a failure of a sink ends the run at the next turn.

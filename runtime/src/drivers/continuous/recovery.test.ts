@@ -201,7 +201,8 @@ describe(`recovery (seed ${seed})`, () => {
     const pushing = pushInBackground(source, bids, 20);
     const first = supervise(dataflow, 2);
     const done = first.run();
-    await new Promise((resolve) => setTimeout(resolve, 40));
+    while (first.state !== "running") await new Promise((resolve) => setTimeout(resolve, 1));
+    await new Promise((resolve) => setTimeout(resolve, 20));
     const savepoint = await first.savepoint("upgrade", "stop");
     expect(await done).toBe("stopped");
     const before = shown(sink);

@@ -210,10 +210,7 @@ export class SourceInstance {
     const timeMs = this.#watermarks.current(nowMs);
     const idle = this.#watermarks.idle(nowMs) && !this.#isEnding;
     const advanced = timeMs > this.#sentMs;
-    if (this.#sentIdle && (advanced || !idle)) {
-      this.#sentIdle = false;
-      this.#parts.output.active();
-    }
+    if (advanced || !idle) this.activate();
     if (advanced) {
       this.#sentMs = timeMs;
       this.#parts.output.watermark(timeMs);
@@ -245,6 +242,13 @@ export class SourceInstance {
   /** The task was kept from reading (back pressure, a pause): that silence is not idleness. */
   excuse(durationMs: number): void {
     this.#watermarks.excuse(durationMs);
+  }
+
+  /** Counts again where it was idle. */
+  activate(): void {
+    if (!this.#sentIdle) return;
+    this.#sentIdle = false;
+    this.#parts.output.active();
   }
 
   /** All splits have ended and no more will come: event time reaches its end. */

@@ -113,6 +113,15 @@ export class Task {
     return worked;
   }
 
+  /** Ends the sources that are complete. True when there was one. */
+  endSources(isComplete: (source: SourceInstance) => boolean): boolean {
+    const ending = this.sources.filter((source) => !source.ended && isComplete(source));
+    // All of them count before the first one ends: what follows from its end must not go ahead of what follows from theirs.
+    for (const source of ending) source.activate();
+    for (const source of ending) source.end();
+    return ending.length > 0;
+  }
+
   /** Fires processing-time timers that are due and returns when the next one is. */
   fireTimers(): number {
     const nowMs = this.#clock.now();
