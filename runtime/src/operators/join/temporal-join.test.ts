@@ -24,7 +24,7 @@ const event = fc.oneof(
     }),
   },
   { weight: 3, arbitrary: fc.record({ what: fc.constant("time" as const), by: fc.integer({ min: 1, max: 25 }) }) },
-  { weight: 1, arbitrary: fc.record({ what: fc.constant("restart" as const), parallelism: fc.integer({ min: 1, max: 3 }) }) },
+  { weight: 2, arbitrary: fc.record({ what: fc.constant("restart" as const), parallelism: fc.integer({ min: 1, max: 3 }) }) },
 );
 
 interface Row {
@@ -42,9 +42,9 @@ interface Scenario {
   readonly table: readonly Row[];
 }
 
-/** `lateChanges`: changes of the table may be behind the watermark; deletions then never are. */
+/** `lateChanges`: changes of the table, but not deletions, may be behind the watermark. */
 function scenarios(lateChanges: boolean): fc.Arbitrary<Scenario> {
-  return fc.array(event, { minLength: 5, maxLength: 60 }).map((events) => {
+  return fc.array(event, { minLength: 5, maxLength: 40, size: "max" }).map((events) => {
     const steps: Step[] = [];
     const stream: Row[] = [];
     const table: Row[] = [];
@@ -103,7 +103,7 @@ test(`each row meets the version valid at its time, whichever came first (seed $
       expect(bag(played.rows.map(({ row, timeMs }) => ({ v: row["v"], w: row["r_w"] ?? null, t: timeMs })))).toEqual(bag(expected));
       expect(bag(played.side("late").map(({ row }) => row["v"]))).toEqual(bag(stream.filter((row) => row.late).map((row) => row.id)));
     }),
-    { numRuns: 150, seed },
+    { numRuns: 80, seed },
   );
 });
 
@@ -117,23 +117,33 @@ test(`a change behind the watermark counts for the rows that are given out after
         .filter((row) => !row.late)
         .map((row) => {
           const givenAtMs = watermarks.find((timeMs) => timeMs >= row.timeMs) as number;
-          const versions = table.filter(
-            (change) =>
-              change.k !== null &&
-              change.k === row.k &&
-              change.kind !== "updateBefore" &&
-              change.timeMs <= row.timeMs &&
-              change.watermarkMs < givenAtMs,
+          const had = table.filter(
+            (change) => change.k !== null && change.k === row.k && change.kind !== "updateBefore" && change.watermarkMs < givenAtMs,
           );
+          const versions = had.filter((change) => change.timeMs <= row.timeMs && !isForgotten(change, had, watermarks, givenAtMs));
           const valid = versions.toSorted((a, b) => a.timeMs - b.timeMs || a.id - b.id).at(-1);
           return { v: row.id, w: valid === undefined || valid.kind === "delete" ? null : valid.id };
         })
         .filter((row) => type === "left" || row.w !== null);
       expect(bag(played.rows.map(({ row }) => ({ v: row["v"], w: row["r_w"] ?? null })))).toEqual(bag(expected));
     }),
-    { numRuns: 80, seed },
+    { numRuns: 60, seed },
   );
 });
+
+// A deletion that the watermark has passed is forgotten, and with it what it ended: a change that comes later still, and is older
+// than it, counts as if the deletion had not been.
+function isForgotten(change: Row, had: readonly Row[], watermarks: readonly number[], givenAtMs: number): boolean {
+  return watermarks.some((timeMs) => {
+    if (timeMs >= givenAtMs || change.watermarkMs >= timeMs) return false;
+    const known = had.filter((other) => other.watermarkMs < timeMs);
+    return known.some((deletion) => {
+      const isLast = !known.some((other) => other.timeMs === deletion.timeMs && other.id > deletion.id);
+      const isPassed = watermarks.find((other) => other >= deletion.timeMs && other > deletion.watermarkMs) === timeMs;
+      return deletion.kind === "delete" && isLast && isPassed && change.timeMs <= deletion.timeMs;
+    });
+  });
+}
 
 test(`a lookup meets the row that is there when it comes (seed ${seed})`, async () => {
   await fc.assert(
@@ -157,6 +167,6 @@ test(`a lookup meets the row that is there when it comes (seed ${seed})`, async 
       }
       expect(rows.map(({ row }) => ({ v: row["v"], w: row["r_w"] ?? null }))).toEqual(expected);
     }),
-    { numRuns: 80, seed },
+    { numRuns: 40, seed },
   );
 });

@@ -26,7 +26,8 @@ export interface TemporalJoinParams<Left = unknown, Right = unknown, Out = unkno
  * Input 0 is the stream, input 1 the table's changelog by its primary key (upsert or retract) in which a change is valid from
  * its row's time on. A row of the stream waits until the watermark has reached its time: then every version up to it is known,
  * and the result does not depend on which side came first. Versions that no row to come can ask for are dropped.
- * A change of the table behind the watermark still counts for rows to come. Throws JOIN_FIELD and JOIN_KEY_MISMATCH.
+ * A change of the table behind the watermark still counts for rows to come, also one older than a deletion that the watermark has
+ * passed: that deletion is forgotten by then. Throws JOIN_FIELD and JOIN_KEY_MISMATCH.
  */
 export function temporalJoin<Left, Right, Out>(params: TemporalJoinParams<Left, Right, Out>): OperatorFactory {
   checkJoinKeys(params.leftKey, params.rightKey);

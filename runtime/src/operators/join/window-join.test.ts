@@ -86,7 +86,7 @@ describe("tumbling and sliding windows", () => {
           bag(late.map((row) => row.id)),
         );
       }),
-      { numRuns: 150, seed },
+      { numRuns: 80, seed },
     );
   });
 });
@@ -166,7 +166,7 @@ describe("session windows", () => {
         );
         expect(bag(lateGiven)).toEqual(bag(lateIds));
       }),
-      { numRuns: 150, seed },
+      { numRuns: 80, seed },
     );
   });
 });

@@ -3,7 +3,7 @@ import { type Batch, type RowKind, type Rows, isRetraction, rowKind } from "../.
 import type { Column } from "../../core/batch/column.ts";
 import { type KeyBatch, KeyReader } from "../../core/keys/key-batch.ts";
 import type { Operator, OperatorContext } from "../../core/operator/operator.ts";
-import type { KeyedMultiTable } from "../../core/ports/state.ts";
+import type { KeyedMultiTable, SubKey } from "../../core/ports/state.ts";
 import { float64 } from "../../core/schema/field.ts";
 import { KeyText } from "../rows/key-text.ts";
 import { RowEmitter } from "../rows/row-emitter.ts";
@@ -68,7 +68,7 @@ export class TopN implements Operator {
     if (slot >= 0) {
       this.#identity.look(rows, row);
       if (kind !== rowKind.delete && this.#identity.matches(this.#stored.rows, slot)) return this.#table.touch(slot);
-      this.#leave(keys, k, slot, rows.times[row] as number);
+      this.#leave(keys, k, this.#table.subKeyOf(slot), rows.times[row] as number);
     }
     if (kind !== rowKind.delete) this.#insert(keys, k, rows, row);
   }
@@ -131,15 +131,15 @@ export class TopN implements Operator {
     for (let i = count - 1; i >= 0; i--) {
       const slot = slots[i] as number;
       if (this.#order.compare(rows, row, this.#stored.rows, slot) !== 0 || !this.#identity.matches(this.#stored.rows, slot)) continue;
-      this.#leave(keys, k, slot, rows.times[row] as number);
+      this.#leave(keys, k, this.#table.subKeyOf(slot), rows.times[row] as number);
       return;
     }
   }
 
-  // Gives out what it means that an entry goes, and deletes it.
-  #leave(keys: KeyBatch, k: number, slot: number, timeMs: number): void {
+  // Gives out what it means that an entry goes, and deletes it. Slots from before do not outlive the look-up.
+  #leave(keys: KeyBatch, k: number, subKey: SubKey, timeMs: number): void {
     const top = this.#select(keys, k, this.#end + 1);
-    const place = top.indexOf(slot);
+    const place = top.findIndex((slot) => this.#table.subKeyOf(slot) === subKey);
     const stored = this.#stored.rows;
     if (place >= 0 && place < this.#end) {
       if (this.#rankIndex >= 0) this.#shiftUp(top, place, timeMs);
@@ -149,7 +149,7 @@ export class TopN implements Operator {
         if (top.length > this.#end) this.#give(stored, top[this.#end] as number, 0, timeMs, rowKind.insert);
       }
     }
-    this.#table.delete(slot);
+    this.#table.delete(place >= 0 ? (top[place] as number) : this.#table.find(keys, k, 0, subKey));
   }
 
   #shiftUp(top: readonly number[], place: number, timeMs: number): void {

@@ -19,40 +19,44 @@ const restart = fc.record({ restart: fc.integer({ min: 1, max: 3 }) });
 describe("the latest row", () => {
   const event = fc.oneof(
     { weight: 12, arbitrary: fc.record({ key: fc.nat(3), value: fc.nat(2), at: fc.nat(20), kind: kinds }) },
-    { weight: 1, arbitrary: restart },
+    { weight: 2, arbitrary: restart },
   );
 
   test(`upserts become a changelog that retracts what is there, and nothing else (seed ${seed})`, async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(event, { maxLength: 50 }), fc.constantFrom("arrival" as const, "time" as const), async (events, order) => {
-        const steps: Step[] = events.map((entry) =>
-          "restart" in entry
-            ? { do: "restart", parallelism: entry.restart }
-            : { do: "rows", input: 0, rows: [{ row: { k: `k${entry.key}`, v: entry.value }, timeMs: entry.at, kind: entry.kind }] },
-        );
-        const latest = new Map<string, { v: number; timeMs: number }>();
-        const table = new Changelog();
-        await play(
-          { factory: upsertToRetract({ input, key, order }), inputs: [input], keys: [key], parallelism: 2 },
-          steps,
-          [],
-          (rows, index) => {
-            const entry = events[index];
-            if (entry !== undefined && "key" in entry && entry.kind !== "updateBefore") {
-              const k = `k${entry.key}`;
-              const before = latest.get(k);
-              const isOld = order === "time" && before !== undefined && entry.at < before.timeMs;
-              if (!isOld && entry.kind === "delete") latest.delete(k);
-              else if (!isOld) latest.set(k, { v: entry.value, timeMs: entry.at });
-              // What changes nothing is not given out.
-              if (!isOld && entry.kind !== "delete" && before?.v === entry.value) expect(rows).toEqual([]);
-            }
-            table.apply(rows);
-            expect(table.rows()).toEqual(bag([...latest].map(([k, { v }]) => ({ k, v }))));
-          },
-        );
-      }),
-      { numRuns: 120, seed },
+      fc.asyncProperty(
+        fc.array(event, { maxLength: 40, size: "max" }),
+        fc.constantFrom("arrival" as const, "time" as const),
+        async (events, order) => {
+          const steps: Step[] = events.map((entry) =>
+            "restart" in entry
+              ? { do: "restart", parallelism: entry.restart }
+              : { do: "rows", input: 0, rows: [{ row: { k: `k${entry.key}`, v: entry.value }, timeMs: entry.at, kind: entry.kind }] },
+          );
+          const latest = new Map<string, { v: number; timeMs: number }>();
+          const table = new Changelog();
+          await play(
+            { factory: upsertToRetract({ input, key, order }), inputs: [input], keys: [key], parallelism: 2 },
+            steps,
+            [],
+            (rows, index) => {
+              const entry = events[index];
+              if (entry !== undefined && "key" in entry && entry.kind !== "updateBefore") {
+                const k = `k${entry.key}`;
+                const before = latest.get(k);
+                const isOld = order === "time" && before !== undefined && entry.at < before.timeMs;
+                if (!isOld && entry.kind === "delete") latest.delete(k);
+                else if (!isOld) latest.set(k, { v: entry.value, timeMs: entry.at });
+                // What changes nothing is not given out.
+                if (!isOld && entry.kind !== "delete" && before?.v === entry.value) expect(rows).toEqual([]);
+              }
+              table.apply(rows);
+              expect(table.rows()).toEqual(bag([...latest].map(([k, { v }]) => ({ k, v }))));
+            },
+          );
+        },
+      ),
+      { numRuns: 60, seed },
     );
   });
 
@@ -110,7 +114,7 @@ test("a changelog as a stream says what each row is", async () => {
 test(`rows of one key from two places, interleaved in any way, end as the table they describe (seed ${seed})`, async () => {
   // Each key's row moves between two places; each place gives its changes in order, the places are not ordered among each other.
   const moves = fc.record({
-    values: fc.array(fc.record({ key: fc.nat(1), place: fc.nat(1), value: fc.nat(2) }), { minLength: 1, maxLength: 20 }),
+    values: fc.array(fc.record({ key: fc.nat(1), place: fc.nat(1), value: fc.nat(2) }), { minLength: 1, maxLength: 20, size: "max" }),
     mix: fc.infiniteStream(fc.boolean()),
     restartAt: fc.nat(20),
   });
@@ -140,7 +144,7 @@ test(`rows of one key from two places, interleaved in any way, end as the table 
       });
       expect(table.rows()).toEqual(bag([...current].map(([k, { v }]) => ({ k, v }))));
     }),
-    { numRuns: 120, seed },
+    { numRuns: 60, seed },
   );
 });
 
@@ -149,13 +153,13 @@ describe("histories", () => {
   const event = fc.oneof(
     { weight: 12, arbitrary: fc.record({ key: fc.nat(2), value: fc.nat(3), at: fc.integer({ min: -30, max: 30 }), kind: kinds }) },
     { weight: 2, arbitrary: fc.record({ by: fc.integer({ min: 1, max: 20 }) }) },
-    { weight: 1, arbitrary: restart },
+    { weight: 2, arbitrary: restart },
   );
 
   test(`each change ends the version before it, in whatever order they come (seed ${seed})`, async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(event, { maxLength: 50 }),
+        fc.array(event, { maxLength: 40, size: "max" }),
         fc.option(fc.integer({ min: 0, max: 20 }), { nil: undefined }),
         async (events, retentionMs) => {
           const changes: { k: string; v: number; timeMs: number; deleted: boolean }[] = [];
@@ -218,7 +222,7 @@ describe("histories", () => {
           expect(played.side("late")).toHaveLength(late);
         },
       ),
-      { numRuns: 120, seed },
+      { numRuns: 60, seed },
     );
   });
 });
