@@ -1,4 +1,5 @@
 // The JSON format: one object per record, its fields by the schema. docs/reference/formats.md says what is read and written.
+import { refuseUnknownOptions } from "../../base/options.ts";
 import type { Format } from "../../core/ports/format.ts";
 import { Schema } from "../../core/schema/schema.ts";
 import type { RowSpec } from "../../core/schema/type-spec.ts";
@@ -16,6 +17,7 @@ export interface JsonOptions {
  * A sink needs no schema: `json()` writes whatever rows come. Rows of another schema may be written: their fields take wire names and text forms from fields of the same name and type here.
  */
 export function json<Row = unknown>(schema: Schema<Row> = new Schema<Row>({}), options: JsonOptions = {}): Format<Row> {
+  refuseUnknownOptions("format json", options, ["decimals"]);
   const decimals = options.decimals ?? "text";
   return {
     name: "json",
