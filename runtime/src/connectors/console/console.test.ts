@@ -25,8 +25,10 @@ const context: SinkContext = {
 class Page extends Writable {
   text = "";
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.text += chunk.toString();
-    setImmediate(done);
+    setTimeout(() => {
+      this.text += chunk.toString();
+      done();
+    }, 1);
   }
 }
 
