@@ -5,15 +5,18 @@ import type { LazyColumns, Rows } from "../../core/batch/batch.ts";
 import { type Column, isNull } from "../../core/batch/column.ts";
 import type { RawRecords } from "../../core/batch/raw-records.ts";
 import type { Format, RecordDecoder, RecordEncoder } from "../../core/ports/format.ts";
-import { bytes, type RowOf, timestamp } from "../../core/schema/field.ts";
+import { bytes, timestamp } from "../../core/schema/field.ts";
 import { type Schema, schema } from "../../core/schema/schema.ts";
 import { blockBytes, freshRows } from "../fresh-rows.ts";
 
-const fields = { key: bytes().nullable(), value: bytes().nullable(), timestamp: timestamp().nullable() };
-const rawSchema = schema(fields);
-
 /** A row of the raw format. */
-export type RawRow = RowOf<typeof fields>;
+export interface RawRow {
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+  readonly timestamp: number | null;
+}
+
+const rawSchema: Schema<RawRow> = schema({ key: bytes().nullable(), value: bytes().nullable(), timestamp: timestamp().nullable() });
 
 // Places in the schema: key, value, timestamp.
 const keyField = 0;

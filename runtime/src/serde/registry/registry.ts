@@ -138,7 +138,7 @@ export class SchemaRegistry {
 }
 
 function parseUrl(url: string): { readonly href: string; readonly credentials: string | undefined } {
-  if (!URL.canParse(url))
+  if (!/^https?:/i.test(url) || !URL.canParse(url))
     throw new MillraceError("OPTION_INVALID", "option registry.url", `"${url}" is not an address`, "give one such as http://registry:8081");
   const parsed = new URL(url);
   const credentials = parsed.username === "" ? undefined : `${decodeURIComponent(parsed.username)}:${decodeURIComponent(parsed.password)}`;
