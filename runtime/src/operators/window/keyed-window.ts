@@ -6,6 +6,7 @@ import { type RowView, rowView } from "../../core/batch/row-view.ts";
 import { type KeyBatch, KeyReader } from "../../core/keys/key-batch.ts";
 import type { KeyLayout } from "../../core/keys/key-layout.ts";
 import type { Operator, OperatorContext } from "../../core/operator/operator.ts";
+import { endOfTime } from "../../core/time/end-of-time.ts";
 import type { Schema } from "../../core/schema/schema.ts";
 import { LateRows } from "../rows/late-rows.ts";
 import { triggerOf } from "./builtin-triggers.ts";
@@ -216,15 +217,26 @@ export class KeyedWindow implements Operator {
   }
 
   onWatermark(timeMs: number): void {
-    if (!this.#processingTime) this.#progress.advance(timeMs);
+    const isEnd = timeMs >= endOfTime;
+    if (!this.#processingTime || isEnd) this.#progress.advance(timeMs);
     this.#entries.eventTimers.fire(timeMs, (keys, _namespace, atMs) => this.#onTimer(keys, _namespace, atMs, true));
+    // No row follows the end of the input, so windows of the clock end there too. The global window has no end.
+    if (this.#processingTime && isEnd && !this.#isGlobal) this.#fireProcessingTimers(timeMs);
     this.#content.flush();
   }
 
   onProcessingTime(nowMs: number): void {
-    this.#entries.processingTimers.fire(nowMs, (keys, _namespace, atMs) => this.#onTimer(keys, _namespace, atMs, false));
+    this.#fireProcessingTimers(nowMs);
     if (this.#processingTime) this.#progress.advance(nowMs - 1);
     this.#content.flush();
+  }
+
+  #fireProcessingTimers(untilMs: number): void {
+    this.#entries.processingTimers.fire(untilMs, (keys, _namespace, atMs) => this.#onTimer(keys, _namespace, atMs, false));
+  }
+
+  get #isGlobal(): boolean {
+    return this.#panes === null && this.#gapMs === Infinity;
   }
 
   nextWakeMs(): number {

@@ -3,6 +3,7 @@ import { Batch } from "../../core/batch/batch.ts";
 import { KeyReader } from "../../core/keys/key-batch.ts";
 import type { KeyLayout } from "../../core/keys/key-layout.ts";
 import type { Operator, OperatorContext } from "../../core/operator/operator.ts";
+import { endOfTime } from "../../core/time/end-of-time.ts";
 import { type AggregateSet, type BoundAggregates, columnsOf } from "../aggregate/aggregate-set.ts";
 import { Changes } from "../aggregate/changes.ts";
 import { LateRows } from "../rows/late-rows.ts";
@@ -172,7 +173,8 @@ export class PaneWindow implements Operator {
   }
 
   onWatermark(timeMs: number): void {
-    if (!this.#processingTime) this.#reach(timeMs);
+    // No row follows the end of the input, so windows of the clock end there too.
+    if (!this.#processingTime || timeMs >= endOfTime) this.#reach(timeMs);
   }
 
   onProcessingTime(nowMs: number): void {
