@@ -25,7 +25,7 @@ export async function consumeCommitted(brokers: readonly string[], topic: string
       ...["-cp", `${libraries}/*`, "org.apache.kafka.tools.consumer.ConsoleConsumer"],
       ...["--bootstrap-server", brokers.join(","), "--topic", topic, "--from-beginning", "--isolation-level", "read_committed"],
       ...["--timeout-ms", String(quietMs)],
-      ...["print.partition=true", "print.offset=true", "print.key=true", "key.separator=\t"].flatMap((property) => ["--formatter-property", property]),
+      ...["print.partition=true", "print.offset=true", "print.key=true", "key.separator=\t"].flatMap((property) => ["--property", property]),
     ],
     { maxBuffer: 2 ** 30 },
   );
