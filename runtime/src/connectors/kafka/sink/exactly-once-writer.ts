@@ -47,6 +47,8 @@ interface Epoch {
   bytes: number;
   /** Set at the cut. */
   checkpointId: number;
+  /** True once all of it is in its transaction, with its marker: only then may it be committed. */
+  whole: boolean;
 }
 
 /** Epochs that may wait for their commit at once: one per checkpoint that is under way or was given up. */
@@ -97,7 +99,7 @@ export class ExactlyOnceWriter implements SinkWriter {
       );
     }
     slot ??= this.#addSlot(undefined);
-    const epoch: Epoch = { slot, batches: [], bytes: 0, checkpointId: Number.POSITIVE_INFINITY };
+    const epoch: Epoch = { slot, batches: [], bytes: 0, checkpointId: Number.POSITIVE_INFINITY, whole: false };
     slot.epoch = epoch;
     return epoch;
   }
@@ -152,8 +154,18 @@ export class ExactlyOnceWriter implements SinkWriter {
     }
   }
 
-  // Gets all of the epoch into its transaction, with the marker that will say that it was committed.
   async #secure(epoch: Epoch): Promise<Uint8Array> {
+    try {
+      return await this.#complete(epoch);
+    } catch (error) {
+      // An epoch that is not whole in its transaction must never be committed by a later checkpoint.
+      this.#parts.budget.fail(error);
+      throw error;
+    }
+  }
+
+  // Gets all of the epoch into its transaction, with the marker that will say that it was committed.
+  async #complete(epoch: Epoch): Promise<Uint8Array> {
     const { client, clock, life, prefix, rows, subtask } = this.#parts;
     await rows.settled();
     await epoch.slot.output.producer.flush();
@@ -163,6 +175,7 @@ export class ExactlyOnceWriter implements SinkWriter {
     else {
       const marker = markerOffset(first.topic, life, epoch.checkpointId, this.#history);
       await client.commitOffsetsInTransaction(ownerOf(epoch.slot), markerGroup(prefix, subtask), [marker]);
+      epoch.whole = true;
     }
     const epochs = this.#pending.filter((each) => each.checkpointId <= epoch.checkpointId);
     return encodeWriteAhead({ life, subtask, slots: this.#slots.length, writtenAtMs: clock.now(), epochs });
@@ -175,6 +188,8 @@ export class ExactlyOnceWriter implements SinkWriter {
 
   async commit(checkpointId: number): Promise<void> {
     for (const epoch of this.#pending.filter((each) => each.checkpointId <= checkpointId)) {
+      if (!epoch.whole)
+        throw this.#parts.budget.failure ?? new Error(`checkpoint ${epoch.checkpointId} was committed before it was prepared`);
       await this.#parts.client.endTransaction(ownerOf(epoch.slot), true);
       epoch.slot.output.producer.transactionEnded();
       this.#release(epoch);

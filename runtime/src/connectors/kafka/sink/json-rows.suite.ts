@@ -14,7 +14,7 @@ export function plainJson<Row>(schema: Schema<Row>): Format<Row> {
       return {
         encode(rows, row, writer) {
           view.point(rows, row);
-          writer.utf8Raw(JSON.stringify(view));
+          writer.utf8Raw(JSON.stringify(view, (_name, value: unknown) => (typeof value === "bigint" ? String(value) : value)));
           return true;
         },
       };

@@ -12,6 +12,7 @@ import type { ProduceResult } from "../wire/data-apis.ts";
 import { RecordBatchBuilder } from "../wire/record-batch-builder.ts";
 import type { ProducerIdentity } from "../wire/transaction-apis.ts";
 import type { BufferBudget } from "./buffer-budget.ts";
+import { FlushTracker } from "./flush-tracker.ts";
 import { PartitionQueue, mostInFlight } from "./partition-queue.ts";
 import type { ProducedBatch } from "./partition-queue.ts";
 
@@ -39,12 +40,6 @@ export interface ProducerParts {
   readonly onClosed?: (batch: ProducedBatch) => void;
 }
 
-interface Flusher {
-  readonly generation: number;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
-
 export class RecordProducer {
   readonly #options: ProducerOptions;
   readonly #parts: ProducerParts;
@@ -57,9 +52,7 @@ export class RecordProducer {
   readonly #added = new Set<PartitionQueue>();
   #adding = false;
   #refreshing = false;
-  #generation = 0;
-  readonly #outstanding = new Map<number, number>();
-  #flushers: Flusher[] = [];
+  readonly #unacknowledged: FlushTracker = new FlushTracker();
   readonly #answeredAll: Signal = new Signal();
   #underWay = 0;
   #wakeAtMs: number = Number.POSITIVE_INFINITY;
@@ -117,20 +110,28 @@ export class RecordProducer {
     return queue.builder;
   }
 
+  /** Whether a record of about `bytes` still fits into the batch that is being filled; where it does not, the batch is ended. */
+  fits(queue: PartitionQueue, bytes: number): boolean {
+    if (queue.builder === undefined) return false;
+    if (queue.builder.sizeBytes + bytes <= this.#options.batchBytes) return true;
+    this.#close(queue);
+    return false;
+  }
+
   #close(queue: PartitionQueue): void {
-    const batch = queue.close(this.#identity, this.#transactionalId !== null, this.#generation, this.#parts.clock.now());
+    const batch = queue.close(this.#identity, this.#transactionalId !== null, this.#unacknowledged.generation, this.#parts.clock.now());
     if (batch !== undefined) this.#count(batch);
   }
 
   #count(batch: ProducedBatch): void {
     this.#parts.budget.add(batch.bytes.length);
-    this.#outstanding.set(batch.generation, (this.#outstanding.get(batch.generation) ?? 0) + 1);
+    this.#unacknowledged.add(batch.generation);
     this.#parts.onClosed?.(batch);
   }
 
   /** Sends a batch that was encoded before, with another stamp; its bytes are changed in place. */
   resend(topic: string, partition: number, bytes: Buffer): void {
-    this.#count(this.queue(topic, partition).enqueue(bytes, this.#generation, this.#parts.clock.now()));
+    this.#count(this.queue(topic, partition).enqueue(bytes, this.#unacknowledged.generation, this.#parts.clock.now()));
     this.poke();
   }
 
@@ -151,11 +152,7 @@ export class RecordProducer {
   async flush(): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     for (const queue of this.#queues.values()) this.#close(queue);
-    const generation = this.#generation++;
-    if (!this.#isOutstanding(generation)) return;
-    const flushed = new Promise<void>((resolve, reject) => {
-      this.#flushers.push({ generation, resolve, reject });
-    });
+    const flushed = this.#unacknowledged.flush();
     this.#drain(this.#parts.clock.now());
     await flushed;
   }
@@ -175,7 +172,7 @@ export class RecordProducer {
     this.#closed = true;
     this.#cancelWake?.();
     for (const queue of this.#queues.values()) queue.clear();
-    for (const flusher of this.#flushers.splice(0)) flusher.reject(new Error("the producer was closed before its flush was done"));
+    this.#unacknowledged.fail(new Error("the producer was closed before its flush was done"));
     if (this.#underWay > 0) await this.#answeredAll.next();
   }
 
@@ -251,18 +248,7 @@ export class RecordProducer {
   #acknowledge(batch: ProducedBatch): void {
     this.queue(batch.topic, batch.partition).acknowledged(batch);
     this.#parts.budget.free(batch.bytes.length);
-    const left = (this.#outstanding.get(batch.generation) ?? 1) - 1;
-    if (left > 0) this.#outstanding.set(batch.generation, left);
-    else this.#outstanding.delete(batch.generation);
-    if (left > 0 || this.#flushers.length === 0) return;
-    const done = this.#flushers.filter((each) => !this.#isOutstanding(each.generation));
-    this.#flushers = this.#flushers.filter((each) => !done.includes(each));
-    for (const flusher of done) flusher.resolve();
-  }
-
-  #isOutstanding(upTo: number): boolean {
-    for (const generation of this.#outstanding.keys()) if (generation <= upTo) return true;
-    return false;
+    this.#unacknowledged.done(batch.generation);
   }
 
   #retry(batch: ProducedBatch, problem: KafkaProblem): void {
@@ -346,6 +332,6 @@ export class RecordProducer {
     if (this.#failure !== undefined || this.#closed) return;
     this.#failure = error;
     this.#parts.budget.fail(error);
-    for (const flusher of this.#flushers.splice(0)) flusher.reject(error);
+    this.#unacknowledged.fail(error);
   }
 }

@@ -43,6 +43,8 @@ export interface RecordWriterParts {
 }
 
 const noTopic = "";
+/** What a record without key and headers takes besides its value, at most. */
+const mostRecordOverhead = 32;
 
 export class RecordWriter {
   readonly #config: KafkaSinkConfig["rows"];
@@ -118,7 +120,8 @@ export class RecordWriter {
     if (hasKey) return keyPartition(this.#key.buffer, 0, this.#key.length, partitions);
     // Records without a key fill the batch of one partition before they go to the next: large batches are cheap.
     const last = output.sticky.get(topic) ?? -1;
-    if (last >= 0 && queues[last]?.builder !== undefined) return last;
+    const queue = queues[last];
+    if (queue !== undefined && output.producer.fits(queue, this.#value.length + mostRecordOverhead)) return last;
     const next = (last + 1) % partitions;
     output.sticky.set(topic, next);
     return next;
