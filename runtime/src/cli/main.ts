@@ -3,17 +3,21 @@ import { readFile } from "node:fs/promises";
 import { Command } from "commander";
 import { isMillraceError, messageOf } from "../base/errors.ts";
 
-/** Runs the command line; sets the exit code. Subcommands load what they need when they run. */
+const subcommands: Readonly<Record<string, () => Promise<Command>>> = {
+  run: async () => (await import("./run/run-command.ts")).runCommand(),
+  plan: async () => (await import("./plan/plan-command.ts")).planCommand(),
+  savepoint: async () => (await import("./savepoint/savepoint-command.ts")).savepointCommand(),
+};
+
+/** Runs the command line; sets the exit code. Only the subcommand that is asked for is loaded, so that a job starts quickly. */
 export async function main(argv: readonly string[]): Promise<void> {
   const program = new Command("millrace")
     .description("Streaming jobs: one dataflow, three shapes, one snapshot format")
     .version(await version())
-    .showHelpAfterError()
-    .configureHelp({ sortSubcommands: false });
-  const { runCommand } = await import("./run/run-command.ts");
-  const { planCommand } = await import("./plan/plan-command.ts");
-  const { savepointCommand } = await import("./savepoint/savepoint-command.ts");
-  program.addCommand(runCommand()).addCommand(planCommand()).addCommand(savepointCommand());
+    .showHelpAfterError();
+  const asked = subcommands[argv[2] ?? ""];
+  const loaders = asked === undefined ? Object.values(subcommands) : [asked];
+  for (const load of loaders) program.addCommand(await load());
   try {
     await program.parseAsync([...argv]);
   } catch (error) {

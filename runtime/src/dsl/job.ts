@@ -5,7 +5,7 @@ import { Flow } from "./flow.ts";
 import { GraphBuilder } from "./graph-builder.ts";
 
 // Modules may be loaded twice (source and build, two versions): a global symbol recognises jobs of either.
-const jobMark = Symbol.for("millrace.job");
+const jobMark: unique symbol = Symbol.for("millrace.job");
 const namePattern = /^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/;
 
 export interface Job {

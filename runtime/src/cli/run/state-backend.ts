@@ -6,5 +6,5 @@ import type { RunConfig } from "./run-config.ts";
 export async function openStateBackend(config: Pick<RunConfig, "backend" | "memoryBudgetBytes">): Promise<StateBackendFactory> {
   if (config.backend === "memory") return memoryBackend();
   const { rocksdbBackend } = await import("../../state/rocksdb/rocksdb-backend.ts");
-  return rocksdbBackend({ budgetBytes: config.memoryBudgetBytes });
+  return rocksdbBackend({ heapBytes: config.memoryBudgetBytes });
 }
