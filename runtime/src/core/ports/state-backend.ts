@@ -68,7 +68,7 @@ export interface KeyedStateBackend {
   startBase(): BaseScan;
   /** For event-time TTL and incremental clean-up: called between batches. */
   onWatermark(timeMs: number): void;
-  /** Bytes held on the heap or in buffers, about; and on disk. */
+  /** Bytes held on the heap or in buffers, about; and on disk. May be asked after `close`: the last status of a run is. */
   sizeBytes(): { readonly memory: number; readonly disk: number; readonly entries: number };
   close(): Promise<void>;
 }

@@ -41,7 +41,7 @@ async function open(instance: KeyedStateBackendOptions, options: RocksdbOptions,
     capture: () => tables.capture(),
     startBase: () => tables.startBase(),
     onWatermark: (timeMs) => tables.onWatermark(timeMs),
-    sizeBytes: () => ({ ...tables.sizeBytes(), disk: store.diskBytes }),
+    sizeBytes: () => ({ ...tables.sizeBytes(), disk: closed ? 0 : store.diskBytes }),
     async close() {
       if (closed) return;
       closed = true;

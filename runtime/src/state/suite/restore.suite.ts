@@ -56,6 +56,13 @@ async function errorOf(run: Promise<unknown>): Promise<unknown> {
 }
 
 export function restoreSuite(backend: SuiteBackend): void {
+  it("tells its size also after it was closed", async () => {
+    const opened = await new Opened(backend.factory, declareTable()).start();
+    expect(opened.backend.sizeBytes()).toMatchObject({ entries: 0 });
+    await opened.stop();
+    expect(opened.backend.sizeBytes()).toMatchObject({ disk: 0 });
+  });
+
   describe("restore", () => {
     it("refuses any damaged block, whatever the damage", async () => {
       for (const kind of [integerKeys, textKeys]) {
