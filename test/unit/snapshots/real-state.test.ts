@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { CheckpointStore, type SnapshotRef } from "../../../runtime/src/checkpoint/store/checkpoint-store.ts";
+import { StoredSnapshot } from "../../../runtime/src/checkpoint/store/stored-snapshot.ts";
 import { MemoryStorage } from "../../../runtime/src/checkpoint/storage/memory-storage.ts";
 import { Decimal } from "../../../runtime/src/core/schema/decimal.ts";
 import type { Schema } from "../../../runtime/src/core/schema/schema.ts";
@@ -68,6 +69,7 @@ const total = (flights: number, delay: string, note: string | null): Record<stri
 });
 
 function fill(state: RealState, round: number): void {
+  state.clock.advance(1_000);
   for (let i = 0; i < 30; i++) {
     const key = { origin: i % 7 === 0 ? null : `AP${(i * round) % 11}`, hour: (i % 5) * 3_600_000 - 1 };
     if ((i + round) % 9 === 0) state.deleteTotal(key, i % 3 === 0 ? -i : i);
@@ -92,6 +94,9 @@ describe("keyed state through snapshots", () => {
     const expected = state.contents();
     expect(expected.length).toBeGreaterThan(60);
     const savepoint = { storage, folder: "delays/savepoints/sp/" };
+    const { sections } = await (await StoredSnapshot.open(storage, savepoint.folder)).reader(0);
+    const entryCount = sections.flatMap((section) => section.blocks).reduce((sum, block) => sum + block.entryCount, 0);
+    expect(entryCount, "each entry is there once").toBe(expected.length);
     for (const parallelism of [1, 3, 8]) {
       expect(await restoredContents(store, await store.latest(), parallelism)).toEqual(expected);
       expect(await restoredContents(store, savepoint, parallelism), url).toEqual(expected);

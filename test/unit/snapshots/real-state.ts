@@ -26,16 +26,23 @@ export const totalsTwo: Schema = schema({
 const itemValue = schema({ carrier: string() });
 
 export class RealState {
+  readonly clock: ManualClock;
   readonly backend: KeyedStateBackend;
   readonly totals: KeyedTable;
   readonly items: KeyedMultiTable;
   readonly timers: Timers;
   readonly #totalsValue: Schema;
 
-  private constructor(backend: KeyedStateBackend, totalsValue: Schema) {
+  private constructor(clock: ManualClock, backend: KeyedStateBackend, totalsValue: Schema) {
+    this.clock = clock;
     this.backend = backend;
     this.#totalsValue = totalsValue;
-    this.totals = backend.state.table({ name: "totals", key: layoutOf(pairKey), value: totalsValue });
+    this.totals = backend.state.table({
+      name: "totals",
+      key: layoutOf(pairKey),
+      value: totalsValue,
+      ttl: { ttlMs: 1e12, time: "processing", refresh: "write" },
+    });
     this.items = backend.state.multiTable({ name: "items", key: layoutOf(textKey), value: itemValue, subKey: "number" });
     this.timers = backend.state.timers("timers", layoutOf(integerKey), "event");
   }
@@ -46,8 +53,8 @@ export class RealState {
     keyGroups: { readonly from: number; readonly to: number },
     totalsValue: Schema = totalsOne,
   ): Promise<RealState> {
-    const backend = await factory.open({ uid: "delays", keyGroups, maxParallelism, clock: new ManualClock(1_000), directory });
-    return new RealState(backend, totalsValue);
+    const clock = new ManualClock(1_000);
+    return new RealState(clock, await factory.open({ uid: "delays", keyGroups, maxParallelism, clock, directory }), totalsValue);
   }
 
   putTotal(

@@ -12,6 +12,8 @@ const seed = Number(process.env["MILLRACE_SEED"] ?? Date.now() % 1_000_000);
 type Step =
   | { readonly kind: "put" | "delete"; readonly keys: readonly number[] }
   | { readonly kind: "checkpoint" }
+  /** A scan goes on, and may end, between the capture and its upload; and state changes too. */
+  | { readonly kind: "overlap"; readonly keys: readonly number[]; readonly count: number }
   | { readonly kind: "lost"; readonly at: number; readonly retry: "same" | "next" }
   | { readonly kind: "base"; readonly subtask: number }
   | { readonly kind: "scan"; readonly count: number }
@@ -22,6 +24,7 @@ const keys = fc.array(fc.nat(40), { minLength: 1, maxLength: 12 });
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constantFrom("put" as const, "delete" as const), keys }) },
   { weight: 4, arbitrary: fc.constant({ kind: "checkpoint" as const }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("overlap" as const), keys, count: fc.integer({ min: 1, max: 60 }) }) },
   {
     weight: 2,
     arbitrary: fc.record({ kind: fc.constant("lost" as const), at: fc.nat(4), retry: fc.constantFrom("same" as const, "next" as const) }),
@@ -65,6 +68,13 @@ class History {
         return;
       case "checkpoint":
         return this.#completed(await job.checkpoint());
+      case "overlap": {
+        const taken = job.take();
+        for (const key of one.keys) job.state.put(`key-${key}`, `value-${this.value++}`);
+        await job.scan(one.count);
+        await job.save(taken);
+        return this.#completed(taken);
+      }
       case "lost":
         return this.#lost(one);
       case "base":

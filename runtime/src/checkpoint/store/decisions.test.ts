@@ -35,6 +35,12 @@ describe("the parts of a state", () => {
       ["base-5 0..8", "delta-4 0..8", "delta-5 0..8"],
     ],
     [
+      "a base takes the place of an earlier one, also of one that was published after its scan began",
+      [part("base", 5, 0, 8, { sinceCheckpointId: 3 }), part("delta", 5, 0, 8)],
+      [part("base", 7, 0, 8, { sinceCheckpointId: 4 })],
+      ["base-7 0..8", "delta-5 0..8"],
+    ],
+    [
       "only in its own range",
       [part("base", 1, 0, 8), part("delta", 2, 0, 8)],
       [part("base", 3, 2, 4, { sinceCheckpointId: 2 })],
