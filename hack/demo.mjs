@@ -21,7 +21,9 @@ async function main() {
 
   step("1. Real data");
   const prepared = await prepareFlights(`${folder}/input/flights.ndjson`, flights);
-  say(`${flights.toLocaleString("en-US")} flights of 2001 in the order in which they left; ${prepared.outOfOrder.toLocaleString("en-US")} of them out of their schedule's order`);
+  say(
+    `${flights.toLocaleString("en-US")} flights of 2001 in the order in which they left; ${prepared.outOfOrder.toLocaleString("en-US")} of them out of their schedule's order`,
+  );
 
   step("2. Version 1: delays per airport over the last hour, every 15 minutes");
   const first = await startJob({ root, folder, manifest: "flights.yaml", storage: "snapshots-v1", rate: perSecond });
@@ -33,7 +35,14 @@ async function main() {
   const savepoint = await first.savepoint("before-upgrade", "stop");
   await first.exited;
   say(`savepoint ${savepoint.location.replace(root, "")}, ${Math.round(savepoint.durationMs)} ms`);
-  const second = await startJob({ root, folder, manifest: "flights-v2.yaml", storage: "snapshots-v2", rate: perSecond, fromSavepoint: savepoint.location });
+  const second = await startJob({
+    root,
+    folder,
+    manifest: "flights-v2.yaml",
+    storage: "snapshots-v2",
+    rate: perSecond,
+    fromSavepoint: savepoint.location,
+  });
   say(`version 2 runs ${Date.now() - upgradeMs} ms after the savepoint was asked for`);
   await table.follow(second, () => false);
   const code = await second.exited;

@@ -8,7 +8,9 @@ const boundMs = 2 * 3_600_000;
 
 /** The number of flights that version 1 had read at the savepoint: the lines before the position that the savepoint holds. */
 async function flightsBefore(savepoint, folder, root) {
-  const text = execFileSync(process.execPath, [`${root}runtime/bin/millrace.js`, "savepoint", "inspect", savepoint, "--json"], { encoding: "utf8" });
+  const text = execFileSync(process.execPath, [`${root}runtime/bin/millrace.js`, "savepoint", "inspect", savepoint, "--json"], {
+    encoding: "utf8",
+  });
   const [split] = JSON.parse(text).manifest.operators.flights.source.splits;
   const bytes = (await readFile(`${folder}/input/flights.ndjson`)).subarray(0, split.position.at);
   let lines = 0;
@@ -34,7 +36,9 @@ export async function compare({ input: { connection }, folder, savepoint, root }
         -- Version 1 gave what had closed by its last flight; its rows have no such field.
         windowStart + ${sizeMs} - 1 <= (select max(scheduled) - ${boundMs} - 1 from input where n <= ${cut}) as byFirst
       from placed where open group by origin, windowStart`);
-  await connection.run(`create table expectedLate as select n, scheduled, origin, destination, delay, distance from placed group by all having not bool_or(open)`);
+  await connection.run(
+    `create table expectedLate as select n, scheduled, origin, destination, delay, distance from placed group by all having not bool_or(open)`,
+  );
   await connection.run(`
     create table given as select * from read_json('${folder}/output/hourly/*.ndjson', format = 'newline_delimited', columns = {
       origin: 'VARCHAR', windowStart: 'BIGINT', windowEnd: 'BIGINT', flights: 'BIGINT', meanDelay: 'DOUBLE', worstDelay: 'INTEGER', distance: 'BIGINT'})`);
@@ -49,7 +53,13 @@ export async function compare({ input: { connection }, folder, savepoint, root }
   const [[windows]] = await rows(connection, "select count(*) from given");
   const [[lateRows]] = await rows(connection, "select count(*) from givenLate");
   const examples = [...differences, ...lateDifferences].slice(0, 10).map((row) => row.join("  "));
-  return { windows: Number(windows), windowDifferences: differences.length, late: Number(lateRows), lateDifferences: lateDifferences.length, examples };
+  return {
+    windows: Number(windows),
+    windowDifferences: differences.length,
+    late: Number(lateRows),
+    lateDifferences: lateDifferences.length,
+    examples,
+  };
 }
 
 // Rows that are on one side only, each as often as it is there too often.

@@ -48,7 +48,11 @@ export async function startJob({ root, folder, manifest, storage, rate, fromSave
     exited,
     status,
     async savepoint(id, mode) {
-      const response = await fetch(`${url}/v1/savepoints`, { method: "POST", body: JSON.stringify({ id, mode }), headers: { "content-type": "application/json" } });
+      const response = await fetch(`${url}/v1/savepoints`, {
+        method: "POST",
+        body: JSON.stringify({ id, mode }),
+        headers: { "content-type": "application/json" },
+      });
       const body = await response.json();
       if (!response.ok) throw new Error(`${body.code}: ${body.message}`);
       return body;

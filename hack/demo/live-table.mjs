@@ -29,7 +29,10 @@ export function liveTable(folder) {
     before = { records: status.records, ms: nowMs };
     const until = newest === 0 ? "no window closed yet" : `hour until ${new Date(newest).toISOString().slice(0, 16).replace("T", " ")}`;
     const top = rows.toSorted((a, b) => b.flights - a.flights).slice(0, shownRows);
-    const checkpoint = status.checkpoint === null || status.checkpoint === undefined ? "" : `  checkpoint ${status.checkpoint.id} (${kib(status.checkpoint.writtenBytes)}, ${Math.round(status.checkpoint.durationMs ?? 0)} ms)`;
+    const checkpoint =
+      status.checkpoint === null || status.checkpoint === undefined
+        ? ""
+        : `  checkpoint ${status.checkpoint.id} (${kib(status.checkpoint.writtenBytes)}, ${Math.round(status.checkpoint.durationMs ?? 0)} ms)`;
     const lines = [
       `${status.records.toLocaleString("en-US").padStart(9)} flights  ${perSecond.toLocaleString("en-US")}/s  ${status.late} late  state ${kib(status.stateBytes)}${checkpoint}`,
       `  ${until.padEnd(34)} flights   mean delay   worst${top.some((row) => "distance" in row) ? "   distance" : ""}`,

@@ -15,7 +15,7 @@ import { job } from "../../runtime/src/dsl/job.ts";
 import { tumbling } from "../../runtime/src/dsl/windows.ts";
 import { count, max } from "../../runtime/src/operators/aggregate/call.ts";
 import { json } from "../../runtime/src/serde/json/json.ts";
-import { memoryBackend } from "../../runtime/src/state/memory/memory-backend.ts";
+import { openStateBackend } from "../../runtime/src/cli/run/state-backend.ts";
 import { type BidBlock, blockSource, generateBids } from "./bids.ts";
 
 export const coreQueries = ["passthrough", "filter", "window", "count"] as const;
@@ -154,7 +154,7 @@ const run = await JobRun.start({
   maxParallelism: 128,
   clock: systemClock,
   log: silentLog,
-  stateBackend: memoryBackend(),
+  stateBackend: await openStateBackend({ backend: backend === "rocksdb" ? "rocksdb" : "memory", memoryBudgetBytes: 256 * 1024 * 1024 }),
   workDirectory: directory,
   checkpointIntervalMs: Infinity,
   badRows: { onBadRecord: "fail", maxPerMinute: 0 },

@@ -25,7 +25,10 @@ const cases: readonly (readonly [query: string, backend: string, what: string])[
 export function coreSuite(options: { readonly records: number; readonly runs: number; readonly json: boolean }): void {
   const script = fileURLToPath(new URL("core-run.ts", import.meta.url));
   const measured = cases.map(([query, backend, what]) => {
-    const runs = Array.from({ length: options.runs }, () => JSON.parse(execFileSync(process.execPath, [script, query, backend, String(options.records)], { encoding: "utf8" })) as Figures);
+    const runs = Array.from(
+      { length: options.runs },
+      () => JSON.parse(execFileSync(process.execPath, [script, query, backend, String(options.records)], { encoding: "utf8" })) as Figures,
+    );
     const wrong = runs.find((run) => !run.correct);
     if (wrong !== undefined) throw new Error(`${query} on ${backend} gave a wrong output: ${JSON.stringify(wrong)}`);
     return { query, backend, what, runs };
@@ -34,14 +37,24 @@ export function coreSuite(options: { readonly records: number; readonly runs: nu
     process.stdout.write(`${JSON.stringify(measured)}\n`);
     return;
   }
-  process.stdout.write(`core: ${thousands(options.records)} JSON bids of about 220 bytes from memory, median of ${options.runs}, every output checked, Node ${process.version}\n\n`);
+  process.stdout.write(
+    `core: ${thousands(options.records)} JSON bids of about 220 bytes from memory, median of ${options.runs}, every output checked, Node ${process.version}\n\n`,
+  );
   printTable(
     ["query", "state", "records/CPU-s", "records/s", "CPU s", "peak RSS MiB", "what"],
     measured.map(({ query, backend, what, runs }) => {
       const cpu = median(runs.map((run) => run.cpuSeconds));
       const wall = median(runs.map((run) => run.wallSeconds));
       const peak = median(runs.map((run) => run.peakBytes));
-      return [query, backend, thousands(options.records / cpu), thousands(options.records / wall), cpu.toFixed(2), thousands(peak / 1024 / 1024), what];
+      return [
+        query,
+        backend,
+        thousands(options.records / cpu),
+        thousands(options.records / wall),
+        cpu.toFixed(2),
+        thousands(peak / 1024 / 1024),
+        what,
+      ];
     }),
   );
 }

@@ -123,8 +123,12 @@ async function check(expected: ReadonlyMap<string, string>): Promise<boolean> {
     if (seen.get(id) !== expected.get(id) || key === undefined) wrong++;
   }
   const missing = [...expected.keys()].filter((id) => !seen.has(id)).length;
-  const hanging = (await client.listTransactions(["Ongoing", "PrepareCommit", "PrepareAbort"])).filter(({ transactionalId }) => transactionalId.includes("exactly-once"));
-  say(`expected ${expected.size} rows, seen ${seen.size}: ${missing} missing, ${duplicates} duplicate, ${wrong} wrong; ${hanging.length} transactions left open`);
+  const hanging = (await client.listTransactions(["Ongoing", "PrepareCommit", "PrepareAbort"])).filter(({ transactionalId }) =>
+    transactionalId.includes("exactly-once"),
+  );
+  say(
+    `expected ${expected.size} rows, seen ${seen.size}: ${missing} missing, ${duplicates} duplicate, ${wrong} wrong; ${hanging.length} transactions left open`,
+  );
   for (const line of repeated) say(line);
   return missing === 0 && duplicates === 0 && wrong === 0 && hanging.length === 0;
 }

@@ -25,13 +25,21 @@ export async function consumeCommitted(brokers: readonly string[], topic: string
       ...["-cp", `${libraries}/*`, "org.apache.kafka.tools.consumer.ConsoleConsumer"],
       ...["--bootstrap-server", brokers.join(","), "--topic", topic, "--from-beginning", "--isolation-level", "read_committed"],
       ...["--timeout-ms", String(quietMs)],
-      ...["print.partition=true", "print.offset=true", "print.key=true", "key.separator=\t"].flatMap((property) => ["--property", property]),
+      ...["print.partition=true", "print.offset=true", "print.key=true", "key.separator=\t"].flatMap((property) => [
+        "--property",
+        property,
+      ]),
     ],
     { maxBuffer: 2 ** 30 },
   );
   const lines = stdout.split("\n").filter((line) => line !== "");
   return lines.map((line) => {
     const [partition = "", offset = "", key = "", value = ""] = line.split("\t");
-    return { partition: Number(partition.replace("Partition:", "")), offset: Number(offset.replace("Offset:", "")), key: key === "null" ? null : key, value };
+    return {
+      partition: Number(partition.replace("Partition:", "")),
+      offset: Number(offset.replace("Offset:", "")),
+      key: key === "null" ? null : key,
+      value,
+    };
   });
 }

@@ -21,7 +21,12 @@ export async function produceBlock(client: KafkaClient, topic: string, partition
       if (builder.count === 0) return;
       const batch = builder.finish({ producerId: -1, producerEpoch: -1, baseSequence: -1, transactional: false });
       const leaderId = client.leaderOf(topic, partition)?.leaderId ?? -1;
-      const [result] = await client.produce(leaderId, { transactionalId: null, acks: -1, timeoutMs: 30_000, batches: [{ topic, partition, batch }] });
+      const [result] = await client.produce(leaderId, {
+        transactionalId: null,
+        acks: -1,
+        timeoutMs: 30_000,
+        batches: [{ topic, partition, batch }],
+      });
       if (result?.errorCode !== 0) throw new Error(`produce to ${topic}-${partition} failed with error ${result?.errorCode}`);
       builder = new RecordBatchBuilder(batchBytes, "none");
     };

@@ -1,7 +1,7 @@
 // What a job's function gets: where dataflows begin.
 import { MillraceError } from "../base/errors.ts";
 import type { WatermarkStrategy } from "../core/time/watermark-strategy.ts";
-import type { SourceEndpoint } from "./endpoints.ts";
+import type { FormattedSource, RowSource, SourceEndpoint } from "./endpoints.ts";
 import { endpointSchema } from "./endpoints.ts";
 import type { GraphBuilder } from "./graph-builder.ts";
 import { Stream } from "./stream.ts";
@@ -46,6 +46,8 @@ export class Flow {
   }
 
   /** Reads a source. `uid` is its stable name: its positions are found by it. */
+  source<Row>(uid: string, endpoint: FormattedSource<Row>, options?: SourceOptions<Row>): Stream<Row>;
+  source<Row>(uid: string, endpoint: RowSource<Row>, options?: SourceOptions<Row>): Stream<Row>;
   source<Row>(uid: string, endpoint: SourceEndpoint<Row>, options: SourceOptions<Row> = {}): Stream<Row> {
     const schema = endpointSchema(endpoint);
     const { time, watermarks, parallelism } = options;

@@ -41,7 +41,7 @@ export class SplitWatermarks {
   }
 
   /** Takes in a split, at the watermark that a snapshot stored for it, if any. Its idleness counts from now. */
-  add(splitId: string, nowMs: number, watermarkMs = -Infinity): void {
+  add(splitId: string, nowMs: number, watermarkMs: number = -Infinity): void {
     const generator = watermarkGenerator(this.#strategy);
     this.#splits.set(splitId, { generator, restoredMs: watermarkMs, state: "active", lastRowMs: nowMs, paused: false });
   }
@@ -92,7 +92,7 @@ export class SplitWatermarks {
    * The splits that are more than `maxDriftMs` ahead of the slowest active one and must not be read now. `slowestMs` lets the
    * slowest of other instances count too. A split without a watermark yet proves nothing and makes nobody wait.
    */
-  pausedSplits(nowMs: number, slowestMs = Infinity): ReadonlySet<string> {
+  pausedSplits(nowMs: number, slowestMs: number = Infinity): ReadonlySet<string> {
     const paused = new Set<string>();
     if (this.#maxDriftMs === Infinity) return paused;
     this.#markIdle(nowMs);

@@ -15,7 +15,7 @@ export class PaneRows {
   /** The fate of each row; only filled where `assign` returned false. */
   fates: Uint8Array = new Uint8Array(0);
   /** The earliest pane of the batch. */
-  leastMs = Infinity;
+  leastMs: number = Infinity;
   readonly #layout: Panes;
   readonly #progress: Progress;
   readonly #latenessMs: number;

@@ -11,7 +11,7 @@ import { endOfTime } from "../../core/time/end-of-time.ts";
  */
 export class Progress {
   /** The time reached by this run; -Infinity at its start. */
-  reachedMs = -Infinity;
+  reachedMs: number = -Infinity;
   readonly #firstGroup: number;
   readonly #maxParallelism: number;
   /** What each key group had reached before the restore; null once this run is past all of them. */

@@ -7,7 +7,7 @@ import type { WindowEntries } from "./window-entries.ts";
 export class TriggerCall implements TriggerContext {
   readonly time: "event" | "processing";
   readonly window: { -readonly [Name in keyof TriggerWindow]: TriggerWindow[Name] } = { startMs: 0, endMs: 0 };
-  watermarkMs = -Infinity;
+  watermarkMs: number = -Infinity;
   state: unknown = null;
   readonly #entries: WindowEntries;
   readonly #clock: Clock;

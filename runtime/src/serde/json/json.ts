@@ -14,9 +14,12 @@ export interface JsonOptions {
 /**
  * JSON objects in UTF-8. Reading is exact and strict: a record is what JSON.parse makes of it, and each field of the schema must
  * be there and fit, whether the job uses it or not; keys that no field has are passed over.
- * A sink needs no schema: `json()` writes whatever rows come. Rows of another schema may be written: their fields take wire names and text forms from fields of the same name and type here.
+ * A sink needs no schema: `json()` writes whatever rows come. Rows of another schema may be written: their fields take
+ * wire names and text forms from fields of the same name and type here.
  */
-export function json<Row = unknown>(schema: Schema<Row> = new Schema<Row>({}), options: JsonOptions = {}): Format<Row> {
+export function json(): Format;
+export function json<Row>(schema: Schema<Row>, options?: JsonOptions): Format<Row>;
+export function json(schema: Schema = new Schema({}), options: JsonOptions = {}): Format {
   refuseUnknownOptions("format json", options, ["decimals"]);
   const decimals = options.decimals ?? "text";
   return {

@@ -6,7 +6,7 @@ export const recordHeadBytes = 6;
 
 /** A record is `[key group u16][length u32][entry]`. Later records of the same entry replace earlier ones. */
 export class ChangeLog {
-  readonly writer = new ByteWriter(256);
+  readonly writer: ByteWriter = new ByteWriter(256);
   readonly #overflow: ChangeOverflow | undefined;
 
   /** With `overflow`, the older part of a long log is kept there. */
