@@ -43,7 +43,8 @@ export class CsvEncoder implements RowEncoder {
     if (column.nulls !== null && column.nulls[row] !== present) return this.#nullText;
     const value = valueOf(field, column, row);
     const json = field.spec.type.kind === "string" ? (value as string) : toJson(field.spec, value);
-    const text = typeof json === "string" ? json : JSON.stringify(json);
+    // JSON has no text for negative zero.
+    const text = typeof json === "string" ? json : Object.is(json, -0) ? "-0" : JSON.stringify(json);
     return text === "" || text === this.#nullText ? `"${text}"` : this.#quoted(text);
   }
 

@@ -59,7 +59,11 @@ class ParquetEncoder implements RowEncoder {
 
   #writeGroup(): void {
     if (this.#rows === 0) return;
-    const columnData = this.#columns.map(({ name }, i) => ({ name, data: this.#values[i] as unknown[] }));
+    const columnData = this.#columns.map(({ name, plain }, i) => ({
+      name,
+      data: this.#values[i] as unknown[],
+      ...(plain ? { encoding: "PLAIN" as const } : {}),
+    }));
     // Synchronous: the writer below it has no flush.
     void this.#writer.write({ columnData, rowGroupSize: groupRows });
     this.#values = this.#columns.map(() => []);

@@ -10,13 +10,17 @@ export interface ParquetColumn {
   readonly field: SchemaField;
   readonly name: string;
   readonly toStored: (value: unknown) => unknown;
+  /** The writer's dictionaries take 0 and -0 for the same value, so columns with floating-point numbers have none. */
+  readonly plain: boolean;
 }
 
 /** The columns of a schema, and their descriptions below a root. */
 export function parquetColumns(schema: Schema): { readonly columns: readonly ParquetColumn[]; readonly elements: SchemaElement[] } {
   const columns = schema.fields.map((field) => {
     const name = field.spec.wireName ?? field.name;
-    return { field, name, elements: elementsOf(name, field.spec), toStored: storedOf(field.spec) };
+    const elements = elementsOf(name, field.spec);
+    const plain = elements.some((element) => element.type === "FLOAT" || element.type === "DOUBLE");
+    return { field, name, elements, toStored: storedOf(field.spec), plain };
   });
   const root: SchemaElement = { name: "root", num_children: columns.length };
   return { columns, elements: [root, ...columns.flatMap((column) => column.elements)] };

@@ -4,37 +4,14 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ManualClock } from "../../../base/clock.ts";
 import { isMillraceError } from "../../../base/errors.ts";
-import type { ByteWriter } from "../../../base/bytes.ts";
-import { rowObject, rowView } from "../../../core/batch/row-view.ts";
-import { Batch } from "../../../core/batch/batch.ts";
-import { rowToJson } from "../../../core/codec/json-value.ts";
-import type { Format } from "../../../core/ports/format.ts";
 import type { Sink } from "../../../core/ports/sink.ts";
 import { int53, string, timestamp } from "../../../core/schema/field.ts";
-import { type Schema, schema } from "../../../core/schema/schema.ts";
+import { schema } from "../../../core/schema/schema.ts";
 import { sinkContract, sinkSuiteSchema } from "../../contract/index.ts";
 import { filesSink, type FilesSinkOptions } from "../index.ts";
+import { lines } from "./line-format.suite.ts";
 import { inDirectory } from "../source/files-fixture.suite.ts";
 import { batchOf, directoryWorld, sinkContext, unpacked, visibleFiles } from "./sink-fixture.suite.ts";
-
-/** Lines of JSON by the plain form of values. */
-const lines: Format = {
-  name: "json",
-  schema: schema({}),
-  options: {},
-  openDecoder: () => Promise.reject(new Error("not asked for")),
-  openEncoder: async (of: Schema) => {
-    const view = rowView(of as Schema<Record<string, unknown>>);
-    return {
-      encode(rows, row, writer: ByteWriter): boolean {
-        const object = rowObject(new Batch(rows), row, view);
-        if (object["name"] === "tombstone") return false;
-        writer.utf8Raw(JSON.stringify(rowToJson(of.spec, object)));
-        return true;
-      },
-    };
-  },
-};
 
 const worlds: readonly (readonly [string, Omit<FilesSinkOptions, "path">])[] = [
   ["lines", { format: lines }],

@@ -31,6 +31,8 @@ export class FilesWriter implements SinkWriter {
   readonly #open = new Map<string, PartFile>();
   /** Files that were ended since the last checkpoint. */
   #ending: Promise<PendingFile>[] = [];
+  /** Files that are being ended: `close` waits for them. */
+  readonly #unsettled = new Set<Promise<unknown>>();
   /** Prepared and not committed: a later commit covers what an earlier one did not. */
   #epochs: Epoch[] = [];
   #afterCheckpoint: number;
@@ -108,20 +110,18 @@ export class FilesWriter implements SinkWriter {
 
   #end(partition: string, part: PartFile): void {
     this.#open.delete(partition);
-    const ending = part.finish();
+    const ending = this.#finish(part);
+    this.#ending.push(ending);
     // Awaited by the next checkpoint; a failure before that is found by `#check`.
-    ending.catch((error: unknown) => this.#backlog.fail(error));
-    this.#ending.push(this.#config.delivery === "exactly-once" ? ending : this.#publish(ending));
+    const settled = ending.catch((error: unknown) => this.#backlog.fail(error)).finally(() => this.#unsettled.delete(settled));
+    this.#unsettled.add(settled);
   }
 
-  /** At-least-once: a file is seen as soon as it is whole. */
-  #publish(ending: Promise<PendingFile>): Promise<PendingFile> {
-    const published = ending.then(async (file) => {
-      await this.#store.commit([file]);
-      return file;
-    });
-    published.catch((error: unknown) => this.#backlog.fail(error));
-    return published;
+  async #finish(part: PartFile): Promise<PendingFile> {
+    const file = await part.finish();
+    // At-least-once: a file is seen as soon as it is whole.
+    if (this.#config.delivery === "at-least-once") await this.#store.commit([file]);
+    return file;
   }
 
   #endAged(): void {
@@ -176,7 +176,7 @@ export class FilesWriter implements SinkWriter {
     this.#open.clear();
     await Promise.all(parts.map((part) => part.abort()));
     // Files that were ended but not prepared are leftovers, which the next run removes.
-    await Promise.allSettled(this.#ending);
+    await Promise.all(this.#unsettled);
     await this.#store.close();
   }
 }

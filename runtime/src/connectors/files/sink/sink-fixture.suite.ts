@@ -42,6 +42,18 @@ async function readRows(directory: string, names: readonly string[]): Promise<re
 
 const toRows = (rows: readonly (readonly unknown[])[]): SinkRow[] => rows.map(([id, name]) => ({ id: Number(id), name: String(name) }));
 
+/** Copies a directory; from the start when a file moves on its way. */
+async function copyWhole(from: string, to: string): Promise<void> {
+  for (;;) {
+    try {
+      return await cp(from, to, { recursive: true });
+    } catch (error) {
+      await rm(to, { recursive: true, force: true });
+      if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    }
+  }
+}
+
 /** A world of a directory of its own. */
 export async function directoryWorld(options: Omit<FilesSinkOptions, "path">): Promise<SinkWorld> {
   const directory = await mkdtemp(join(tmpdir(), "millrace-sink-"));
@@ -55,7 +67,7 @@ export async function directoryWorld(options: Omit<FilesSinkOptions, "path">): P
     // What is on the disk when the process dies stays as it is, whatever the writers do when their files are closed.
     crash: async (writers) => {
       const kept = `${directory}-kept`;
-      await cp(directory, kept, { recursive: true });
+      await copyWhole(directory, kept);
       await Promise.all(writers.map((writer) => writer.close()));
       await rm(directory, { recursive: true });
       await rename(kept, directory);
