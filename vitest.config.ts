@@ -19,7 +19,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          include: ["runtime/src/**/*.test.ts", "src/**/*.test.ts", "test/{unit,tidy}/**/*.test.ts"],
+          include: ["runtime/src/**/*.test.ts", "src/**/*.test.ts", "test/{unit,tidy,nexmark}/**/*.test.ts"],
           exclude: ["**/*.real.test.ts"],
           testTimeout: 30_000,
         },

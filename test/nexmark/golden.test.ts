@@ -1,0 +1,169 @@
+// Every Nexmark query: a whole run, a run with checkpoints, and a run that goes on from a savepoint at another parallelism give what
+// DuckDB computes from the same events. The protocol is that of Arroyo's golden tests (crates/arroyo-sql-testing).
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { type Clock, ManualClock, systemClock } from "../../runtime/src/base/clock.ts";
+import { type MemorySink, memorySink } from "../../runtime/src/connectors/memory/index.ts";
+import type { NexmarkOptions } from "../../runtime/src/connectors/nexmark/index.ts";
+import type { StateBackendFactory } from "../../runtime/src/core/ports/state-backend.ts";
+import { memoryBackend } from "../../runtime/src/state/memory/memory-backend.ts";
+import { rocksdbBackend } from "../../runtime/src/state/rocksdb/rocksdb-backend.ts";
+import { Random, runSeed } from "../reference/random.ts";
+import { Gate } from "./gate.ts";
+import { queries } from "./queries/all.ts";
+import { type NexmarkInput, type NexmarkQuery, nexmarkJob } from "./queries/tables.ts";
+import { references } from "./reference/all.ts";
+import { NexmarkDuck } from "./reference/events.ts";
+import { type ClockSteps, q12 } from "./reference/q12.ts";
+import { differences, referenceLines, resultLines } from "./result.ts";
+import { QueryRun } from "./run-query.ts";
+
+const seed = runSeed();
+const events = 4000;
+const hourMs = 3_600_000;
+
+/** 80 s of event time; events are up to 0.4 s out of order, which is within the watermarks' 4 s, so nothing is late. */
+const generator: NexmarkOptions = { events, splits: 4, seed, eventTimeRate: 50, outOfOrderGroupSize: 20 };
+/** 11 hours, from 16:00 on over midnight: for queries that look at the hour or the day. */
+const slowGenerator: NexmarkOptions = { ...generator, eventTimeRate: 0.1, baseTimeMs: 1_436_918_400_000 + 16 * hourMs };
+/** For processing time the order of events must be that of their numbers. */
+const orderedGenerator: NexmarkOptions = { ...generator, outOfOrderGroupSize: 1 };
+const clockSteps: ClockSteps = { startMs: 7_003_000, stepMs: 3000, every: 600 };
+
+function generatorOf(query: NexmarkQuery): NexmarkOptions {
+  if (query.number === 12) return orderedGenerator;
+  return query.number === 14 || query.number === 17 ? slowGenerator : generator;
+}
+
+const opened = new Map<NexmarkOptions, NexmarkDuck>();
+beforeAll(async () => {
+  process.stdout.write(`nexmark: MILLRACE_SEED=${seed}\n`);
+  for (const options of [generator, slowGenerator, orderedGenerator]) opened.set(options, await NexmarkDuck.open(options));
+});
+afterAll(() => {
+  for (const duck of opened.values()) duck.close();
+});
+
+let directory = "";
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "millrace-nexmark-"));
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+async function expectedLines(query: NexmarkQuery): Promise<readonly string[]> {
+  const reference = query.number === 12 ? q12(clockSteps) : references.get(query.number);
+  const duck = opened.get(generatorOf(query));
+  if (reference === undefined || duck === undefined) throw new Error(`query ${query.number} has no reference`);
+  return referenceLines(await reference(duck));
+}
+
+/** One run of a query, from its start or from a savepoint, with the places where it is to stop on its way. */
+class Course {
+  readonly gate: Gate;
+  readonly run: QueryRun;
+  readonly #clock: Clock;
+
+  constructor(
+    query: NexmarkQuery,
+    sink: MemorySink,
+    options: {
+      readonly name: string;
+      readonly form: NexmarkInput["form"];
+      readonly stateBackend: StateBackendFactory;
+      readonly parallelism: number;
+      readonly clock: Clock;
+      readonly checkpointIntervalMs?: number;
+      readonly savepoint?: string;
+    },
+  ) {
+    const { form, name, ...rest } = options;
+    // A limit holds to the event where the clock moves between two of them.
+    this.gate = new Gate(query.number === 12 ? 1 : 64);
+    this.#clock = options.clock;
+    const job = nexmarkJob(query, { generator: generatorOf(query), form, wrap: (source) => this.gate.wrap(source) }, sink);
+    this.run = QueryRun.start(job, { checkpointIntervalMs: Infinity, ...rest, directory: join(directory, name) });
+  }
+
+  /** Goes on until all events before `limit` are processed, and lets the clock of a test that owns it go on. */
+  async goTo(limit: number): Promise<void> {
+    await this.run.during(this.gate.open(limit));
+    if (this.#clock instanceof ManualClock) this.#clock.advance(clockSteps.stepMs);
+  }
+
+  async finish(): Promise<void> {
+    const open = this.gate.open(Infinity);
+    await this.run.ended();
+    await open;
+  }
+}
+
+const clockStops = Array.from({ length: Math.floor(events / clockSteps.every) }, (_, index) => (index + 1) * clockSteps.every);
+
+async function golden(query: NexmarkQuery, form: NexmarkInput["form"], stateBackend: StateBackendFactory): Promise<void> {
+  const random = new Random(seed * 100 + query.number);
+  const ownsClock = query.number === 12;
+  const newClock = (): Clock => (ownsClock ? new ManualClock(clockSteps.startMs) : systemClock);
+  const expected = await expectedLines(query);
+  expect(expected.length).toBeGreaterThan(4);
+  const common = { form, stateBackend };
+
+  const whole = memorySink();
+  const wholeRun = new Course(query, whole, { ...common, name: "whole", parallelism: 1, clock: newClock() });
+  for (const stop of ownsClock ? clockStops : []) await wholeRun.goTo(stop);
+  await wholeRun.finish();
+  expect(differences(resultLines(query, whole), expected)).toEqual([]);
+
+  const checked = memorySink();
+  const checkedRun = new Course(query, checked, { ...common, name: "checked", parallelism: 2, clock: newClock(), checkpointIntervalMs: 5 });
+  let checkpoints = 0;
+  for (const stop of ownsClock ? clockStops : [1, 2, 3, 4].map((fifth) => (events * fifth) / 5)) {
+    await checkedRun.goTo(stop);
+    checkpoints = await checkedRun.run.checkpointed();
+  }
+  await checkedRun.finish();
+  expect(checkpoints).toBeGreaterThanOrEqual(3);
+  expect(differences(resultLines(query, checked), expected)).toEqual([]);
+
+  const resumed = memorySink();
+  const clock = newClock();
+  const before = new Course(query, resumed, { ...common, name: "before", parallelism: 2, clock });
+  const stops = ownsClock ? clockStops : [random.int(events * 0.3, events * 0.7)];
+  const last = Math.floor(stops.length / 2);
+  for (const stop of stops.slice(0, last + 1)) await before.goTo(stop);
+  const savepoint = await before.run.stopWithSavepoint();
+  if (query.result === "append") expect(resumed.written.length).toBeLessThan(expected.length);
+  const after = new Course(query, resumed, { ...common, name: "after", parallelism: 3, clock, savepoint });
+  for (const stop of stops.slice(last + 1)) await after.goTo(stop);
+  await after.finish();
+  expect(after.run.supervisor.status().restoredFrom).toContain("golden");
+  expect(differences(resultLines(query, resumed), expected)).toEqual([]);
+}
+
+/** Much less than the state of the larger queries, so that most of it is in the database; a join of whole rows reads them again and again. */
+const heapBytesOf = (query: NexmarkQuery): number => ([4, 13, 20].includes(query.number) ? 400_000 : 60_000);
+
+const backends: readonly (readonly [string, (query: NexmarkQuery) => StateBackendFactory])[] = [
+  ["memory", () => memoryBackend()],
+  ["rocksdb", (query) => rocksdbBackend({ heapBytes: heapBytesOf(query), blockCacheBytes: 2 ** 20, writeBufferBytes: 2 ** 20 })],
+];
+const cases = queries.map((query) => [`${query.number}, ${query.title}`, query] as const);
+const joins = cases.filter(([, { number }]) => [3, 4, 8, 20].includes(number));
+const timeoutMs = 120_000;
+
+describe.each(backends)(`with state in %s (seed ${seed})`, (_name, open) => {
+  test.each(cases)(
+    "query %s: whole run = run with checkpoints = resumed run",
+    (_title, query) => golden(query, "tables", open(query)),
+    timeoutMs,
+  );
+});
+
+describe(`from one stream of all events (seed ${seed})`, () => {
+  test.each(joins)(
+    "query %s: whole run = run with checkpoints = resumed run",
+    (_title, query) => golden(query, "events", memoryBackend()),
+    timeoutMs,
+  );
+});
