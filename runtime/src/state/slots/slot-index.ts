@@ -21,6 +21,8 @@ export class SlotIndex {
   mask: number = firstBuckets - 1;
   shift: number = 32 - Math.log2(firstBuckets);
   count = 0;
+  /** Where look-ups leave what they read ahead, so that the reads are not optimised away. */
+  prefetched = 0;
 
   get sizeBytes(): number {
     return this.cells.byteLength;

@@ -2,6 +2,26 @@
 import type { KeyBatch } from "../../core/keys/key-batch.ts";
 import { mix, type SlotIndex } from "./slot-index.ts";
 
+/** From this many cells on the index and the heads no longer fit the processor's nearer caches. */
+const prefetchCells = 1 << 18;
+const chunkKeys = 64;
+
+/**
+ * Reads the cells and the heads that a chunk of keys will most likely need, and nothing else: loads that do not depend on each
+ * other overlap, where the look-up itself would wait for them one by one. Returns a number that depends on all of them.
+ */
+function prefetch(index: SlotIndex, heads: Int32Array, hashes: Int32Array, from: number, to: number, salt: number): number {
+  const { cells, shift } = index;
+  let sum = 0;
+  for (let k = from; k < to; k++) sum ^= cells[(mix(hashes[k] as number, salt) >>> shift) * 2] as number;
+  for (let k = from; k < to; k++) {
+    const stored = cells[(mix(hashes[k] as number, salt) >>> shift) * 2 + 1] as number;
+    // An empty cell stands for slot 0 here: any line will do.
+    sum ^= heads[(stored - (stored > 0 ? 1 : 0)) * 4] as number;
+  }
+  return sum;
+}
+
 /** Looks up integer keys `[from, to)` of one list. Fills `slots[from..to)`, appends misses, returns their new count. */
 export function lookUpIntegers(
   index: SlotIndex,
@@ -17,27 +37,32 @@ export function lookUpIntegers(
 ): number {
   const { cells, mask, shift } = index;
   const { hashes, low, high } = keys;
+  const isLarge = cells.length >= prefetchCells;
   let missed = missCount;
-  for (let k = from; k < to; k++) {
-    const mixed = mix(hashes[k] as number, salt);
-    const keyLow = low[k] as number;
-    const keyHigh = high[k] as number;
-    let bucket = mixed >>> shift;
-    let found = -1;
-    for (;;) {
-      const stored = cells[bucket * 2 + 1] as number;
-      if (stored === 0) break;
-      if (cells[bucket * 2] === mixed) {
-        const at = (stored - 1) * 4;
-        if (heads[at + 1] === keyLow && heads[at + 2] === keyHigh && heads[at + 3] === list) {
-          found = stored - 1;
-          break;
+  for (let start = from; start < to; start += chunkKeys) {
+    const end = Math.min(to, start + chunkKeys);
+    if (isLarge) index.prefetched ^= prefetch(index, heads, hashes, start, end, salt);
+    for (let k = start; k < end; k++) {
+      const mixed = mix(hashes[k] as number, salt);
+      const keyLow = low[k] as number;
+      const keyHigh = high[k] as number;
+      let bucket = mixed >>> shift;
+      let found = -1;
+      for (;;) {
+        const stored = cells[bucket * 2 + 1] as number;
+        if (stored === 0) break;
+        if (cells[bucket * 2] === mixed) {
+          const at = (stored - 1) * 4;
+          if (heads[at + 1] === keyLow && heads[at + 2] === keyHigh && heads[at + 3] === list) {
+            found = stored - 1;
+            break;
+          }
         }
+        bucket = (bucket + 1) & mask;
       }
-      bucket = (bucket + 1) & mask;
+      slots[k] = found;
+      if (found < 0) misses[missed++] = k;
     }
-    slots[k] = found;
-    if (found < 0) misses[missed++] = k;
   }
   return missed;
 }
@@ -58,33 +83,32 @@ export function lookUpBytes(
 ): number {
   const { cells, mask, shift } = index;
   const { hashes, starts, ends, bytes } = keys;
+  const isLarge = cells.length >= prefetchCells;
   let missed = missCount;
-  for (let k = from; k < to; k++) {
-    const hash = hashes[k] as number;
-    const mixed = mix(hash, salt);
-    const start = starts[k] as number;
-    const length = (ends[k] as number) - start;
-    let bucket = mixed >>> shift;
-    let found = -1;
-    for (;;) {
-      const stored = cells[bucket * 2 + 1] as number;
-      if (stored === 0) break;
-      if (cells[bucket * 2] === mixed) {
-        const at = (stored - 1) * 4;
-        if (heads[at + 2] === length && heads[at + 3] === list) {
-          const other = heads[at + 1] as number;
-          let i = 0;
-          while (i < length && arena[other + i] === bytes[start + i]) i++;
-          if (i === length) {
+  for (let chunk = from; chunk < to; chunk += chunkKeys) {
+    const end = Math.min(to, chunk + chunkKeys);
+    if (isLarge) index.prefetched ^= prefetch(index, heads, hashes, chunk, end, salt);
+    for (let k = chunk; k < end; k++) {
+      const mixed = mix(hashes[k] as number, salt);
+      const start = starts[k] as number;
+      const length = (ends[k] as number) - start;
+      let bucket = mixed >>> shift;
+      let found = -1;
+      for (;;) {
+        const stored = cells[bucket * 2 + 1] as number;
+        if (stored === 0) break;
+        if (cells[bucket * 2] === mixed) {
+          const at = (stored - 1) * 4;
+          if (heads[at + 2] === length && heads[at + 3] === list && sameBytes(arena, heads[at + 1] as number, bytes, start, length)) {
             found = stored - 1;
             break;
           }
         }
+        bucket = (bucket + 1) & mask;
       }
-      bucket = (bucket + 1) & mask;
+      slots[k] = found;
+      if (found < 0) misses[missed++] = k;
     }
-    slots[k] = found;
-    if (found < 0) misses[missed++] = k;
   }
   return missed;
 }
