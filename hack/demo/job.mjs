@@ -24,7 +24,7 @@ export async function startJob({ root, folder, manifest, storage, rate, fromSave
       if (entry.rest !== undefined) resolve(entry.rest);
       if (entry.level === "warn" || entry.level === "error") process.stdout.write(`${line}\n`);
     });
-    exited.then((code) => reject(new Error(`the job ended with exit code ${code} before it ran:\n${log.join("\n")}`)));
+    child.once("exit", (code) => reject(new Error(`the job ended with exit code ${code} before it ran:\n${log.join("\n")}`)));
   });
   const status = async () => {
     const response = await fetch(`${url}/v1/job`).catch(() => undefined);

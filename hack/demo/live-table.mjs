@@ -37,7 +37,7 @@ export function liveTable(folder) {
       `${status.records.toLocaleString("en-US").padStart(9)} flights  ${perSecond.toLocaleString("en-US")}/s  ${status.late} late  state ${kib(status.stateBytes)}${checkpoint}`,
       `  ${until.padEnd(34)} flights   mean delay   worst${top.some((row) => "distance" in row) ? "   distance" : ""}`,
       ...top.map((row) => {
-        const distance = "distance" in row ? `${String(row.distance).padStart(11)}` : "";
+        const distance = "distance" in row ? String(row.distance).padStart(11) : "";
         return `  ${row.origin.padEnd(34)} ${String(row.flights).padStart(7)} ${`${row.meanDelay.toFixed(1)} min`.padStart(12)} ${`${row.worstDelay} min`.padStart(7)}${distance}`;
       }),
     ];

@@ -161,7 +161,8 @@ export class ByteWriter {
 export class ByteReader {
   readonly buffer: Buffer;
   position: number;
-  readonly end: number;
+  /** Where reading ends; a reader may be pointed at another range of its buffer. */
+  end: number;
 
   constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
     this.buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

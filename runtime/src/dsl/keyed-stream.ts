@@ -73,7 +73,7 @@ export class KeyedStream<Row, Keys extends keyof Row & string> {
   ): Stream<Pick<Row, Keys> & AggregateResults<Row, Calls>> {
     const { upsert = false, ttl, ...rest } = options;
     const params: GroupAggregateParams = {
-      input: this.schema as Schema,
+      input: this.schema,
       key: keyLayout(this.schema, this.fields),
       calls,
       retracting: this.ref.changelog !== "append",
@@ -136,7 +136,7 @@ export class KeyedStream<Row, Keys extends keyof Row & string> {
     return this.#join(
       other,
       { kind: "interval", lowerMs: intervalBound(lower, "lower"), upperMs: intervalBound(upper, "upper") },
-      rest as JoinOptions<JoinType> & JoinShape,
+      rest,
     );
   }
 
@@ -183,7 +183,7 @@ export class KeyedStream<Row, Keys extends keyof Row & string> {
     return this.#join(
       other,
       { kind: "regular", ttlMs: ttl === undefined ? undefined : parseDuration(ttl, "ttl") },
-      rest as JoinOptions<JoinType> & JoinShape,
+      rest,
     );
   }
 
@@ -251,6 +251,6 @@ export class KeyedStream<Row, Keys extends keyof Row & string> {
   ): Stream<unknown> {
     const { uid, parallelism, type = "inner", ...shape } = options;
     const node: OperatorOptions = { ...(uid === undefined ? {} : { uid }), ...(parallelism === undefined ? {} : { parallelism }) };
-    return this.#make<unknown, SideRows>(addJoin(this, other, type, how, shape as JoinShape, node));
+    return this.#make<unknown, SideRows>(addJoin(this, other, type, how, shape, node));
   }
 }

@@ -8,7 +8,6 @@ import { Schema } from "../core/schema/schema.ts";
 import { dedupe } from "../operators/rank/dedupe.ts";
 import { topN } from "../operators/rank/top-n.ts";
 import { windowTopN } from "../operators/rank/window-top-n.ts";
-import type { OrderField } from "../operators/rows/row-order.ts";
 import { toTable } from "../operators/table/to-table.ts";
 import { upsertToRetract } from "../operators/table/to-table.ts";
 import type { NodeSpec } from "./graph-builder.ts";
@@ -95,7 +94,7 @@ export function addTopN<Row>(from: Keyed, limit: number, options: TopNOptions<Ro
     input,
     output,
     key: keyLayout(input, from.fields),
-    order: orderBy as readonly OrderField[],
+    order: orderBy,
     limit,
     changelog: from.ref.changelog,
     ...(offset === undefined ? {} : { offset }),
@@ -121,7 +120,7 @@ export function addWindowTopN<Row>(from: Keyed, limit: number, options: TopNOpti
     output,
     key: keyLayout(input, from.fields),
     windowEnd,
-    order: orderBy as readonly OrderField[],
+    order: orderBy,
     limit,
     ...(offset === undefined ? {} : { offset }),
     ...(rank === undefined ? {} : { rank }),

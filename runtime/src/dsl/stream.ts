@@ -107,7 +107,7 @@ export class Stream<Row, Sides extends SideRows = {}> {
     fn: (row: Row) => RowOf<F>,
     options: OperatorOptions = {},
   ): Stream<Omit<Row, keyof F> & RowOf<F>> {
-    const added = schemaOf(fields) as Schema<RowOf<F>>;
+    const added = schemaOf<F>(fields);
     const output = new Schema<Omit<Row, keyof F> & RowOf<F>>({ ...this.schema.spec, ...added.spec });
     return this.#next("withFields", output, withColumns({ input: this.schema, added, output, fn }), options, {
       fields: Object.keys(fields),

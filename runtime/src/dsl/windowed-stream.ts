@@ -99,7 +99,7 @@ export class WindowedStream<Row, Keys extends keyof Row & string, W extends Wind
         reads: [custom ? null : [...new Set([...this.#fields, ...read])]],
         body: { kind: "operator", create: windowAggregate(params), keyed: true },
       },
-      keyed ? { ...(parallelism === undefined ? {} : { parallelism }) } : { parallelism: 1 },
+      keyed ? (parallelism === undefined ? {} : { parallelism }) : { parallelism: 1 },
     );
     return this.#make(ref);
   }

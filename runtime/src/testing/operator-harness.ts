@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ManualClock } from "../base/clock.ts";
 import { silentLog } from "../base/log.ts";
-import { Batch, type RowKind, Rows, noTime, rowKind } from "../core/batch/batch.ts";
+import { Batch, Rows, noTime, rowKind } from "../core/batch/batch.ts";
 import { rowObject, rowView } from "../core/batch/row-view.ts";
 import { type Output, rowWriter } from "../core/batch/rows-builder.ts";
 import type { BadRow } from "../core/operator/bad-rows.ts";
@@ -188,7 +188,7 @@ export class OperatorHarness {
     chunk.forEach(({ row, timeMs = noTime, kind = "insert" }, at) => {
       write(rows, at, row);
       rows.times[at] = timeMs;
-      rows.setKind(at, rowKind[kind] as RowKind);
+      rows.setKind(at, rowKind[kind]);
     });
     rows.size = chunk.length;
     this.process(new Batch(rows), input);

@@ -57,9 +57,9 @@ function describeError(error: ErrorObject): string {
   const params: Readonly<Record<string, unknown>> = error.params;
   switch (error.keyword) {
     case "additionalProperties":
-      return `${place}: unknown field "${params["additionalProperty"]}"`;
+      return `${place}: unknown field "${String(params["additionalProperty"])}"`;
     case "required":
-      return `${place}: "${params["missingProperty"]}" is missing`;
+      return `${place}: "${String(params["missingProperty"])}" is missing`;
     case "const":
       return `${place} must be ${JSON.stringify(params["allowedValue"])}`;
     case "enum":

@@ -102,7 +102,7 @@ export class Column {
     const cached = this.texts[row];
     if (cached !== undefined) return cached;
     const start = this.starts[row] as number;
-    const text = this.bytes.toString("utf8", start, this.ends[row] as number);
+    const text = this.bytes.toString("utf8", start, this.ends[row]);
     this.texts[row] = text;
     this.textsCached = true;
     return text;

@@ -1,6 +1,7 @@
 // Copies values between columns of the same kind, without making objects.
 import type { Batch, Rows } from "./batch.ts";
-import { Column, present } from "./column.ts";
+import type { Column} from "./column.ts";
+import { present } from "./column.ts";
 
 /** Copies one value. Text that is a byte range arrives as a string: the bytes may not outlive the batch. */
 export function copyValue(from: Column, fromRow: number, to: Column, toRow: number): void {

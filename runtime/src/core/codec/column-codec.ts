@@ -188,7 +188,7 @@ function putUnsigned(buffer: Uint8Array, at: number, value: number): number {
 function writeTextOf(writer: ByteWriter, column: Column, row: number): void {
   const start = column.starts[row] as number;
   if (start === -1) writer.string(column.texts[row] as string);
-  else writer.bytes(column.bytes, start, column.ends[row] as number);
+  else writer.bytes(column.bytes, start, column.ends[row]);
 }
 
 function setRange(column: Column, row: number, reader: ByteReader): void {

@@ -221,7 +221,7 @@ export function rowFromJson<Row>(schema: Schema<Row>, json: unknown): Row {
     throw new MillraceError(
       "VALUE_INVALID",
       "row",
-      `${String(JSON.stringify(json)).slice(0, 80)} is not an object`,
+      `${JSON.stringify(json).slice(0, 80)} is not an object`,
       "give one property per field",
     );
   }

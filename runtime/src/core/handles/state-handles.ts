@@ -4,7 +4,6 @@ import type { KeyLayout } from "../keys/key-layout.ts";
 import type { KeyedState } from "../ports/state.ts";
 import type {
   AggregatingDeclaration,
-  Aggregator,
   AnyDeclaration,
   Declarations,
   ListDeclaration,
@@ -41,7 +40,6 @@ export type HandlesOf<D extends Declarations> = { readonly [K in keyof D]: Handl
 
 // The types of a user's functions were checked where the state was declared; here all values are unknown.
 type Reduce = (a: unknown, b: unknown) => unknown;
-type Calls = Omit<Aggregator<unknown, unknown, unknown>, "accumulator">;
 
 /** The key whose state the handles show. Handles remember nothing of the one before when `version` moves on. */
 export interface BoundKey {
@@ -82,7 +80,7 @@ export function stateHandles<D extends Declarations>(keyed: KeyedState, key: Key
         if (declaration.kind === "value") return value;
         return declaration.kind === "reducing"
           ? new ReducingHandle(value, declaration.reduce as Reduce)
-          : new AggregatingHandle(value, declaration.aggregator as Calls);
+          : new AggregatingHandle(value, declaration.aggregator);
       }
     }
   }

@@ -2,7 +2,7 @@
 import { ByteReader, ByteWriter } from "../../base/bytes.ts";
 import { murmur3, murmur3Word64 } from "../../base/murmur3.ts";
 import type { Batch, Rows } from "../batch/batch.ts";
-import { Column } from "../batch/column.ts";
+import type { Column } from "../batch/column.ts";
 import { Decimal } from "../schema/decimal.ts";
 import type { SchemaField } from "../schema/schema.ts";
 import type { KeyLayout } from "./key-layout.ts";
@@ -70,7 +70,7 @@ export class KeyBatch {
     if (this.layout.form === "integer") {
       writer.i32(this.low[k] as number);
       writer.i32(this.high[k] as number);
-    } else writer.raw(this.bytes, this.starts[k] as number, this.ends[k] as number);
+    } else writer.raw(this.bytes, this.starts[k], this.ends[k]);
   }
 }
 
@@ -184,7 +184,7 @@ export class KeyReader {
 function writeText(writer: ByteWriter, column: Column, row: number): void {
   const start = column.starts[row] as number;
   if (start === -1) writer.utf8Raw(column.texts[row] as string);
-  else writer.raw(column.bytes, start, column.ends[row] as number);
+  else writer.raw(column.bytes, start, column.ends[row]);
 }
 
 // One field of a composite key: a presence byte where the field may be absent, then fixed or length-prefixed bytes.
@@ -201,7 +201,7 @@ function writeKeyField(writer: ByteWriter, field: SchemaField, column: Column, r
     case "text": {
       const start = column.starts[row] as number;
       if (start === -1) writer.string(column.texts[row] as string);
-      else writer.bytes(column.bytes, start, column.ends[row] as number);
+      else writer.bytes(column.bytes, start, column.ends[row]);
       return;
     }
     case "object": {

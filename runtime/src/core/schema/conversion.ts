@@ -1,6 +1,6 @@
 // From a value of an older version of a field to one of today's: the widenings, or what stands against them.
 import { defaultOf } from "../codec/json-value.ts";
-import { Decimal } from "./decimal.ts";
+import type { Decimal } from "./decimal.ts";
 import type { FieldSpec, RowSpec, TypeSpec } from "./type-spec.ts";
 
 /** Converts a value that is neither null nor missing. */

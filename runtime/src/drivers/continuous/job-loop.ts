@@ -1,7 +1,7 @@
 // The loop of a task: mailbox, sources, timers, checkpoint, rest. Data's whole way through the process is in `run`.
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
-import { WakeFlag } from "../../base/wake-flag.ts";
+import type { WakeFlag } from "../../base/wake-flag.ts";
 import type { SourceInstance } from "../task/source-instance.ts";
 import type { Task } from "../task/task.ts";
 

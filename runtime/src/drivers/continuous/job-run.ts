@@ -1,7 +1,5 @@
 // One run of a job in this process: from a restored snapshot (or nothing) until it ends, is stopped, or fails.
-import type { Clock } from "../../base/clock.ts";
 import { MillraceError } from "../../base/errors.ts";
-import type { Log } from "../../base/log.ts";
 import { WakeFlag } from "../../base/wake-flag.ts";
 import type { DataflowNode, SourceBody } from "../../plan/dataflow.ts";
 import { buildTask } from "../task/build-task.ts";
@@ -40,7 +38,6 @@ export class JobRun {
   readonly checkpointer: Checkpointer;
   /** Settles with how the run ended; rejects with why it failed. Everything is closed by then. */
   readonly done: Promise<RunOutcome>;
-  readonly #clock: Clock;
   readonly #assigners: SplitAssigner[] = [];
   readonly #background: ((task: Task) => void) | undefined;
   readonly #requests: Request[] = [];
@@ -50,7 +47,6 @@ export class JobRun {
 
   private constructor(parts: JobRunParts, task: Task, signal: WakeFlag) {
     this.task = task;
-    this.#clock = parts.clock;
     this.#background = parts.background;
     this.loop = new JobLoop(task, parts.clock, signal, {
       betweenBatches: () => this.#betweenBatches(),

@@ -185,7 +185,7 @@ class TaskBuilder {
     const log = this.#parts.log.child({ uid: node.uid, subtask });
     const task = this.task;
     // The instance and its operator need each other: the context looks the instance up when it is called.
-    let instance: OperatorInstance | undefined;
+    const late: { instance?: OperatorInstance } = {};
     const context: OperatorContext = {
       uid: node.uid,
       subtask,
@@ -206,8 +206,8 @@ class TaskBuilder {
       },
       state: lists,
       badRow: this.#badRowHandler(node.uid),
-      forwardWatermark: (timeMs) => instance?.forwardWatermark(timeMs),
-      watermarkMs: () => instance?.watermarkMs ?? -Infinity,
+      forwardWatermark: (timeMs) => late.instance?.forwardWatermark(timeMs),
+      watermarkMs: () => late.instance?.watermarkMs ?? -Infinity,
       enqueue: (work) => task.enqueue(work),
       pause: () => task.pause(),
     };
@@ -215,7 +215,8 @@ class TaskBuilder {
     this.task.onClose(async () => operator.close?.());
     const stored = restore?.keyedState(node.uid, keyGroups);
     if (backend !== undefined && stored !== undefined) await backend.restore(stored);
-    instance = new OperatorInstance(node.uid, subtask, operator, outputs, channels, counters);
+    const instance = new OperatorInstance(node.uid, subtask, operator, outputs, channels, counters);
+    late.instance = instance;
     this.task.operators.push({ instance, backend, lists, keyGroups, parallelism });
     return instance;
   }

@@ -68,7 +68,7 @@ export class SourceInstance {
     const time = parts.body.timeField === undefined ? undefined : parts.schema.field(parts.body.timeField);
     this.#timeIndex = time?.index ?? -1;
     this.#timeScale = time?.spec.type.kind === "timestamp" ? unitMs[time.spec.type.unit] : 1;
-    this.#view = parts.body.timeOf === undefined ? undefined : (rowView(parts.schema) as RowView);
+    this.#view = parts.body.timeOf === undefined ? undefined : rowView<unknown>(parts.schema);
     if (time !== undefined) parts.decoder?.want([time.index]);
   }
 
