@@ -74,6 +74,7 @@ export {
 } from "./process/keyed-process.ts";
 export type { ChangeName, EmitContext, KeyedContext, RowContext, SideTypes } from "./process/process-context.ts";
 export { reduce, type ReduceParams } from "./process/reduce.ts";
+export { reduceAggregate } from "./process/reduce-aggregate.ts";
 export { dedupe, type DedupeParams } from "./rank/dedupe.ts";
 export { topN, type TopNParams } from "./rank/top-n.ts";
 export { windowTopN, type WindowTopNParams } from "./rank/window-top-n.ts";

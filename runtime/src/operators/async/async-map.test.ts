@@ -1,6 +1,6 @@
 // asyncMap: no row lost or given out twice over random answers, failures, restarts and rescaling; order, watermarks, limits.
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { ManualClock } from "../../base/clock.ts";
 import { bytes, int53, string } from "../../core/schema/field.ts";
 import { schema } from "../../core/schema/schema.ts";
@@ -9,6 +9,9 @@ import { mergeLists } from "../../testing/harness-state.ts";
 import { bag, seed } from "../rows/fixture.ts";
 import { asyncMap, type AsyncMapParams } from "./async-map.ts";
 import { backoffMs } from "./backoff.ts";
+
+// Many small cases: seconds on an idle machine, more on a busy one.
+vi.setConfig({ testTimeout: 180_000 });
 
 const input = schema({ id: int53() });
 const output = schema({ id: int53(), text: string() });

@@ -1,6 +1,6 @@
 // The stateless operators: rows and times kept, nothing copied where nothing changes, failures as dead letters, updates that stay whole.
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { isMillraceError } from "../../base/errors.ts";
 import { ManualClock } from "../../base/clock.ts";
 import { Batch, Rows } from "../../core/batch/batch.ts";
@@ -19,6 +19,9 @@ import { split } from "./split.ts";
 import { union } from "./union.ts";
 import { throttle } from "./throttle.ts";
 import { withColumns } from "./with-columns.ts";
+
+// Many small cases: seconds on an idle machine, more on a busy one.
+vi.setConfig({ testTimeout: 180_000 });
 
 const input = schema({ k: string(), v: int53() });
 const rows = (...values: readonly number[]): HarnessRow[] => values.map((v) => ({ row: { k: `k${v}`, v }, timeMs: v * 10 }));

@@ -1,6 +1,6 @@
 // Interval joins against DuckDB, with late rows, restarts and rescaling.
 import fc from "fast-check";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test, vi } from "vitest";
 import type { KeyedMultiTable, Timers } from "../../core/ports/state.ts";
 import { HarnessGroup } from "../../testing/harness-group.ts";
 import { OperatorHarness } from "../../testing/operator-harness.ts";
@@ -8,6 +8,9 @@ import { bag, type Duck, openDuck, play, seed } from "../rows/fixture.ts";
 import { intervalJoin } from "./interval-join.ts";
 import { joinFields } from "./join-fields.ts";
 import { duckColumns, duckRows, left, leftKey, right, rightKey, scenario } from "./scenario.ts";
+
+// Many small cases: seconds on an idle machine, more on a busy one.
+vi.setConfig({ testTimeout: 180_000 });
 
 let duck: Duck;
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 // Regular and foreign-key joins: after every step the output is the join of what the inputs have said, checked by nested loops and by DuckDB.
 import fc from "fast-check";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { keyLayout } from "../../core/keys/key-layout.ts";
 import { int53, string } from "../../core/schema/field.ts";
 import { schema } from "../../core/schema/schema.ts";
@@ -11,6 +11,9 @@ import { foreignKeyJoin } from "./foreign-key-join.ts";
 import { joinFields } from "./join-fields.ts";
 import type { JoinType } from "./join-output.ts";
 import { regularJoin } from "./regular-join.ts";
+
+// Many small cases: seconds on an idle machine, more on a busy one.
+vi.setConfig({ testTimeout: 180_000 });
 
 let duck: Duck;
 beforeAll(async () => {

@@ -1,11 +1,14 @@
 // Temporal joins against DuckDB's ASOF join, with late rows, deletions, restarts and rescaling; lookup joins against a map.
 import fc from "fast-check";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test, vi } from "vitest";
 import { bag, type Duck, openDuck, play, seed, type Step } from "../rows/fixture.ts";
 import { joinFields } from "./join-fields.ts";
 import { lookupJoin } from "./lookup-join.ts";
 import { left, leftKey, right, rightKey } from "./scenario.ts";
 import { temporalJoin } from "./temporal-join.ts";
+
+// Many small cases: seconds on an idle machine, more on a busy one.
+vi.setConfig({ testTimeout: 180_000 });
 
 let duck: Duck;
 beforeAll(async () => {

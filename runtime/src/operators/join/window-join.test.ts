@@ -1,12 +1,15 @@
 // Window joins against DuckDB (tumbling, sliding) and against sessions computed from scratch, with late rows, restarts and rescaling.
 import fc from "fast-check";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { isMillraceError } from "../../base/errors.ts";
 import { bag, type Duck, openDuck, play, seed } from "../rows/fixture.ts";
 import { joinFields } from "./join-fields.ts";
 import type { JoinType } from "./join-output.ts";
 import { type Arrival, duckColumns, duckRows, left, leftKey, right, rightKey, scenario } from "./scenario.ts";
 import { type JoinWindows, windowJoin } from "./window-join.ts";
+
+// Many small cases: seconds on an idle machine, more on a busy one.
+vi.setConfig({ testTimeout: 180_000 });
 
 let duck: Duck;
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 // Process functions: state and timers per key over restarts and rescaling, two inputs, broadcast and instance state, reduce, failures.
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { state } from "../../core/handles/declarations.ts";
 import { keyLayout } from "../../core/keys/key-layout.ts";
 import { int53, int64, string } from "../../core/schema/field.ts";
@@ -8,10 +8,16 @@ import { schema } from "../../core/schema/schema.ts";
 import { HarnessGroup } from "../../testing/harness-group.ts";
 import { type HarnessRow, OperatorHarness } from "../../testing/operator-harness.ts";
 import { bag, Changelog, play, seed, type Step } from "../rows/fixture.ts";
+import { custom } from "../aggregate/call.ts";
+import { windowAggregate } from "../window/window-aggregate.ts";
 import { broadcastProcess } from "./broadcast-process.ts";
 import { instanceProcess } from "./instance-process.ts";
 import { coProcess, process } from "./keyed-process.ts";
 import { reduce } from "./reduce.ts";
+import { reduceAggregate } from "./reduce-aggregate.ts";
+
+// Many small cases: seconds on an idle machine, more on a busy one.
+vi.setConfig({ testTimeout: 180_000 });
 
 const input = schema({ k: string(), v: int53() });
 const key = keyLayout(input, ["k"]);
@@ -388,4 +394,24 @@ describe("reduce", () => {
       { numRuns: 40, seed },
     );
   });
+});
+
+test("a reduce function over the panes of a sliding window gives each window's rows reduced", async () => {
+  const fn = (a: { k: string; v: number }, b: { k: string; v: number }): { k: string; v: number } => (a.v > b.v ? a : b);
+  const factory = windowAggregate({
+    input,
+    key,
+    window: { kind: "sliding", sizeMs: 20, slideMs: 10 },
+    calls: { best: custom(reduceAggregate(input, fn)) },
+  });
+  const harness = await OperatorHarness.open({ factory, inputs: [input] });
+  harness.push([1, 9, 4, 7].map((v, at) => ({ row: { k: "a", v }, timeMs: at * 8 }))).watermark(1000);
+  const windows = harness.take().map(({ row }) => [row["windowStart"], row["best"]]);
+  // Rows at 0, 8, 16 and 24 ms.
+  const best = (startMs: number): unknown => {
+    const rows = [1, 9, 4, 7].filter((_v, at) => at * 8 >= startMs && at * 8 < startMs + 20);
+    return { k: "a", v: Math.max(...rows) };
+  };
+  expect(windows).toEqual([-10, 0, 10, 20].map((startMs) => [startMs, best(startMs)]));
+  await harness.close();
 });

@@ -1,6 +1,6 @@
 // Dedupe against plain maps and DuckDB: first and last, by arrival and by time, bounded by time, with late rows, restarts and rescaling.
 import fc from "fast-check";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { isMillraceError } from "../../base/errors.ts";
 import { keyLayout } from "../../core/keys/key-layout.ts";
 import { int53, string } from "../../core/schema/field.ts";
@@ -8,6 +8,9 @@ import { schema } from "../../core/schema/schema.ts";
 import { OperatorHarness } from "../../testing/operator-harness.ts";
 import { bag, Changelog, type Duck, openDuck, play, seed, type Step } from "../rows/fixture.ts";
 import { dedupe, type DedupeParams } from "./dedupe.ts";
+
+// Many small cases: seconds on an idle machine, more on a busy one.
+vi.setConfig({ testTimeout: 180_000 });
 
 let duck: Duck;
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 // topN after every step against sorting what is there, for all kinds of input; windowed topN against DuckDB.
 import fc from "fast-check";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test, vi } from "vitest";
 import { keyLayout } from "../../core/keys/key-layout.ts";
 import { float64, int53, string, timestamp } from "../../core/schema/field.ts";
 import { schema } from "../../core/schema/schema.ts";
@@ -8,6 +8,9 @@ import { type HarnessRow, OperatorHarness } from "../../testing/operator-harness
 import { bag, Changelog, type Duck, openDuck, play, seed, type Step } from "../rows/fixture.ts";
 import { topN } from "./top-n.ts";
 import { windowTopN } from "./window-top-n.ts";
+
+// Many small cases: seconds on an idle machine, more on a busy one.
+vi.setConfig({ testTimeout: 180_000 });
 
 let duck: Duck;
 beforeAll(async () => {

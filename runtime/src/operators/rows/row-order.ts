@@ -4,6 +4,7 @@ import type { Column } from "../../core/batch/column.ts";
 import { MillraceError } from "../../base/errors.ts";
 import { Decimal } from "../../core/schema/decimal.ts";
 import type { Schema, SchemaField } from "../../core/schema/schema.ts";
+import { compareTexts } from "../aggregate/scalar.ts";
 
 export interface OrderField {
   readonly field: string;
@@ -14,7 +15,7 @@ export interface OrderField {
 }
 
 /**
- * Compares rows of one schema. Texts compare by code unit, booleans false before true, NaN above all numbers; bytes by their
+ * Compares rows of one schema. Texts compare by code points, booleans false before true, NaN above all numbers; bytes by their
  * unsigned values. Throws ORDER_UNSUPPORTED for a field of a type that has no order.
  */
 export class RowOrder {
@@ -64,11 +65,8 @@ function compareValues(x: Column, a: number, y: Column, b: number): number {
       const right = y.getInt64(b);
       return left < right ? -1 : left > right ? 1 : 0;
     }
-    case "text": {
-      const left = x.getText(a);
-      const right = y.getText(b);
-      return left < right ? -1 : left > right ? 1 : 0;
-    }
+    case "text":
+      return compareTexts(x.getText(a), y.getText(b));
     case "object": {
       const left = x.objects[a];
       const right = y.objects[b];

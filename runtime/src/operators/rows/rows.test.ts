@@ -64,7 +64,7 @@ describe("the order of rows", () => {
   test("of each type, nulls and NaN included", () => {
     expect(sorted(float64(), [3, Number.NaN, -1, Infinity, -0, -Infinity])).toEqual([-Infinity, -1, -0, 3, Infinity, Number.NaN]);
     expect(sorted(boolean(), [true, false, true])).toEqual([false, true, true]);
-    expect(sorted(string(), ["b", "", "a", "B", "aa"])).toEqual(["", "B", "a", "aa", "b"]);
+    expect(sorted(string(), ["b", "", "😀", "\uffee", "a", "B", "aa"])).toEqual(["", "B", "a", "aa", "b", "\uffee", "😀"]);
     expect(sorted(enumeration("z", "a"), ["z", "a"])).toEqual(["a", "z"]);
     const decimals = ["2", "-10.5", "10"].map((text) => Decimal.parse(text).rescale(1));
     expect(sorted(decimal(5, 1), decimals).map(String)).toEqual(["-10.5", "2.0", "10.0"]);

@@ -1,6 +1,6 @@
 // Tables: the latest row per key, streams of changes, rows of one key from several places, and histories, against plain maps.
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { keyLayout } from "../../core/keys/key-layout.ts";
 import { enumeration, int53, string, timestamp } from "../../core/schema/field.ts";
 import { schema } from "../../core/schema/schema.ts";
@@ -10,6 +10,9 @@ import { history } from "./history.ts";
 import { materialize } from "./materialize.ts";
 import { kindNames, toStream } from "./to-stream.ts";
 import { toTable, upsertToRetract } from "./to-table.ts";
+
+// Many small cases: seconds on an idle machine, more on a busy one.
+vi.setConfig({ testTimeout: 180_000 });
 
 const input = schema({ k: string(), v: int53() });
 const key = keyLayout(input, ["k"]);
