@@ -4,6 +4,7 @@ import { isRetraction, type Rows } from "../../core/batch/batch.ts";
 import type { Format, RecordEncoder } from "../../core/ports/format.ts";
 import type { Schema } from "../../core/schema/schema.ts";
 import { JsonEncoder } from "../json/encoder.ts";
+import { withWireForms } from "../wire-forms.ts";
 import { DebeziumDecoder } from "./decoder.ts";
 
 const opening = { before: Buffer.from('{"before":'), after: Buffer.from('{"before":null,"after":') };
@@ -39,6 +40,6 @@ export function debezium<Row>(schema: Schema<Row>): Format<Row> {
     options: {},
     changelog: "retract",
     openDecoder: async () => new DebeziumDecoder(schema),
-    openEncoder: async (rows) => new DebeziumEncoder(rows),
+    openEncoder: async (rows) => new DebeziumEncoder(withWireForms(rows, schema)),
   };
 }

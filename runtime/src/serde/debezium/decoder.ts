@@ -4,7 +4,7 @@ import type { RawRecords } from "../../core/batch/raw-records.ts";
 import type { BadRecordHandler, RecordDecoder } from "../../core/ports/format.ts";
 import { Schema } from "../../core/schema/schema.ts";
 import { blockBytes } from "../fresh-rows.ts";
-import { BadRecord } from "../json/careful.ts";
+import { BadRecord } from "../bad-record.ts";
 import { JsonDecoder } from "../json/decoder.ts";
 import type { JsonNode } from "../json/json-nodes.ts";
 import { type ChangeEvent, EnvelopeReader, type Image } from "./envelope.ts";

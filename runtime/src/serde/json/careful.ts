@@ -5,24 +5,11 @@ import { defaultOf, parseBase64 } from "../../core/codec/json-value.ts";
 import { parseDay, parseInstant } from "../../core/codec/iso-time.ts";
 import { Decimal } from "../../core/schema/decimal.ts";
 import type { FieldSpec, RowSpec } from "../../core/schema/type-spec.ts";
+import { BadRecord, misfit } from "../bad-record.ts";
 import { type JsonNode, parseNodes } from "./json-nodes.ts";
 import { wireFields } from "./wire-fields.ts";
 
-/** Why a record is not a row. */
-export class BadRecord extends Error {
-  readonly code: "RECORD_UNPARSABLE" | "RECORD_MISFIT";
-
-  constructor(code: "RECORD_UNPARSABLE" | "RECORD_MISFIT", reason: string) {
-    super(reason);
-    this.code = code;
-  }
-}
-
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-function misfit(name: string, reason: string): never {
-  throw new BadRecord("RECORD_MISFIT", `field "${name}" ${reason}`);
-}
 
 /** The JSON text of a record as a tree; throws BadRecord where it is not JSON. */
 export function parseRecord(bytes: Uint8Array): JsonNode {

@@ -2,8 +2,8 @@
 import { refuseUnknownOptions } from "../../base/options.ts";
 import type { Format } from "../../core/ports/format.ts";
 import { Schema } from "../../core/schema/schema.ts";
-import type { RowSpec } from "../../core/schema/type-spec.ts";
 import { JsonDecoder } from "./decoder.ts";
+import { withWireForms } from "../wire-forms.ts";
 import { JsonEncoder } from "./encoder.ts";
 
 export interface JsonOptions {
@@ -29,17 +29,4 @@ export function json(schema: Schema = new Schema({}), options: JsonOptions = {})
     openDecoder: async () => new JsonDecoder(schema),
     openEncoder: async (rows) => new JsonEncoder(withWireForms(rows, schema), { decimals }),
   };
-}
-
-// The rows' schema with the outside forms that the format declares.
-function withWireForms(rows: Schema, declared: Schema): Schema {
-  const spec: RowSpec = Object.fromEntries(
-    rows.fields.map(({ name, spec: own }) => {
-      const other = declared.find(name)?.spec;
-      if (other === undefined || other.type.kind !== own.type.kind) return [name, own];
-      const type = other.type.kind === "timestamp" && own.type.kind === "timestamp" ? { ...own.type, text: other.type.text } : own.type;
-      return [name, { ...own, type, ...(other.wireName === undefined ? {} : { wireName: other.wireName }) }];
-    }),
-  );
-  return new Schema(spec);
 }

@@ -1,10 +1,10 @@
 // The schema registry client against the registry's HTTP API: look-ups, caching, references, credentials, failures; awaiting and blocking.
-import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { isMillraceError } from "../../base/errors.ts";
 import { frameId, frameOf } from "./framing.ts";
 import { SchemaRegistry } from "./registry.ts";
 import { RegistryServer } from "./registry-server.suite.ts";
+import { RegistryThread } from "./registry-thread.suite.ts";
 
 let server: RegistryServer;
 let url: string;
@@ -97,24 +97,14 @@ describe("schema registry client", () => {
 
   it("waits for a schema where it cannot await", async () => {
     // The server needs a free event loop, so the registry of this test runs in a thread.
-    const source = `
-      const { parentPort } = require("node:worker_threads");
-      const { createServer } = require("node:http");
-      let fail = 1;
-      const server = createServer((request, response) => {
-        response.writeHead(fail-- > 0 ? 503 : request.url === "/schemas/ids/7" ? 200 : 404);
-        response.end(JSON.stringify({ schema: '"long"' }));
-      });
-      server.listen(0, "127.0.0.1", () => parentPort.postMessage(server.address().port));
-    `;
-    const worker = new Worker(source, { eval: true });
+    const thread = new RegistryThread();
     try {
-      const port = await new Promise((resolve) => worker.once("message", resolve));
-      const registry = new SchemaRegistry({ url: `http://127.0.0.1:${String(port)}` });
-      expect(registry.schemaNow(7).text).toBe('"long"');
+      const registry = new SchemaRegistry({ url: ["http://127.0.0.1:1", await thread.start()] });
+      const id = await thread.register({ subject: "s", schema: '"long"' });
+      expect(registry.schemaNow(id)).toEqual({ id, type: "AVRO", text: '"long"', references: [] });
       expect(() => registry.schemaNow(8)).toThrow(expect.objectContaining({ code: "SCHEMA_NOT_FOUND" }));
     } finally {
-      await worker.terminate();
+      await thread.stop();
     }
     expect(() => new SchemaRegistry({ url: "http://127.0.0.1:1", timeoutMs: 500 }).schemaNow(7)).toThrow(
       expect.objectContaining({ code: "SCHEMA_REGISTRY_UNREACHABLE" }),
