@@ -1,4 +1,4 @@
-// The bytes of state entries: one record per change, and blocks of them with a checksum. docs/reference/state.md describes them.
+// The bytes of state entries: one record per change, and blocks of them with a checksum. docs/reference/snapshot-format.md describes them.
 import { crc32 } from "node:zlib";
 import type { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { ByteReader as Reader } from "../base/bytes.ts";

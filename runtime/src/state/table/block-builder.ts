@@ -14,6 +14,50 @@ export interface BlockSource {
 }
 
 const bytesPerEntry = 32;
+// A reader takes a block into memory as a whole, so a key group with more has several.
+const maxBlockBytes = 32 << 20;
+
+/** The blocks of one key group under construction. */
+class GroupBlocks {
+  readonly #table: string;
+  readonly #keyGroup: number;
+  readonly #clockMs: number;
+  readonly #done: StateBlock[] = [];
+  writer: ByteWriter;
+  #entryCount = 0;
+
+  constructor(table: string, keyGroup: number, clockMs: number, expected: number) {
+    this.#table = table;
+    this.#keyGroup = keyGroup;
+    this.#clockMs = clockMs;
+    this.writer = this.#open(Math.min(maxBlockBytes, 64 + expected * bytesPerEntry));
+  }
+
+  #open(bytes: number): ByteWriter {
+    const writer = new ByteWriter(bytes);
+    openBlock(writer, this.#clockMs);
+    return writer;
+  }
+
+  /** An entry has been written. */
+  added(): void {
+    this.#entryCount++;
+    if (this.writer.length < maxBlockBytes) return;
+    this.#close();
+    this.writer = this.#open(bytesPerEntry * 64);
+  }
+
+  #close(): void {
+    closeBlock(this.writer, 0);
+    this.#done.push({ table: this.#table, keyGroup: this.#keyGroup, entryCount: this.#entryCount, bytes: this.writer.view() });
+    this.#entryCount = 0;
+  }
+
+  end(): readonly StateBlock[] {
+    if (this.#entryCount > 0) this.#close();
+    return this.#done;
+  }
+}
 
 /**
  * The blocks of a table, ascending by key group. The entries of `slots[0..slotCount)` come after the log's, so they win.
@@ -40,25 +84,22 @@ export function buildBlocks(
     const group = log.readUInt16LE(at);
     counts[group] = (counts[group] as number) + 1;
   }
-  const writers: ByteWriter[] = [];
+  const made: (GroupBlocks | undefined)[] = Array.from({ length: maxParallelism });
   for (let group = 0; group < maxParallelism; group++) {
-    if (counts[group] === 0) continue;
-    const writer = new ByteWriter(64 + (counts[group] as number) * bytesPerEntry);
-    openBlock(writer, clockMs);
-    writers[group] = writer;
+    if (counts[group] !== 0) made[group] = new GroupBlocks(source.name, group, clockMs, counts[group] as number);
   }
   for (let at = 0; at < log.length; ) {
     const entry = at + recordHeadBytes;
     const end = entry + log.readUInt32LE(at + 2);
-    (writers[log.readUInt16LE(at)] as ByteWriter).raw(log, entry, end);
+    const blocks = made[log.readUInt16LE(at)] as GroupBlocks;
+    blocks.writer.raw(log, entry, end);
+    blocks.added();
     at = end;
   }
-  for (let i = 0; i < slotCount; i++) source.writePut(slots[i] as number, writers[groups[i] as number] as ByteWriter);
-  const blocks: StateBlock[] = [];
-  for (const [keyGroup, writer] of writers.entries()) {
-    if (writer === undefined) continue;
-    closeBlock(writer, 0);
-    blocks.push({ table: source.name, keyGroup, entryCount: counts[keyGroup] as number, bytes: writer.view() });
+  for (let i = 0; i < slotCount; i++) {
+    const blocks = made[groups[i] as number] as GroupBlocks;
+    source.writePut(slots[i] as number, blocks.writer);
+    blocks.added();
   }
-  return blocks;
+  return made.flatMap((blocks) => blocks?.end() ?? []);
 }
