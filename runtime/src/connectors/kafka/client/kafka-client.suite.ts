@@ -127,6 +127,15 @@ export function kafkaClientSuite(implementation: string, connect: () => Promise<
       expect((await fetchFrom(client, name, { partition: 0 })).values).toEqual([]);
     });
 
+    it("carries answers of many megabytes", async () => {
+      const name = await topicOf();
+      const values = Array.from({ length: 30 }, (_, i) => String.fromCodePoint(97 + (i % 26)).repeat(30_000 + i));
+      for (let round = 0; round < 10; round++) expect(await produceTo(client, name, 0, batchOf(values))).toBe(0);
+      const { values: seen } = await fetchFrom(client, name, { maxBytes: 1 << 24 });
+      expect(seen.length).toBe(300);
+      expect(seen.slice(270)).toEqual(values);
+    });
+
     it("finds offsets by time", async () => {
       const name = await topicOf();
       await produceTo(client, name, 0, batchOf(["a", "b", "c"], plainStamp, 5000));

@@ -13,6 +13,12 @@ kafkaClientSuite("over our own connections", () =>
   Promise.resolve(new WireKafkaClient(clientOptions({ bootstrapServers: realKafka().bootstrap }))),
 );
 
+kafkaClientSuite("over TLS with a SCRAM login", () => {
+  const { saslTls, ca, username, password } = realSecureKafka();
+  const sasl = { mechanism: "SCRAM-SHA-512", username, password } as const;
+  return Promise.resolve(new WireKafkaClient(clientOptions({ bootstrapServers: saslTls, tls: { ca }, sasl })));
+});
+
 /** Connects, asks something and closes. */
 async function connects(options: KafkaConnectionOptions): Promise<number> {
   const client = new WireKafkaClient(clientOptions({ retryTimeoutMs: 1, ...options }));

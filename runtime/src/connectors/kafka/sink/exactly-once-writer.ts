@@ -7,6 +7,7 @@ import type { SinkWriter } from "../../../core/ports/sink.ts";
 import type { KafkaClient } from "../client/kafka-client.ts";
 import { sleep } from "../client/retry.ts";
 import type { ProducerIdentity, TransactionOwner } from "../wire/transaction-apis.ts";
+import type { BatchBuffers } from "../wire/batch-buffers.ts";
 import type { BufferBudget } from "./buffer-budget.ts";
 import { type CommitHistory, markerGroup, markerOffset } from "./commit-marker.ts";
 import type { ProducedBatch } from "./partition-queue.ts";
@@ -26,6 +27,7 @@ export interface ExactlyOnceParts {
   readonly config: KafkaSinkConfig;
   readonly rows: RowOutput;
   readonly budget: BufferBudget;
+  readonly buffers: BatchBuffers;
   readonly prefix: string;
   readonly subtask: number;
   readonly uid: string;
@@ -71,10 +73,10 @@ export class ExactlyOnceWriter implements SinkWriter {
   }
 
   #addSlot(identity: ProducerIdentity | undefined): Slot {
-    const { client, clock, log, random, budget, config, prefix, subtask } = this.#parts;
+    const { client, clock, log, random, budget, buffers, config, prefix, subtask } = this.#parts;
     const transactionalId = transactionalIdOf(prefix, subtask, this.#slots.length);
     const onClosed = (batch: ProducedBatch): void => this.#keep(slot, batch);
-    const producer = new RecordProducer(transactionalId, config.producer, { client, clock, log, random, budget, onClosed });
+    const producer = new RecordProducer(transactionalId, config.producer, { client, clock, log, random, budget, buffers, onClosed });
     const slot: Slot = { transactionalId, output: new ProducerOutput(producer), epoch: undefined };
     this.#slots.push(slot);
     if (identity !== undefined) producer.start(identity);
@@ -184,6 +186,7 @@ export class ExactlyOnceWriter implements SinkWriter {
   #release(epoch: Epoch): void {
     this.#pending = this.#pending.filter((each) => each !== epoch);
     epoch.slot.epoch = undefined;
+    for (const batch of epoch.batches) this.#parts.buffers.give(batch.bytes);
   }
 
   async commit(checkpointId: number): Promise<void> {

@@ -7,6 +7,7 @@ import type { Schema } from "../../../core/schema/schema.ts";
 import type { ClientOptions } from "../client/client-options.ts";
 import type { KafkaClient } from "../client/kafka-client.ts";
 import { WireKafkaClient } from "../client/wire-client.ts";
+import { BatchBuffers } from "../wire/batch-buffers.ts";
 import { AtLeastOnceWriter } from "./at-least-once-writer.ts";
 import { BufferBudget } from "./buffer-budget.ts";
 import { ExactlyOnceWriter } from "./exactly-once-writer.ts";
@@ -15,6 +16,8 @@ import { RowOutput } from "./row-output.ts";
 import { sinkConfig } from "./sink-options.ts";
 import type { KafkaSinkConfig, KafkaSinkOptions } from "./sink-options.ts";
 import { recover } from "./transaction-recovery.ts";
+
+const keptBufferBytes = 16 * 1024 * 1024;
 
 export type OpenSinkClient = (options: ClientOptions) => KafkaClient;
 
@@ -53,13 +56,14 @@ async function openWriter(config: KafkaSinkConfig, context: SinkContext, schema:
   const random = Math.random;
   const rows = await RowOutput.open(client, config, schema, clock);
   const budget = new BufferBudget(config.maxBufferedBytes);
+  const buffers = new BatchBuffers(config.producer.batchBytes, Math.min(keptBufferBytes, config.maxBufferedBytes));
   if (config.delivery === "exactly-once") {
     const prefix = config.transactionalIdPrefix ?? `${jobName}.${uid}`;
     const recovered = await recover({ client, clock, log, random, config, context, prefix });
     const life = randomBytes(6).toString("base64url");
-    return new ExactlyOnceWriter({ client, clock, log, random, config, rows, budget, prefix, subtask, uid, life }, recovered);
+    return new ExactlyOnceWriter({ client, clock, log, random, config, rows, budget, buffers, prefix, subtask, uid, life }, recovered);
   }
-  const producer = new RecordProducer(null, config.producer, { client, clock, log, random, budget });
+  const producer = new RecordProducer(null, config.producer, { client, clock, log, random, budget, buffers });
   producer.start(await client.initProducerId(null, config.transactionTimeoutMs));
   return new AtLeastOnceWriter(client, rows, producer, budget);
 }

@@ -25,6 +25,8 @@ export class PartitionQueue {
   readonly partition: number;
   builder: RecordBatchBuilder | undefined;
   openedAtMs = 0;
+  /** Size of the last batch before compression: the next one will be alike. */
+  lastBytes = 0;
   readonly closed: ProducedBatch[] = [];
   inFlight: ProducedBatch[] = [];
   #failed: ProducedBatch[] = [];
@@ -52,6 +54,7 @@ export class PartitionQueue {
     const builder = this.builder;
     this.builder = undefined;
     if (builder === undefined || builder.count === 0) return undefined;
+    this.lastBytes = builder.sizeBytes;
     const sequence = this.#nextSequence;
     const { producerId, producerEpoch } = identity ?? { producerId: -1, producerEpoch: -1 };
     const bytes = builder.finish({ producerId, producerEpoch, baseSequence: sequence, transactional });

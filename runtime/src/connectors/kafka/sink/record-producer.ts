@@ -7,6 +7,7 @@ import type { RecordHeaders } from "../../../core/batch/raw-records.ts";
 import type { KafkaClient } from "../client/kafka-client.ts";
 import { KafkaProblem, kafkaCode, problemOf, toMillraceError } from "../client/kafka-problem.ts";
 import { retryDelayMs } from "../client/retry.ts";
+import type { BatchBuffers } from "../wire/batch-buffers.ts";
 import type { Compression } from "../wire/compression.ts";
 import type { ProduceResult } from "../wire/data-apis.ts";
 import { RecordBatchBuilder } from "../wire/record-batch-builder.ts";
@@ -36,7 +37,9 @@ export interface ProducerParts {
   readonly log: Log;
   readonly random: () => number;
   readonly budget: BufferBudget;
-  /** Told of each batch when it is closed. */
+  /** Of the options' batch size. */
+  readonly buffers?: BatchBuffers;
+  /** Told of each batch when it is closed; whoever listens keeps the batches, and gives their buffers back. */
   readonly onClosed?: (batch: ProducedBatch) => void;
 }
 
@@ -105,7 +108,7 @@ export class RecordProducer {
   }
 
   #open(queue: PartitionQueue): RecordBatchBuilder {
-    queue.builder = new RecordBatchBuilder(this.#options.batchBytes, this.#options.compression);
+    queue.builder = new RecordBatchBuilder(this.#options.batchBytes, this.#options.compression, this.#parts.buffers, queue.lastBytes);
     queue.openedAtMs = this.#parts.clock.now();
     return queue.builder;
   }
@@ -248,6 +251,7 @@ export class RecordProducer {
   #acknowledge(batch: ProducedBatch): void {
     this.queue(batch.topic, batch.partition).acknowledged(batch);
     this.#parts.budget.free(batch.bytes.length);
+    if (this.#parts.onClosed === undefined) this.#parts.buffers?.give(batch.bytes);
     this.#unacknowledged.done(batch.generation);
   }
 
