@@ -5,8 +5,8 @@ import type { Compression } from "./data-file.ts";
 
 const compressAsync = promisify(zstdCompress);
 const decompressAsync = promisify(zstdDecompress);
-/** Below this a block is stored as it is. */
-const leastBytes = 256;
+/** Below this a block is stored as it is: a call costs some 50 us whatever the size, and a small checkpoint has hundreds of blocks. */
+const leastBytes = 4096;
 /** Above this compression leaves the thread. */
 const syncBytes = 16 * 1024;
 const params = { [constants.ZSTD_c_compressionLevel]: 1 };

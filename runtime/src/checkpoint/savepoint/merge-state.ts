@@ -5,10 +5,11 @@ import type { IndexedBlock } from "../format/data-file.ts";
 import { snapshotCorrupt } from "../format/snapshot-errors.ts";
 import type { StateRef } from "../format/manifest.ts";
 import type { Range } from "../store/lineage.ts";
+import { EntryIndex } from "./entry-index.ts";
 import { refOrder, type StoredSnapshot } from "../store/stored-snapshot.ts";
 
 /** Raw bytes that are in memory at a time, unless a single key group has more. */
-const batchBytes = 32 * 1024 * 1024;
+const batchBytes = 16 * 1024 * 1024;
 /** Merged blocks are cut at about this size. */
 const blockBytes = 2 * 1024 * 1024;
 
@@ -92,29 +93,31 @@ function wantedByRef(wanted: readonly Wanted[]): readonly (readonly [StateRef, r
 
 /** Merges blocks of one table and key group; a later entry takes the place of an earlier one. */
 export function* mergeBlocks(blocks: readonly MergedBlock[], { merging, keepDeletions }: MergeOptions): Generator<MergedBlock> {
-  const last = new Map<string, { readonly source: MergedBlock; readonly slice: EntrySlice }>();
-  for (const source of blocks) {
-    const { bytes } = source;
-    const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-    merging.split(source.spec, source, (start, end, identityTag, identityStart, identityEnd, deleted) => {
-      const identity = String.fromCharCode(identityTag) + view.toString("latin1", identityStart, identityEnd);
-      if (deleted && !keepDeletions) last.delete(identity);
-      else last.set(identity, { source, slice: { bytes, start, end } });
+  const index = new EntryIndex(blocks.map((block) => block.bytes));
+  for (const [number, block] of blocks.entries()) {
+    merging.split(block.spec, block, (start, end, tag, identityStart, identityEnd, deleted) => {
+      index.set(number, start, end, tag, identityStart, identityEnd, deleted);
     });
   }
   // A block has one spec: entries written by different versions of a table stay apart.
-  for (const [spec, entries] of Map.groupBy(last.values(), ({ source }) => source.spec)) {
-    const sources = blocks.filter((block) => block.spec === spec);
-    let from = 0;
-    while (from < entries.length) {
-      let to = from;
-      for (let size = 0; to < entries.length && size < blockBytes; to++) {
-        const { slice } = entries[to] as (typeof entries)[number];
-        size += slice.end - slice.start;
-      }
-      const some = entries.slice(from, to).map(({ slice }) => slice);
-      yield { ...merging.join(spec, sources[0]?.keyGroup ?? 0, sources, some), spec };
-      from = to;
+  for (const [spec, sources] of Map.groupBy(blocks, (block) => block.spec)) {
+    const join = (entries: readonly EntrySlice[]): MergedBlock => ({
+      ...merging.join(spec, sources[0]?.keyGroup ?? 0, sources, entries),
+      spec,
+    });
+    let some: EntrySlice[] = [];
+    let size = 0;
+    for (let entry = 0; entry < index.count; entry++) {
+      const block = blocks[index.blocks[entry] as number] as MergedBlock;
+      if (block.spec !== spec || (index.deleted[entry] === 1 && !keepDeletions)) continue;
+      const slice = { bytes: block.bytes, start: index.starts[entry] as number, end: index.ends[entry] as number };
+      some.push(slice);
+      size += slice.end - slice.start;
+      if (size < blockBytes) continue;
+      yield join(some);
+      some = [];
+      size = 0;
     }
+    if (some.length > 0) yield join(some);
   }
 }

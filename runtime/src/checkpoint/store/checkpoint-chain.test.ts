@@ -143,6 +143,6 @@ test("every published snapshot holds what was captured, whatever happened before
       await history.apply({ kind: "checkpoint" });
       await history.job.store.close();
     }),
-    { seed, numRuns: 400 },
+    { seed, numRuns: 250 },
   );
 });

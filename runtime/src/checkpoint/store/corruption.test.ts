@@ -13,7 +13,7 @@ async function prepared(): Promise<{ readonly storage: MemoryStorage; readonly j
   const job = new JobModel(openStore(storage), 2);
   await job.store.acquireEpoch();
   for (let id = 1; id <= 2; id++) {
-    for (let i = 0; i < 200; i++) job.state.put(`key-${i * id}`, `a value that repeats itself, a value that repeats itself ${i}`);
+    for (let i = 0; i < 200; i++) job.state.put(`key-${i * id}`, `${"a value that repeats itself, ".repeat(12)}${i}`);
     await job.checkpoint();
   }
   await job.store.savepoint(2, "sp");
