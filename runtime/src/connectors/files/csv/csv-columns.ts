@@ -4,6 +4,7 @@ import { type Column, isMissing, isNull, present } from "../../../core/batch/col
 import { fits } from "../../../core/batch/rows-builder.ts";
 import { fromJson } from "../../../core/codec/json-value.ts";
 import type { Schema, SchemaField } from "../../../core/schema/schema.ts";
+import { plainInstantMs } from "./csv-instant.ts";
 
 /** Puts the value `bytes[start, end)` into a row; returns why it cannot. */
 export type PutValue = (column: Column, row: number, bytes: Buffer, start: number, end: number) => string | undefined;
@@ -125,6 +126,7 @@ const dayOnly = /^\d{4}-\d\d-\d\d$/;
 function putter(field: SchemaField): PutValue {
   const { name, spec } = field;
   const type = spec.type;
+  const isMs = type.kind === "timestamp" && type.unit === "ms";
   const misfit = (bytes: Buffer, start: number, end: number): string =>
     `field "${name}": "${bytes.toString("utf8", start, Math.min(end, start + 80))}" is not a ${type.kind}`;
   switch (type.kind) {
@@ -168,6 +170,14 @@ function putter(field: SchemaField): PutValue {
       };
     default:
       return (column, row, bytes, start, end) => {
+        if (isMs) {
+          const instantMs = plainInstantMs(bytes, start, end);
+          if (!Number.isNaN(instantMs)) {
+            clear(column, row);
+            column.numbers[row] = instantMs;
+            return undefined;
+          }
+        }
         if (column.kind === "number" && end - start <= safeDigits) {
           const quick = integerOf(bytes, start, end);
           if (!Number.isNaN(quick) && type.kind !== "date") {

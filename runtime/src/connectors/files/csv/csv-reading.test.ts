@@ -23,6 +23,7 @@ import {
 import { type Schema, schema } from "../../../core/schema/schema.ts";
 import { files } from "../index.ts";
 import { allOf, inDirectory, readWhole } from "../source/files-fixture.suite.ts";
+import { plainInstantMs } from "./csv-instant.ts";
 import type { CsvOptions } from "./csv-record.ts";
 
 const texts = schema({ a: string().nullable(), b: string(), c: string().optional() });
@@ -84,6 +85,45 @@ test("numbers, instants and nulls are what DuckDB reads", () =>
     connection.closeSync();
     instance.closeSync();
   }));
+
+test("plain instants are those of Date, and nothing else is one", () => {
+  const instant = (text: string): number => plainInstantMs(Buffer.from(`..${text}..`), 2, 2 + text.length);
+  const dates = fc.date({ min: new Date("0001-01-01T00:00:00Z"), max: new Date("9999-12-31T23:59:59.999Z"), noInvalidDate: true });
+  fc.assert(
+    fc.property(
+      dates,
+      fc.constantFrom("T", " "),
+      fc.constantFrom("Z", ""),
+      fc.integer({ min: 0, max: 3 }),
+      (date, between, zone, places) => {
+        const [seconds = "", fraction = ""] = date.toISOString().slice(0, -1).split(".");
+        const text = seconds.replace("T", between) + (places === 0 ? "" : `.${fraction.slice(0, places)}`);
+        expect(instant(text + zone)).toBe(Date.parse(`${text.replace(" ", "T")}Z`));
+      },
+    ),
+    { numRuns: 2000 },
+  );
+  const others = [
+    "2021-02-29 00:00:00",
+    "2024-02-29 24:00:00",
+    "2024-13-01 00:00:00",
+    "2024-00-01 00:00:00",
+    "2024-01-32 00:00:00",
+    "0000-01-01 00:00:00",
+  ];
+  for (const text of [
+    ...others,
+    "2024-01-01 00:60:00",
+    "2024-01-01 00:00:60",
+    "2024-01-01 00:00:00.",
+    "2024-01-01 00:00:00.1234",
+    "2024-01-01",
+    "2024-01-01T00:00:00+01",
+  ]) {
+    expect(instant(text), text).toBe(Number.NaN);
+  }
+  expect(instant("2024-02-29 23:59:59.5Z")).toBe(Date.UTC(2024, 1, 29, 23, 59, 59, 500));
+});
 
 async function read(content: string, of: Schema<unknown>, csv: CsvOptions = {}): Promise<unknown[][]> {
   return inDirectory(async (directory) => {

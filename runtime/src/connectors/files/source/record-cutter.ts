@@ -36,6 +36,8 @@ export class RecordCutter {
   /** How far into the window there is no line end, so that a long record is not searched again from its start. */
   #searched = 0;
   #inQuotes = false;
+  /** The next quote in the window; before `#searched` where it is not known. Looked for once, not once per record. */
+  #quoteAt = -1;
   /** The start of a record that is being passed over because it is too long. */
   #tooLong: Buffer | undefined;
   #passedBytes = 0;
@@ -63,6 +65,7 @@ export class RecordCutter {
       if (this.#feed.advance()) {
         // The rest of the old window now stands at the start of the new one.
         this.#searched = this.#feed.start + before;
+        this.#quoteAt = -1;
         if (this.#firstBytes) this.#passByteOrderMark();
         continue;
       }
@@ -137,18 +140,28 @@ export class RecordCutter {
     for (;;) {
       if (!this.#inQuotes) {
         const end = window.indexOf(newline, at);
-        const quote = window.indexOf(quoteByte, at);
-        if (quote < 0 || (end >= 0 && end < quote)) return end;
+        const quote = this.#nextQuote(window, at);
+        if (end >= 0 && end < quote) return end;
+        if (quote === window.length) return -1;
         this.#inQuotes = true;
         at = quote + 1;
       } else {
-        const quote = window.indexOf(quoteByte, at);
-        if (quote < 0) return -1;
+        const quote = this.#nextQuote(window, at);
+        if (quote === window.length) return -1;
         // A doubled quote closes and opens again: the same line ends count.
         this.#inQuotes = false;
         at = quote + 1;
       }
     }
+  }
+
+  /** The place of the first quote from `at` on; the window's length where there is none. */
+  #nextQuote(window: Buffer, at: number): number {
+    if (this.#quoteAt < at) {
+      const found = window.indexOf(quoteByte, at);
+      this.#quoteAt = found < 0 ? window.length : found;
+    }
+    return this.#quoteAt;
   }
 
   /** Passes over the window up to `end` as part of a record that is too long. */
