@@ -1,4 +1,5 @@
 // Merges an operator's bases and deltas: of each entry the last one, a few key groups at a time.
+import { setImmediate } from "node:timers/promises";
 import type { EntryMerging, EntrySlice } from "../../core/ports/state-entries.ts";
 import type { StateBlock, StoredTableSpec } from "../../core/ports/state-backend.ts";
 import type { IndexedBlock } from "../format/data-file.ts";
@@ -12,6 +13,8 @@ import { refOrder, type StoredSnapshot } from "../store/stored-snapshot.ts";
 const batchBytes = 16 * 1024 * 1024;
 /** Merged blocks are cut at about this size. */
 const blockBytes = 2 * 1024 * 1024;
+/** How long merging may hold the thread, unless a single block takes longer. */
+const runMs = 4;
 
 export interface MergeOptions {
   readonly merging: EntryMerging;
@@ -91,13 +94,15 @@ function wantedByRef(wanted: readonly Wanted[]): readonly (readonly [StateRef, r
     .map(([ref, some]) => [ref, some.map(({ block }) => block).sort((a, b) => a.offset - b.offset)] as const);
 }
 
-/** Merges blocks of one table and key group; a later entry takes the place of an earlier one. */
-export function* mergeBlocks(blocks: readonly MergedBlock[], { merging, keepDeletions }: MergeOptions): Generator<MergedBlock> {
+/** Merges blocks of one table and key group; a later entry takes the place of an earlier one. Lets others run every few ms. */
+async function* mergeBlocks(blocks: readonly MergedBlock[], { merging, keepDeletions }: MergeOptions): AsyncGenerator<MergedBlock> {
+  const breathe = breather();
   const index = new EntryIndex(blocks.map((block) => block.bytes));
   for (const [number, block] of blocks.entries()) {
     merging.split(block.spec, block, (start, end, tag, identityStart, identityEnd, deleted) => {
       index.set(number, start, end, tag, identityStart, identityEnd, deleted);
     });
+    await breathe();
   }
   // A block has one spec: entries written by different versions of a table stay apart.
   for (const [spec, sources] of Map.groupBy(blocks, (block) => block.spec)) {
@@ -115,9 +120,20 @@ export function* mergeBlocks(blocks: readonly MergedBlock[], { merging, keepDele
       size += slice.end - slice.start;
       if (size < blockBytes) continue;
       yield join(some);
+      await breathe();
       some = [];
       size = 0;
     }
     if (some.length > 0) yield join(some);
   }
+}
+
+// A savepoint is made while the job runs, perhaps on the same thread.
+function breather(): () => Promise<void> {
+  let since = performance.now();
+  return async () => {
+    if (performance.now() - since < runMs) return;
+    await setImmediate();
+    since = performance.now();
+  };
 }
