@@ -19,7 +19,12 @@ export class KeyText {
   /** The key at position `k` of the selection. */
   at(k: number): string {
     const { layout, high, low, bytes, starts, ends } = this.#keys as KeyBatch;
-    if (layout.form === "integer") return ((BigInt(high[k] as number) << 32n) | BigInt((low[k] as number) >>> 0)).toString();
+    if (layout.form === "integer") {
+      const number = (high[k] as number) * 4294967296 + ((low[k] as number) >>> 0);
+      return Number.isSafeInteger(number)
+        ? `${number}`
+        : ((BigInt(high[k] as number) << 32n) | BigInt((low[k] as number) >>> 0)).toString();
+    }
     const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return text.toString(layout.form === "text" ? "utf8" : "latin1", starts[k], ends[k]);
   }
