@@ -83,7 +83,7 @@ export class MemorySink<Row = unknown> implements Sink {
   publish(transactions: readonly number[]): void {
     this.#check();
     for (const transaction of transactions) {
-      this.written.push(...(this.#prepared.get(transaction) ?? []));
+      for (const row of this.#prepared.get(transaction) ?? []) this.written.push(row);
       this.#prepared.delete(transaction);
     }
   }

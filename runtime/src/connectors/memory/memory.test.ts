@@ -159,3 +159,10 @@ test("the table of a memory sink is what the changelog leaves", async () => {
   await writer.commit(1);
   expect(sink.table).toEqual([rowOf(2), rowOf(4)]);
 });
+
+test("a memory sink publishes a transaction of any size", async () => {
+  const sink = memorySink<number>();
+  const rows = Array.from({ length: 300_000 }, (_, row) => ({ row, kind: rowKind.insert, timeMs: 0, subtask: 0 }));
+  sink.publish([sink.putAside(rows)]);
+  expect(sink.written.length).toBe(300_000);
+});
