@@ -19,7 +19,12 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          include: ["runtime/src/**/*.test.ts", "src/**/*.test.ts", "test/{unit,tidy,nexmark}/**/*.test.ts"],
+          include: [
+            "runtime/src/**/*.test.ts",
+            "src/**/*.test.ts",
+            "test/{unit,tidy,nexmark,docs}/**/*.test.ts",
+            "docs/examples/**/*.test.ts",
+          ],
           exclude: ["**/*.real.test.ts"],
           testTimeout: 30_000,
         },

@@ -1,8 +1,17 @@
 // What a job imports: the DSL, schemas, windows, aggregates, formats and connectors.
 export { isMillraceError, MillraceError } from "./base/errors.ts";
-export { files, type FilesLinesOptions, type FilesReadOptions, type FilesRowsOptions, filesSink, type FilesSinkOptions } from "./connectors/files/index.ts";
+export { blackhole, consoleSink, type ConsoleSinkOptions } from "./connectors/console/index.ts";
+export {
+  files,
+  type FilesLinesOptions,
+  type FilesReadOptions,
+  type FilesRowsOptions,
+  filesSink,
+  type FilesSinkOptions,
+} from "./connectors/files/index.ts";
 export { kafkaSink, type KafkaSinkOptions, kafkaSource, type KafkaSourceOptions } from "./connectors/kafka/index.ts";
 export { values, type ValuesOptions } from "./connectors/memory/index.ts";
+export { nexmark, type NexmarkOptions } from "./connectors/nexmark/index.ts";
 export { state } from "./core/handles/declarations.ts";
 export { Decimal } from "./core/schema/decimal.ts";
 export {
@@ -66,4 +75,7 @@ export {
   stringAgg,
   sum,
 } from "./operators/aggregate/call.ts";
-export { json } from "./serde/json/json.ts";
+export { debezium } from "./serde/debezium/debezium.ts";
+export { json, type JsonOptions } from "./serde/json/json.ts";
+export { raw, type RawRow } from "./serde/raw/raw.ts";
+export { text, type TextRow } from "./serde/raw/text.ts";
