@@ -54,6 +54,7 @@ export interface SnapshotRef {
   readonly sha256?: string;
 }
 
+const sweepIntervalMs = 6 * 3_600_000;
 const maxCarriedBytes = 512 * 1024 * 1024;
 
 export class CheckpointStore {
@@ -71,7 +72,7 @@ export class CheckpointStore {
   #restoredId = 0;
   #cleaning: Promise<void> = Promise.resolve();
   #rolling: Promise<void> | undefined;
-  #swept = false;
+  #sweptAtMs = Number.NEGATIVE_INFINITY;
 
   private constructor(options: CheckpointStoreOptions) {
     const { storage, jobName, jobId, planFingerprint, maxParallelism = 128, createdBy = "millrace", compression = "zstd" } = options;
@@ -213,7 +214,7 @@ export class CheckpointStore {
     return this.#savepoints.resultOf(id);
   }
 
-  /** Deletes files that nothing refers to and that are older than `orphanAgeMs`; happens by itself after the first checkpoint. */
+  /** Deletes files that nothing refers to and that are older than `orphanAgeMs`; happens by itself after the first checkpoint, and every six hours. */
   async sweep(): Promise<readonly string[]> {
     // Whoever was fenced must not delete: the files it does not know may be its successor's.
     await this.#publisher.checkEpoch();
@@ -232,8 +233,9 @@ export class CheckpointStore {
 
   async #clean(published: PublishedCheckpoint): Promise<void> {
     await this.#collector.collect(published.dropped, this.#publisher.checkpoints, this.#needed());
-    if (this.#swept) return;
-    this.#swept = true;
+    // Now and then again, for what failed to be deleted since.
+    if (this.#clock.now() - this.#sweptAtMs < sweepIntervalMs) return;
+    this.#sweptAtMs = this.#clock.now();
     await this.sweep();
   }
 
