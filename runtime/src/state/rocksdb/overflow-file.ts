@@ -1,4 +1,4 @@
-// The older part of a change log in a file that is written at its end, and read as a whole.
+// The older part of a change log in a file that is written at its end.
 import { closeSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
 import type { ChangeOverflow } from "../spill/spill-store.ts";
 
@@ -21,16 +21,17 @@ export class OverflowFile implements ChangeOverflow {
     this.sizeBytes += bytes.length;
   }
 
-  drain(): Uint8Array {
-    const bytes = Buffer.allocUnsafeSlow(this.sizeBytes);
-    for (let read = 0; read < bytes.length; ) {
-      const got = readSync(this.#file, bytes, read, bytes.length - read, read);
-      if (got === 0) throw new Error(`${this.#path} ends at ${read} of ${bytes.length} bytes`);
+  read(position: number, target: Uint8Array): void {
+    for (let read = 0; read < target.length; ) {
+      const got = readSync(this.#file, target, read, target.length - read, position + read);
+      if (got === 0) throw new Error(`${this.#path} ends at ${position + read} of ${this.sizeBytes} bytes`);
       read += got;
     }
+  }
+
+  clear(): void {
     if (this.#file >= 0) ftruncateSync(this.#file, 0);
     this.sizeBytes = 0;
-    return bytes;
   }
 
   close(): void {

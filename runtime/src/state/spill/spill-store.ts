@@ -25,6 +25,7 @@ export interface ChangeOverflow {
   readonly afterBytes: number;
   readonly sizeBytes: number;
   append(bytes: Uint8Array): void;
-  /** All that was appended, in order; it is empty afterwards. */
-  drain(): Uint8Array;
+  /** Fills `target` with what was appended from `position` on; it ends within `sizeBytes`. */
+  read(position: number, target: Uint8Array): void;
+  clear(): void;
 }

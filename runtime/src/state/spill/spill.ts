@@ -81,7 +81,10 @@ export class Spill implements BudgetUser {
     for (const table of this.#owner.stores) {
       if (table.count + count <= table.capacity) continue;
       this.#measure();
-      if (!this.#grow(table, count)) this.#evictUntil(() => table.count + count <= table.capacity);
+      if (this.#grow(table, count)) continue;
+      // Some more than asked for, so that single look-ups do not come here each time.
+      const free = Math.max(count, table.capacity >> 6);
+      this.#evictUntil(() => table.count + free <= table.capacity);
     }
     this.#untilCheck -= count;
     if (this.#untilCheck > 0) return;

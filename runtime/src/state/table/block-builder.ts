@@ -3,7 +3,7 @@ import { ByteWriter } from "../../base/bytes.ts";
 import { keyGroupOf } from "../../core/keys/key-batch.ts";
 import type { StateBlock } from "../../core/ports/state-backend.ts";
 import { closeBlock, openBlock } from "../entry-codec.ts";
-import { recordHeadBytes } from "./change-log.ts";
+import type { ChangeLog } from "./change-log.ts";
 
 /** What a builder needs of a table. */
 export interface BlockSource {
@@ -26,11 +26,11 @@ class GroupBlocks {
   writer: ByteWriter;
   #entryCount = 0;
 
-  constructor(table: string, keyGroup: number, clockMs: number, expected: number) {
+  constructor(table: string, keyGroup: number, clockMs: number, expectedBytes: number) {
     this.#table = table;
     this.#keyGroup = keyGroup;
     this.#clockMs = clockMs;
-    this.writer = this.#open(Math.min(maxBlockBytes, 64 + expected * bytesPerEntry));
+    this.writer = this.#open(Math.min(maxBlockBytes, 64 + expectedBytes));
   }
 
   #open(bytes: number): ByteWriter {
@@ -64,38 +64,27 @@ class GroupBlocks {
  * Slots are read in their order and written to one buffer per key group: reading them group by group instead would miss the
  * processor's caches for every column of every entry.
  */
-export function buildBlocks(
-  source: BlockSource,
-  logBytes: Uint8Array,
-  slots: Int32Array,
-  slotCount: number,
-  clockMs: number,
-): StateBlock[] {
+export function buildBlocks(source: BlockSource, log: ChangeLog, slots: Int32Array, slotCount: number, clockMs: number): StateBlock[] {
   const { maxParallelism } = source;
-  const log = Buffer.from(logBytes.buffer, logBytes.byteOffset, logBytes.length);
-  const counts = new Int32Array(maxParallelism);
+  const sizes = new Float64Array(maxParallelism);
   const groups = new Uint16Array(slotCount);
+  log.forEach((keyGroup, _bytes, start, end) => {
+    sizes[keyGroup] = (sizes[keyGroup] as number) + end - start;
+  });
   for (let i = 0; i < slotCount; i++) {
     const group = keyGroupOf(source.hashOf(slots[i] as number), maxParallelism);
     groups[i] = group;
-    counts[group] = (counts[group] as number) + 1;
-  }
-  for (let at = 0; at < log.length; at += recordHeadBytes + log.readUInt32LE(at + 2)) {
-    const group = log.readUInt16LE(at);
-    counts[group] = (counts[group] as number) + 1;
+    sizes[group] = (sizes[group] as number) + bytesPerEntry;
   }
   const made: (GroupBlocks | undefined)[] = Array.from({ length: maxParallelism });
   for (let group = 0; group < maxParallelism; group++) {
-    if (counts[group] !== 0) made[group] = new GroupBlocks(source.name, group, clockMs, counts[group] as number);
+    if (sizes[group] !== 0) made[group] = new GroupBlocks(source.name, group, clockMs, sizes[group] as number);
   }
-  for (let at = 0; at < log.length; ) {
-    const entry = at + recordHeadBytes;
-    const end = entry + log.readUInt32LE(at + 2);
-    const blocks = made[log.readUInt16LE(at)] as GroupBlocks;
-    blocks.writer.raw(log, entry, end);
+  log.forEach((keyGroup, bytes, start, end) => {
+    const blocks = made[keyGroup] as GroupBlocks;
+    blocks.writer.raw(bytes, start, end);
     blocks.added();
-    at = end;
-  }
+  });
   for (let i = 0; i < slotCount; i++) {
     const blocks = made[groups[i] as number] as GroupBlocks;
     source.writePut(slots[i] as number, blocks.writer);

@@ -2,7 +2,8 @@
 import { ByteWriter } from "../../base/bytes.ts";
 import type { ChangeOverflow } from "../spill/spill-store.ts";
 
-export const recordHeadBytes = 6;
+const recordHeadBytes = 6;
+const readBytes = 1 << 20;
 
 /** A record is `[key group u16][length u32][entry]`. Later records of the same entry replace earlier ones. */
 export class ChangeLog {
@@ -33,11 +34,45 @@ export class ChangeLog {
     return this.writer.buffer.length;
   }
 
-  /** All records since the last call, as a view that is valid until the next `open`; the log is empty afterwards. */
-  drain(): Uint8Array {
-    const bytes = this.writer.view();
+  get isEmpty(): boolean {
+    return this.writer.length === 0 && (this.#overflow === undefined || this.#overflow.sizeBytes === 0);
+  }
+
+  /** Shows all records in order: the entry is `[start, end)` of the buffer, for the time of the call. */
+  forEach(visit: (keyGroup: number, bytes: Buffer, start: number, end: number) => void): void {
+    const overflow = this.#overflow;
+    if (overflow !== undefined && overflow.sizeBytes > 0) visitOverflow(overflow, visit);
+    visitRecords(this.writer.buffer, this.writer.length, visit);
+  }
+
+  clear(): void {
     this.writer.reset();
-    if (this.#overflow === undefined || this.#overflow.sizeBytes === 0) return bytes;
-    return Buffer.concat([this.#overflow.drain(), bytes]);
+    this.#overflow?.clear();
+  }
+}
+
+type Visit = Parameters<ChangeLog["forEach"]>[0];
+
+/** Visits the whole records in `[0, length)` and returns where the last of them ends. */
+function visitRecords(buffer: Buffer, length: number, visit: Visit): number {
+  let at = 0;
+  while (at + recordHeadBytes <= length) {
+    const end = at + recordHeadBytes + buffer.readUInt32LE(at + 2);
+    if (end > length) break;
+    visit(buffer.readUInt16LE(at), buffer, at + recordHeadBytes, end);
+    at = end;
+  }
+  return at;
+}
+
+// The log may be as large as all that has changed: it passes through a buffer, which grows only for a record larger than itself.
+function visitOverflow(overflow: ChangeOverflow, visit: Visit): void {
+  let buffer = Buffer.allocUnsafeSlow(Math.min(readBytes, overflow.sizeBytes));
+  for (let position = 0; position < overflow.sizeBytes; ) {
+    const length = Math.min(buffer.length, overflow.sizeBytes - position);
+    overflow.read(position, buffer.subarray(0, length));
+    const used = visitRecords(buffer, length, visit);
+    if (used === 0) buffer = Buffer.allocUnsafeSlow(buffer.length * 2);
+    position += used;
   }
 }

@@ -146,8 +146,10 @@ export class EntryStore implements BlockSource {
       dirtySlots[count++] = slot;
     }
     slots.dirtyCount = 0;
-    const log = this.log.drain();
-    return count === 0 && log.length === 0 ? [] : buildBlocks(this, log, dirtySlots, count, this.clockMs());
+    if (count === 0 && this.log.isEmpty) return [];
+    const blocks = buildBlocks(this, this.log, dirtySlots, count, this.clockMs());
+    this.log.clear();
+    return blocks;
   }
 
   /**
@@ -166,7 +168,7 @@ export class EntryStore implements BlockSource {
       this.writePut(slot, writer);
       records.close(start);
     }
-    const blocks = writer.length === 0 ? [] : buildBlocks(this, writer.view(), new Int32Array(0), 0, this.clockMs());
+    const blocks = writer.length === 0 ? [] : buildBlocks(this, records, new Int32Array(0), 0, this.clockMs());
     return { blocks, next: slot < until ? slot : -1 };
   }
 

@@ -78,5 +78,5 @@ function blocksOf(entries: EntryStore, values: readonly Uint8Array[]): StateBloc
       log.close(start);
     }
   }
-  return buildBlocks(entries, log.drain(), noSlots, 0, entries.clockMs());
+  return buildBlocks(entries, log, noSlots, 0, entries.clockMs());
 }
