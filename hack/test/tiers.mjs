@@ -55,4 +55,23 @@ export const tiers = [
     counts: "tests",
     minutes: 30,
   },
+  {
+    name: "demo",
+    what: "the demo, to zero differences",
+    steps: [["node", "hack/demo.mjs"]],
+    minutes: 10,
+  },
+  {
+    name: "exactly-once",
+    what: "a job killed again and again on a real Kafka and S3, short form",
+    steps: [["node", "test/chaos/exactly-once.ts", "--records", "300000", "--kills", "4", "--rate", "80000"]],
+    needs: ["kafka", "s3"],
+    minutes: 15,
+  },
+  {
+    name: "bench",
+    what: "the benchmarks run and their outputs are right, short form",
+    steps: [["node", "test/bench/main.ts", "core", "--records", "100000", "--runs", "1"]],
+    minutes: 10,
+  },
 ];

@@ -20,6 +20,8 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   picomatch: ["connectors/files"],
   pino: ["cli"],
   "prom-client": ["drivers", "cli"],
+  protobufjs: ["serde/protobuf"],
+  avsc: ["serde/avro"],
   snappy: ["connectors/kafka"],
   yaml: ["cli"],
 };
