@@ -6,7 +6,7 @@ import { bytes, int53, string } from "../../core/schema/field.ts";
 import { schema } from "../../core/schema/schema.ts";
 import { type HarnessRow, type HarnessSnapshot, OperatorHarness } from "../../testing/operator-harness.ts";
 import { mergeLists } from "../../testing/harness-state.ts";
-import { bag, seed } from "../rows/fixture.ts";
+import { bag, seed } from "../../../../test/reference/operator-scenarios.ts";
 import { asyncMap, type AsyncMapParams } from "./async-map.ts";
 import { backoffMs } from "./backoff.ts";
 

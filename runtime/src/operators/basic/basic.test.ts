@@ -9,7 +9,7 @@ import { keyLayout } from "../../core/keys/key-layout.ts";
 import { bytes, float64, int32, int53, string } from "../../core/schema/field.ts";
 import { schema } from "../../core/schema/schema.ts";
 import { type HarnessRow, OperatorHarness } from "../../testing/operator-harness.ts";
-import { bag, Changelog, play, seed, type Step } from "../rows/fixture.ts";
+import { bag, Changelog, play, seed, type Step } from "../../../../test/reference/operator-scenarios.ts";
 import { filter } from "./filter.ts";
 import { flatMap } from "./flat-map.ts";
 import { map } from "./map.ts";

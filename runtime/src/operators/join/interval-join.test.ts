@@ -4,10 +4,10 @@ import { beforeAll, expect, test, vi } from "vitest";
 import type { KeyedMultiTable, Timers } from "../../core/ports/state.ts";
 import { HarnessGroup } from "../../testing/harness-group.ts";
 import { OperatorHarness } from "../../testing/operator-harness.ts";
-import { bag, type Duck, openDuck, play, seed } from "../rows/fixture.ts";
+import { bag, type Duck, openDuck, play, seed } from "../../../../test/reference/operator-scenarios.ts";
 import { intervalJoin } from "./interval-join.ts";
 import { joinFields } from "./join-fields.ts";
-import { duckColumns, duckRows, left, leftKey, right, rightKey, scenario } from "./scenario.ts";
+import { duckColumns, duckRows, left, leftKey, right, rightKey, scenario } from "../../../../test/reference/join-scenarios.ts";
 
 // Many small cases: seconds on an idle machine, more on a busy one.
 vi.setConfig({ testTimeout: 180_000 });

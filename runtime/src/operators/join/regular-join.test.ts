@@ -6,7 +6,7 @@ import { int53, string } from "../../core/schema/field.ts";
 import { schema } from "../../core/schema/schema.ts";
 import type { ChangeKind, HarnessRow } from "../../testing/operator-harness.ts";
 import { OperatorHarness } from "../../testing/operator-harness.ts";
-import { bag, Changelog, type Duck, openDuck, play, seed, type Step } from "../rows/fixture.ts";
+import { bag, Changelog, type Duck, openDuck, play, seed, type Step } from "../../../../test/reference/operator-scenarios.ts";
 import { foreignKeyJoin } from "./foreign-key-join.ts";
 import { joinFields } from "./join-fields.ts";
 import type { JoinType } from "./join-output.ts";

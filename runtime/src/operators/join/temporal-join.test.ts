@@ -1,10 +1,10 @@
 // Temporal joins against DuckDB's ASOF join, with late rows, deletions, restarts and rescaling; lookup joins against a map.
 import fc from "fast-check";
 import { beforeAll, expect, test, vi } from "vitest";
-import { bag, type Duck, openDuck, play, seed, type Step } from "../rows/fixture.ts";
+import { bag, type Duck, openDuck, play, seed, type Step } from "../../../../test/reference/operator-scenarios.ts";
 import { joinFields } from "./join-fields.ts";
 import { lookupJoin } from "./lookup-join.ts";
-import { left, leftKey, right, rightKey } from "./scenario.ts";
+import { left, leftKey, right, rightKey } from "../../../../test/reference/join-scenarios.ts";
 import { temporalJoin } from "./temporal-join.ts";
 
 // Many small cases: seconds on an idle machine, more on a busy one.

@@ -2,10 +2,19 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, test, vi } from "vitest";
 import { isMillraceError } from "../../base/errors.ts";
-import { bag, type Duck, openDuck, play, seed } from "../rows/fixture.ts";
+import { bag, type Duck, openDuck, play, seed } from "../../../../test/reference/operator-scenarios.ts";
 import { joinFields } from "./join-fields.ts";
 import type { JoinType } from "./join-output.ts";
-import { type Arrival, duckColumns, duckRows, left, leftKey, right, rightKey, scenario } from "./scenario.ts";
+import {
+  type Arrival,
+  duckColumns,
+  duckRows,
+  left,
+  leftKey,
+  right,
+  rightKey,
+  scenario,
+} from "../../../../test/reference/join-scenarios.ts";
 import { type JoinWindows, windowJoin } from "./window-join.ts";
 
 // Many small cases: seconds on an idle machine, more on a busy one.

@@ -7,7 +7,7 @@ import { int53, int64, string } from "../../core/schema/field.ts";
 import { schema } from "../../core/schema/schema.ts";
 import { HarnessGroup } from "../../testing/harness-group.ts";
 import { type HarnessRow, OperatorHarness } from "../../testing/operator-harness.ts";
-import { bag, Changelog, play, seed, type Step } from "../rows/fixture.ts";
+import { bag, Changelog, play, seed, type Step } from "../../../../test/reference/operator-scenarios.ts";
 import { custom } from "../aggregate/call.ts";
 import { windowAggregate } from "../window/window-aggregate.ts";
 import { broadcastProcess } from "./broadcast-process.ts";

@@ -6,7 +6,7 @@ import { keyLayout } from "../../core/keys/key-layout.ts";
 import { int53, string } from "../../core/schema/field.ts";
 import { schema } from "../../core/schema/schema.ts";
 import { OperatorHarness } from "../../testing/operator-harness.ts";
-import { bag, Changelog, type Duck, openDuck, play, seed, type Step } from "../rows/fixture.ts";
+import { bag, Changelog, type Duck, openDuck, play, seed, type Step } from "../../../../test/reference/operator-scenarios.ts";
 import { dedupe, type DedupeParams } from "./dedupe.ts";
 
 // Many small cases: seconds on an idle machine, more on a busy one.

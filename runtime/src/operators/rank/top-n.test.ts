@@ -5,7 +5,7 @@ import { keyLayout } from "../../core/keys/key-layout.ts";
 import { float64, int53, string, timestamp } from "../../core/schema/field.ts";
 import { schema } from "../../core/schema/schema.ts";
 import { type HarnessRow, OperatorHarness } from "../../testing/operator-harness.ts";
-import { bag, Changelog, type Duck, openDuck, play, seed, type Step } from "../rows/fixture.ts";
+import { bag, Changelog, type Duck, openDuck, play, seed, type Step } from "../../../../test/reference/operator-scenarios.ts";
 import { topN } from "./top-n.ts";
 import { windowTopN } from "./window-top-n.ts";
 

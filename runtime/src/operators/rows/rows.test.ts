@@ -27,7 +27,7 @@ import { OperatorHarness } from "../../testing/operator-harness.ts";
 import { checkJoinKeys } from "../join/join-keys.ts";
 import { joinFields } from "../join/join-fields.ts";
 import { toTable } from "../table/to-table.ts";
-import { seed } from "./fixture.ts";
+import { seed } from "../../../../test/reference/operator-scenarios.ts";
 import { KeyText } from "./key-text.ts";
 import { RowIdentity } from "./row-identity.ts";
 import { RowOrder } from "./row-order.ts";

@@ -5,7 +5,7 @@ import { keyLayout } from "../../core/keys/key-layout.ts";
 import { enumeration, int53, string, timestamp } from "../../core/schema/field.ts";
 import { schema } from "../../core/schema/schema.ts";
 import { type ChangeKind, type HarnessRow, OperatorHarness } from "../../testing/operator-harness.ts";
-import { bag, Changelog, play, seed, type Step } from "../rows/fixture.ts";
+import { bag, Changelog, play, seed, type Step } from "../../../../test/reference/operator-scenarios.ts";
 import { history } from "./history.ts";
 import { materialize } from "./materialize.ts";
 import { kindNames, toStream } from "./to-stream.ts";

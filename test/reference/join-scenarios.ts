@@ -1,9 +1,9 @@
 // Random scenarios for the tests of joins: rows of two inputs out of order, watermarks, restarts.
 import fc from "fast-check";
-import { float64, int53, string } from "../../core/schema/field.ts";
-import { keyLayout, type KeyLayout } from "../../core/keys/key-layout.ts";
-import { schema, type Schema } from "../../core/schema/schema.ts";
-import type { Step } from "../rows/fixture.ts";
+import { float64, int53, string } from "../../runtime/src/core/schema/field.ts";
+import { keyLayout, type KeyLayout } from "../../runtime/src/core/keys/key-layout.ts";
+import { schema, type Schema } from "../../runtime/src/core/schema/schema.ts";
+import type { Step } from "./operator-scenarios.ts";
 
 export const left: Schema = schema({ k: string().nullable(), v: int53() });
 export const right: Schema = schema({ k: string().nullable(), w: float64() });

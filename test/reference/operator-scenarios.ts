@@ -1,8 +1,8 @@
 // For the tests of operators: seeds, scenarios of rows, watermarks and restarts, changelogs applied strictly, DuckDB as a reference.
 import { DuckDBInstance } from "@duckdb/node-api";
-import { canonicalJson } from "../../core/schema/schema.ts";
-import type { ChangeKind, HarnessRow } from "../../testing/operator-harness.ts";
-import { HarnessGroup, type HarnessGroupOptions } from "../../testing/harness-group.ts";
+import { canonicalJson } from "../../runtime/src/core/schema/schema.ts";
+import type { ChangeKind, HarnessRow } from "../../runtime/src/testing/operator-harness.ts";
+import { HarnessGroup, type HarnessGroupOptions } from "../../runtime/src/testing/harness-group.ts";
 
 /** The seed of this run's random cases; set MILLRACE_SEED to repeat one. */
 export const seed: number = Number(process.env["MILLRACE_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
