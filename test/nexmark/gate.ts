@@ -8,6 +8,8 @@ import type { Source, SourceBatch, SourceReader, SourceSplit } from "../../runti
 export class Gate {
   /** How many rows one poll gives at most. Few, so that rows of several splits and sources take turns; 1 for a limit that holds to the event. */
   readonly pollRows: number;
+  /** Rows that have come through. */
+  rows = 0;
   #limit = 0;
   readonly #readers = new Set<GatedReader>();
   readonly #waiting: (() => void)[] = [];
@@ -83,7 +85,10 @@ class GatedReader implements SourceReader {
   poll(maxRecords: number): SourceBatch | null {
     if (this.#isBefore(this.#gate.limit)) {
       const batch = this.#inner.poll(Math.min(maxRecords, this.#gate.pollRows));
-      if (batch !== null) return batch;
+      if (batch !== null) {
+        this.#gate.rows += batch.kind === "rows" ? batch.rows.size : batch.records.count;
+        return batch;
+      }
     }
     if (!this.blocked) {
       this.blocked = true;

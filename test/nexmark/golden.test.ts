@@ -28,19 +28,22 @@ const hourMs = 3_600_000;
 const generator: NexmarkOptions = { events, splits: 4, seed, eventTimeRate: 50, outOfOrderGroupSize: 20 };
 /** 11 hours, from 16:00 on over midnight: for queries that look at the hour or the day. */
 const slowGenerator: NexmarkOptions = { ...generator, eventTimeRate: 0.1, baseTimeMs: 1_436_918_400_000 + 16 * hourMs };
+/** For queries about persons: more of them, and more of them sell. */
+const peopleGenerator: NexmarkOptions = { ...generator, personProportion: 5, auctionProportion: 15, bidProportion: 30, hotSellersRatio: 2 };
 /** For processing time the order of events must be that of their numbers. */
 const orderedGenerator: NexmarkOptions = { ...generator, outOfOrderGroupSize: 1 };
 const clockSteps: ClockSteps = { startMs: 7_003_000, stepMs: 3000, every: 600 };
 
 function generatorOf(query: NexmarkQuery): NexmarkOptions {
   if (query.number === 12) return orderedGenerator;
+  if (query.number === 3 || query.number === 8) return peopleGenerator;
   return query.number === 14 || query.number === 17 ? slowGenerator : generator;
 }
 
 const opened = new Map<NexmarkOptions, NexmarkDuck>();
 beforeAll(async () => {
   process.stdout.write(`nexmark: MILLRACE_SEED=${seed}\n`);
-  for (const options of [generator, slowGenerator, orderedGenerator]) opened.set(options, await NexmarkDuck.open(options));
+  for (const options of [generator, slowGenerator, peopleGenerator, orderedGenerator]) opened.set(options, await NexmarkDuck.open(options));
 });
 afterAll(() => {
   for (const duck of opened.values()) duck.close();
@@ -133,11 +136,12 @@ async function golden(query: NexmarkQuery, form: NexmarkInput["form"], stateBack
   const last = Math.floor(stops.length / 2);
   for (const stop of stops.slice(0, last + 1)) await before.goTo(stop);
   const savepoint = await before.run.stopWithSavepoint();
-  if (query.result === "append") expect(resumed.written.length).toBeLessThan(expected.length);
   const after = new Course(query, resumed, { ...common, name: "after", parallelism: 3, clock, savepoint });
   for (const stop of stops.slice(last + 1)) await after.goTo(stop);
   await after.finish();
   expect(after.run.supervisor.status().restoredFrom).toContain("golden");
+  expect([before.gate.rows > 0, after.gate.rows > 0]).toEqual([true, true]);
+  expect(before.gate.rows + after.gate.rows).toBe(wholeRun.gate.rows);
   expect(differences(resultLines(query, resumed), expected)).toEqual([]);
 }
 

@@ -44,6 +44,16 @@ function lineOf(query: NexmarkQuery, { row }: WrittenRow): string {
   );
 }
 
+/** The lines of `[key, sum]` over inserted rows: what can be compared where the rows depend on the clock. */
+export function totalLines({ written }: Pick<MemorySink, "written">, key: string, value: string): readonly string[] {
+  const totals = new Map<unknown, number>();
+  for (const { row } of written) {
+    const values = row as Readonly<Record<string, number>>;
+    totals.set(values[key], (totals.get(values[key]) ?? 0) + (values[value] ?? 0));
+  }
+  return [...totals].map((total) => JSON.stringify(total)).sort();
+}
+
 /** Lines that only one of the two has, some of them: empty where they are equal. */
 export function differences(actual: readonly string[], expected: readonly string[], most = 10): readonly string[] {
   const counts = new Map<string, number>();
