@@ -52,6 +52,7 @@ const entries: readonly (readonly [code: number, name: string, kind: ProblemKind
   [29, "TOPIC_AUTHORIZATION_FAILED", "fatal"],
   [30, "GROUP_AUTHORIZATION_FAILED", "fatal"],
   [31, "CLUSTER_AUTHORIZATION_FAILED", "fatal"],
+  [32, "INVALID_TIMESTAMP", "fatal"],
   [33, "UNSUPPORTED_SASL_MECHANISM", "fatal"],
   [34, "ILLEGAL_SASL_STATE", "fatal"],
   [35, "UNSUPPORTED_VERSION", "fatal"],
@@ -144,6 +145,13 @@ const personFacing: ReadonlyMap<number, PersonFacing> = new Map([
   [29, authorization],
   [30, authorization],
   [31, authorization],
+  [
+    32,
+    {
+      code: "KAFKA_TIMESTAMP_REFUSED",
+      next: "set the sink's timestamp to \"now\", or the topic's message.timestamp.after.max.ms above how far event time is ahead of the clock",
+    },
+  ],
   [33, authentication],
   [34, authentication],
   [35, { code: "KAFKA_BROKER_UNSUPPORTED", next: "use Kafka 3.0 or newer" }],

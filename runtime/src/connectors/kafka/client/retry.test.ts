@@ -65,6 +65,7 @@ it("gives a person the code, the subject and what to do", () => {
     [3, "KAFKA_TOPIC_MISSING"],
     [10, "KAFKA_RECORD_TOO_LARGE"],
     [29, "KAFKA_NOT_AUTHORIZED"],
+    [32, "KAFKA_TIMESTAMP_REFUSED"],
     [50, "KAFKA_TRANSACTION_TIMEOUT"],
     [58, "KAFKA_AUTH_FAILED"],
     [90, "KAFKA_FENCED"],
