@@ -25,7 +25,7 @@ test("there are documents to check, with code and links in them", () => {
 test.each(withCode)("the code of $path is that of its files", (document) => expect(codeFindings(document, read)).toEqual([]));
 test.each(documents)("the links of $path lead somewhere", (document) => expect(linkFindings(document, resolve)).toEqual([]));
 
-test("every region and every file of the examples is shown somewhere", () => {
+test("every marked region of the examples is shown somewhere", () => {
   const shown = withCode.flatMap(({ text }) => codeBlocks(text)).map(({ info }) => info.replace("file=", ""));
   const sources = globSync("docs/examples/**/*.ts", { cwd: root });
   const regions = sources.flatMap((path) =>
@@ -33,6 +33,15 @@ test("every region and every file of the examples is shown somewhere", () => {
   );
   expect(regions.length).toBeGreaterThan(10);
   expect(regions.filter((region) => !shown.includes(region))).toEqual([]);
+});
+
+test("every decision is in the index of decisions, and every page of the guide in its own", () => {
+  for (const folder of ["docs/adr", "docs/guide"]) {
+    const index = read(`${folder}/README.md`) ?? "";
+    const pages = globSync("[0-9]*.md", { cwd: `${root}${folder}` });
+    expect(pages.length).toBeGreaterThan(0);
+    expect(pages.filter((page) => !index.includes(`](${page})`))).toEqual([]);
+  }
 });
 
 describe("a check fails", () => {
