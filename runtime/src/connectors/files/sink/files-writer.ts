@@ -140,13 +140,11 @@ export class FilesWriter implements SinkWriter {
     while (this.#backlogBytes > backlogLimitBytes && this.#failure === undefined) await this.#drained.next();
   }
 
-  /** Hands on what is encoded and ends files that are old enough; files that are not ended stay invisible. */
+  /** Ends files that are old enough. Others stay invisible, so small pieces of them would help nobody, and compress badly. */
   async flush(): Promise<void> {
     this.#check();
     this.#endAged();
-    const parts = [...this.#open.values()];
-    for (const part of parts) part.push();
-    await Promise.all(parts.map((part) => part.settled()));
+    await Promise.all([...this.#open.values()].map((part) => part.settled()));
     this.#check();
   }
 

@@ -53,12 +53,7 @@ export class PartFile {
   add(rows: Rows, row: number): void {
     this.#encoder.add(rows, row);
     this.rowCount++;
-    if (this.#encoder.pendingBytes >= pieceBytes) this.push();
-  }
-
-  /** Hands on what is encoded. */
-  push(): void {
-    this.#handOn(this.#encoder.take());
+    if (this.#encoder.pendingBytes >= pieceBytes) this.#handOn(this.#encoder.take());
   }
 
   #handOn(bytes: Uint8Array): void {

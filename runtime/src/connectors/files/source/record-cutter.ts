@@ -110,8 +110,6 @@ export class RecordCutter {
       }
       const start = feed.start;
       if (this.#tooLong !== undefined || end - start > maxRecordBytes) {
-        // What was cut before it is handed out first, so that it is reported in step with the positions.
-        if (count > 0) break;
         this.#pass(end);
         this.#reportTooLong();
       } else {
