@@ -1,15 +1,24 @@
 // What a job imports: the DSL, schemas, windows, aggregates, formats and connectors.
 export { isMillraceError, MillraceError } from "./base/errors.ts";
-export { blackhole, consoleSink, type ConsoleSinkOptions } from "./connectors/console/index.ts";
-export {
-  files,
-  type FilesLinesOptions,
-  type FilesReadOptions,
-  type FilesRowsOptions,
-  filesSink,
-  type FilesSinkOptions,
-} from "./connectors/files/index.ts";
-export { kafkaSink, type KafkaSinkOptions, kafkaSource, type KafkaSourceOptions } from "./connectors/kafka/index.ts";
+export type * from "./connectors/console/index.ts";
+export { blackhole, consoleSink } from "./connectors/console/index.ts";
+export type * from "./connectors/files/index.ts";
+export { files, filesSink } from "./connectors/files/index.ts";
+export type { Compression as KafkaCompression } from "./connectors/kafka/index.ts";
+export type {
+  Isolation,
+  KafkaConnectionOptions,
+  KafkaSinkOptions,
+  KafkaSourceEndpoint,
+  KafkaSourceOptions,
+  KafkaTls,
+  OutOfRangePolicy,
+  SaslCredentials,
+  SaslMechanism,
+  StartFrom,
+  UnknownCommitPolicy,
+} from "./connectors/kafka/index.ts";
+export { kafkaSink, kafkaSource } from "./connectors/kafka/index.ts";
 export { values, type ValuesOptions } from "./connectors/memory/index.ts";
 export { nexmark, type NexmarkOptions } from "./connectors/nexmark/index.ts";
 export { state } from "./core/handles/declarations.ts";

@@ -2,13 +2,6 @@
 import type { RawRecords } from "../../runtime/src/core/batch/raw-records.ts";
 import type { Source, SourceReader, SourceSplit, SplitEnumerator } from "../../runtime/src/core/ports/source.ts";
 
-export interface Bid {
-  readonly auction: number;
-  readonly bidder: number;
-  readonly price: number;
-  readonly dateTime: number;
-}
-
 export interface BidOptions {
   readonly count: number;
   /** Auctions are uniform over this many keys. */

@@ -1,10 +1,14 @@
 // `npm run bench -- SUITE`: the benchmarks. Figures come from here, never from a timed test.
 import { parseArgs } from "node:util";
+import { tmpdir } from "node:os";
+import { bigStateSuite } from "./big-state.ts";
 import { coreSuite } from "./core.ts";
 
 const usage = `usage: npm run bench -- SUITE [--records N] [--runs N] [--json]
 
-  core   the dataflow core: pass-through, filter, window, keyed count; memory and RocksDB state
+  core        the dataflow core: pass-through, filter, window, keyed count; memory and RocksDB state
+  big-state   RocksDB state larger than its heap budget: fill, capture, base, restore
+              [--gb N] [--heap-mb N] [--value-bytes N] [--dir FOLDER]
 
 Every run's output is checked, and a run with a wrong one has no figure. The median of several runs is shown.
 `;
@@ -21,10 +25,23 @@ const { values, positionals } = parseArgs({
     records: { type: "string", default: "2000000" },
     runs: { type: "string", default: "3" },
     json: { type: "boolean", default: false },
+    gb: { type: "string", default: "1" },
+    "heap-mb": { type: "string", default: "256" },
+    "value-bytes": { type: "string", default: "64" },
+    dir: { type: "string", default: tmpdir() },
   },
 });
 if (positionals.length === 1 && positionals[0] === "core") {
   coreSuite({ records: positive(values.records, "records"), runs: positive(values.runs, "runs"), json: values.json });
+} else if (positionals.length === 1 && positionals[0] === "big-state") {
+  const passed = await bigStateSuite({
+    stateBytes: Number(values.gb) * 1e9,
+    heapBytes: positive(values["heap-mb"], "heap-mb") * 2 ** 20,
+    valueBytes: positive(values["value-bytes"], "value-bytes"),
+    directory: values.dir,
+  });
+  console.log(passed ? "passed" : "FAILED");
+  process.exitCode = passed ? 0 : 1;
 } else {
   process.stderr.write(usage);
   process.exitCode = 1;

@@ -13,7 +13,7 @@ export interface ConsumedRecord {
 }
 
 const cache = process.env["MILLRACE_CACHE"] ?? fileURLToPath(new URL("../../.cache", import.meta.url));
-const quietMs = 5000;
+const quietMs = 15_000;
 
 /** All committed records of a topic, in order of each partition; none of them may hold a tab or a line end. */
 export async function consumeCommitted(brokers: readonly string[], topic: string): Promise<readonly ConsumedRecord[]> {

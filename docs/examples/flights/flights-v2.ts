@@ -1,5 +1,20 @@
 // Version 2 of flights.ts: one more aggregate, which is one more field in the state of every window.
-import { avg, boundedOutOfOrderness, count, files, filesSink, int32, job, json, max, schema, sliding, string, sum, timestamp } from "millrace";
+import {
+  avg,
+  boundedOutOfOrderness,
+  count,
+  files,
+  filesSink,
+  int32,
+  job,
+  json,
+  max,
+  schema,
+  sliding,
+  string,
+  sum,
+  timestamp,
+} from "millrace";
 
 const Flight = schema({ scheduled: timestamp(), origin: string(), destination: string(), delay: int32(), distance: int32() });
 

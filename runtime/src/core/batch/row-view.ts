@@ -24,11 +24,6 @@ export function rowView<Row>(schema: Schema<Row>): RowView & Row {
   return new made() as RowView & Row;
 }
 
-/** True for a view, as against an object of the user's own. */
-export function isRowView(value: unknown): value is RowView {
-  return value instanceof RowView;
-}
-
 /** A plain object with the values of a row: what may be kept. */
 export function rowObject<Row>(batch: Batch, row: number, view: RowView & Row): Row {
   view.point(batch.rows, row);
