@@ -28,7 +28,11 @@ export class CsvEncoder implements RowEncoder {
     }
   }
 
-  get pendingBytes(): number {
+  get readyBytes(): number {
+    return this.#writer.length;
+  }
+
+  get heldBytes(): number {
     return this.#writer.length;
   }
 

@@ -42,7 +42,11 @@ class ParquetEncoder implements RowEncoder {
     });
   }
 
-  get pendingBytes(): number {
+  get readyBytes(): number {
+    return this.#bytes.index;
+  }
+
+  get heldBytes(): number {
     return this.#bytes.index + this.#rows * this.#columns.length * bytesPerValue + this.#textBytes;
   }
 

@@ -15,7 +15,11 @@ export class LineEncoder implements RowEncoder {
     this.#encoder = encoder;
   }
 
-  get pendingBytes(): number {
+  get readyBytes(): number {
+    return this.#writer.length;
+  }
+
+  get heldBytes(): number {
     return this.#writer.length;
   }
 

@@ -47,13 +47,13 @@ export class PartFile {
 
   /** Bytes of the rows so far, before compression. */
   get sizeBytes(): number {
-    return this.#handedOnBytes + this.#encoder.pendingBytes;
+    return this.#handedOnBytes + this.#encoder.heldBytes;
   }
 
   add(rows: Rows, row: number): void {
     this.#encoder.add(rows, row);
     this.rowCount++;
-    if (this.#encoder.pendingBytes >= pieceBytes) this.#handOn(this.#encoder.take());
+    if (this.#encoder.readyBytes >= pieceBytes) this.#handOn(this.#encoder.take());
   }
 
   #handOn(bytes: Uint8Array): void {
