@@ -63,7 +63,7 @@ export interface CheckpointOptions {
 // Between two attempts: 1 s, 2 s, 4 s ... up to this.
 const maxRetryMs = 30_000;
 // Nothing that a retry could mend.
-const fatalCodes: ReadonlySet<string> = new Set(["FENCED", "KAFKA_FENCED", "STORAGE_DENIED"]);
+const fatalCodes: ReadonlySet<string> = new Set(["FENCED", "KAFKA_FENCED", "KAFKA_TRANSACTION_LOST", "STORAGE_DENIED"]);
 
 const historyLength = 50;
 

@@ -49,8 +49,7 @@ async function begin(options: JobSnapshotOptions, opened: SnapshotStorage[]): Pr
   const store = await openStore(options, opened);
   await store?.acquireEpoch();
   const ref = (await store?.latest()) ?? (await initialSnapshot(options, opened));
-  const restored = ref === undefined ? undefined : await (store?.restore(ref) ?? loadOnly(options, ref));
-  if (restored !== undefined) check(options, restored);
+  const restored = ref === undefined ? undefined : await (store?.restore(ref, (found) => check(options, found)) ?? loadOnly(options, ref));
   const saver = store === undefined ? undefined : new StoreSaver(store, options);
   return {
     saver,
@@ -59,6 +58,11 @@ async function begin(options: JobSnapshotOptions, opened: SnapshotStorage[]): Pr
     nextCheckpointId: store?.nextCheckpointId ?? (restored?.checkpointId ?? 0) + 1,
     restoredFrom: restored?.url,
     ...(saver === undefined ? {} : { background: (task) => saver.scanner.step(task) }),
+    async sinksRestored() {
+      // A savepoint of somebody else's is not written to.
+      const own = restored !== undefined && ref !== undefined && ref.storage === opened[0] && restored.manifest.kind === "checkpoint";
+      if (own && !restored.committed) await store?.markCommitted(restored.checkpointId);
+    },
     async close() {
       await saver?.scanner.close();
       await store?.close();
@@ -99,7 +103,9 @@ async function loadOnly(options: JobSnapshotOptions, ref: SnapshotRef): Promise<
     jobId: options.dataflow.name,
     planFingerprint: "",
   });
-  return store.load(ref);
+  const restored = await store.load(ref);
+  check(options, restored);
+  return restored;
 }
 
 function check(options: JobSnapshotOptions, restored: Restored): void {
@@ -134,7 +140,7 @@ class StoreSaver implements SnapshotSaver {
     this.#kinds = new Map([[deadLetterUid, deadLetterKind], ...options.dataflow.nodes.map(({ uid, kind }) => [uid, kind] as const)]);
     this.scanner = new BaseScanner(
       {
-        due: (uid, keyGroups) => store.compactionDue(uid, keyGroups) !== "none",
+        due: (uid, keyGroups) => store.compactionDue(uid, keyGroups) === "base",
         start: (about) => store.startBase(about),
       },
       options.log,

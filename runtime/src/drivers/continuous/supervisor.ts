@@ -33,6 +33,8 @@ export interface RunStart {
   /** The snapshot's location, for people. */
   readonly restoredFrom: string | undefined;
   readonly background?: JobRunParts["background"];
+  /** All sinks are open, so the restored snapshot's output is committed: records it. */
+  sinksRestored(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -175,6 +177,9 @@ export class Supervisor {
         ...(background === undefined ? {} : { background }),
       });
       this.#run = run;
+      await start
+        .sinksRestored()
+        .catch((error: unknown) => this.#log.warn("the restored commit was not recorded", { reason: messageOf(error) }));
       this.#move("running");
       if (this.#stopAsked) {
         this.#move("stopping");
@@ -196,7 +201,7 @@ export class Supervisor {
   #pauseBefore(error: unknown, backoff: RestartBackoff, ranMs: number): number | undefined {
     if (this.#stopAsked) return undefined;
     const neverRan = this.#state === "restoring" && this.#restarts === 0;
-    const fatal = error instanceof MillraceError && (fatalCodes.has(error.code) || neverRan);
+    const fatal = hasFatalCause(error) || (error instanceof MillraceError && neverRan);
     return fatal ? undefined : backoff.next(ranMs, this.#parts.random());
   }
 
@@ -214,4 +219,12 @@ export class Supervisor {
     if (!moves[this.#state].includes(to)) throw new Error(`a job cannot go from ${this.#state} to ${to}`);
     this.#state = to;
   }
+}
+
+// A failed checkpoint is a failure to restart from, but not when a later writer has taken the job over: that one runs it now.
+function hasFatalCause(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof MillraceError && fatalCodes.has(cause.code)) return true;
+  }
+  return false;
 }
