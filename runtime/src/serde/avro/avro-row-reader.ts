@@ -1,12 +1,11 @@
 // Reads records of one written Avro schema into columns: one closure per written field, in the order of the bytes.
 import type { ByteReader } from "../../base/bytes.ts";
 import { type Column, isMissing, isNull } from "../../core/batch/column.ts";
-import { defaultOf } from "../../core/codec/json-value.ts";
 import { take, utf8Text } from "../../core/codec/text.ts";
 import { readInt64Into } from "../../core/codec/varint.ts";
 import type { Schema, SchemaField } from "../../core/schema/schema.ts";
 import { misfit } from "../bad-record.ts";
-import type { WireField } from "../json/wire-fields.ts";
+import { absentPutter, putAbsent, putValue } from "../put-value.ts";
 import { Unfit, boundedInteger, fieldConversion, pairFields, readSafe, writtenUnit } from "./avro-conversion.ts";
 import type { AvroType } from "./avro-schema.ts";
 import { type Skip, readBoolean, readBranch, readLength } from "./avro-values.ts";
@@ -55,7 +54,7 @@ export class AvroRowReader {
     if (required !== undefined) return new Unfit(`field "${required.field.name}" is missing there`);
     return new AvroRowReader(
       steps,
-      absent.map(({ field, index }) => ({ index, put: absentPutter(field) })),
+      absent.map(({ field, index }) => ({ index, put: absentPutter(field.name, field.spec) })),
     );
   }
 
@@ -68,31 +67,6 @@ export class AvroRowReader {
     }
     for (const { index, put } of this.#absent) put(columns[index] as Column, row);
   }
-}
-
-function putValue(column: Column, row: number, value: unknown): void {
-  if (column.kind === "text") column.setText(row, value as string);
-  else if (column.kind === "object") column.objects[row] = value;
-  else if (typeof value === "bigint") column.setInt64(row, value);
-  else column.numbers[row] = Number(value);
-}
-
-function putAbsent(column: Column, row: number, mark: number): void {
-  column.setAbsent(row, mark);
-  if (column.kind === "text") {
-    column.starts[row] = 0;
-    column.ends[row] = 0;
-  } else if (column.kind === "object") column.objects[row] = undefined;
-  else column.numbers[row] = 0;
-}
-
-function absentPutter({ name, spec }: Pick<WireField, "name" | "spec">): (column: Column, row: number) => void {
-  if (spec.default === undefined) return (column, row) => putAbsent(column, row, isMissing);
-  return (column, row) => {
-    const value = defaultOf(name, spec);
-    if (value === null) putAbsent(column, row, isNull);
-    else putValue(column, row, value);
-  };
 }
 
 function readColumn(field: SchemaField, type: AvroType): ReadColumn | Unfit {
