@@ -1,5 +1,5 @@
 // Every example job runs, over a small input, to a result worked out by hand.
-import type { Job } from "millrace";
+import type { Job, Schema } from "millrace";
 import { type JobHarness, testJob } from "millrace/testing";
 import { globSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -13,6 +13,8 @@ import hotBidders from "../../docs/examples/hot-bidders/hot-bidders.ts";
 import orders from "../../docs/examples/joins/orders.ts";
 import visitsOne from "../../docs/examples/upgrades/visits-v1.ts";
 import visitsTwo from "../../docs/examples/upgrades/visits-v2.ts";
+import type { OperatorFactory } from "../../runtime/src/core/operator/operator.ts";
+import { OperatorHarness } from "../../runtime/src/testing/operator-harness.ts";
 import readings from "../../docs/examples/windows/readings.ts";
 
 // The jobs that a test below runs; the last test finds the ones that are missing here.
@@ -154,6 +156,26 @@ test("upgrades: both versions count visits", async () => {
   two.push("visits", ...visits);
   await two.end().run();
   expect(changes(two, "terminal", "visitor", "visits", "from")).toEqual(["+I v 1 (none)", "+I v 2 home"]);
+});
+
+test("upgrades: version 2 goes on with the state of version 1", async () => {
+  const count = (job: Job): { readonly factory: OperatorFactory; readonly inputs: readonly Schema[]; readonly uid: string } => {
+    const node = job.build(parameters).nodes.find(({ uid }) => uid === "count");
+    if (node?.body.kind !== "operator") throw new Error("the job has no operator count");
+    return { factory: node.body.create, inputs: node.inputs.map(({ from }) => from.schema), uid: "count" };
+  };
+  const visit = (visitor: string, page: string): { readonly row: object } => ({ row: { visitor, page, at: 0 } });
+  const one = await OperatorHarness.open(count(visitsOne));
+  const snapshot = one.push([visit("ann", "home"), visit("ann", "cart")]).snapshot();
+  await one.close();
+  const two = await OperatorHarness.open({ ...count(visitsTwo), snapshot });
+  two.push([visit("ann", "help"), visit("ben", "home"), visit("ann", "home")]);
+  expect(two.take().map(({ row }) => row)).toEqual([
+    { visitor: "ann", visits: 3, from: "(unknown)" },
+    { visitor: "ben", visits: 1, from: "(none)" },
+    { visitor: "ann", visits: 4, from: "help" },
+  ]);
+  await two.close();
 });
 
 test("connectors: dear trades, an archive of both sources", async () => {
