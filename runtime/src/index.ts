@@ -84,7 +84,4 @@ export {
   stringAgg,
   sum,
 } from "./operators/aggregate/call.ts";
-export { debezium } from "./serde/debezium/debezium.ts";
-export { json, type JsonOptions } from "./serde/json/json.ts";
-export { raw, type RawRow } from "./serde/raw/raw.ts";
-export { text, type TextRow } from "./serde/raw/text.ts";
+export * from "./serde/index.ts";

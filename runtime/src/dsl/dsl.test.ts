@@ -53,6 +53,14 @@ describe("a plan is refused", () => {
       "when upserts meet a sink that needs retractions",
       (flow) => bids(flow).keyBy("bidder").aggregate({ n: count() }, { upsert: true }).to("out", memorySink()),
     ],
+    [
+      "PLAN_JOIN_UPSERT",
+      "when upserts meet a join that needs retractions",
+      (flow) => {
+        const counts = bids(flow).keyBy("bidder").aggregate({ n: count() }, { upsert: true }).keyBy("bidder");
+        counts.join(counts, { rightPrefix: "r_" }).to("out", memorySink());
+      },
+    ],
     ["PARAMETER_MISSING", "without a parameter it needs", (flow) => void flow.parameter("topic")],
     [
       "WINDOW_INVALID",

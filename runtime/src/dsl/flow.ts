@@ -76,7 +76,7 @@ export class Flow {
           ...(watermarks === undefined ? {} : { watermarks }),
         },
       },
-      (parallelism === undefined ? {} : { parallelism }),
+      parallelism === undefined ? {} : { parallelism },
     );
     return new Stream<Row>(ref);
   }

@@ -1,5 +1,6 @@
 // Builds the join nodes of the DSL.
 import { parseDuration } from "../base/duration.ts";
+import { MillraceError } from "../base/errors.ts";
 import { keyLayout } from "../core/keys/key-layout.ts";
 import type { OperatorFactory } from "../core/operator/operator.ts";
 import type { ChangelogMode } from "../core/ports/sink.ts";
@@ -40,6 +41,7 @@ export function addJoin(
   shape: JoinShape,
   options: OperatorOptions,
 ): StreamRef {
+  if (how.kind === "regular") for (const side of [left, right]) refuseUpserts(side);
   const sides = joinSides(left, right, type, shape);
   const create = joinFactory(left, right, type, how, sides);
   const changelog = how.kind === "regular" ? regularChangelog(left, right, type) : left.ref.changelog;
@@ -56,6 +58,17 @@ export function addJoin(
       body: { kind: "operator", create, keyed: true },
     },
     options,
+  );
+}
+
+// The join takes rows back by their values, and an upsert does not say what it replaces.
+function refuseUpserts({ ref }: JoinSide): void {
+  if (ref.changelog !== "upsert") return;
+  throw new MillraceError(
+    "PLAN_JOIN_UPSERT",
+    `join with "${ref.node.uid}"`,
+    "it gives upserts",
+    "add .keyBy(...).toTable() before the join: it finds what an upsert replaces",
   );
 }
 

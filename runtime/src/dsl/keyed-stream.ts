@@ -133,11 +133,7 @@ export class KeyedStream<Row, Keys extends keyof Row & string> {
   ): Stream<Out>;
   joinInterval(other: KeyedStream<never, never>, options: IntervalJoinOptions<JoinType> & JoinShape): Stream<unknown> {
     const { lower, upper, ...rest } = options;
-    return this.#join(
-      other,
-      { kind: "interval", lowerMs: intervalBound(lower, "lower"), upperMs: intervalBound(upper, "upper") },
-      rest,
-    );
+    return this.#join(other, { kind: "interval", lowerMs: intervalBound(lower, "lower"), upperMs: intervalBound(upper, "upper") }, rest);
   }
 
   /**
@@ -180,11 +176,7 @@ export class KeyedStream<Row, Keys extends keyof Row & string> {
   ): Stream<Out>;
   join(other: KeyedStream<never, never>, options: RegularJoinOptions<JoinType> & JoinShape = {}): Stream<unknown> {
     const { ttl, ...rest } = options;
-    return this.#join(
-      other,
-      { kind: "regular", ttlMs: ttl === undefined ? undefined : parseDuration(ttl, "ttl") },
-      rest,
-    );
+    return this.#join(other, { kind: "regular", ttlMs: ttl === undefined ? undefined : parseDuration(ttl, "ttl") }, rest);
   }
 
   /** One row per key: the first, as an append-only stream, or the last, as a changelog. Rows that come too late are in `.side("late")`. */

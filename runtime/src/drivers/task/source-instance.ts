@@ -10,14 +10,18 @@ import type { SourceBatch, SourceReader, SourceSplit } from "../../core/ports/so
 import type { Schema } from "../../core/schema/schema.ts";
 import type { SourceBody } from "../../plan/dataflow.ts";
 import { endOfTime } from "../../core/time/end-of-time.ts";
+import { fieldTimeMs, type TimeReader } from "../../core/time/field-time.ts";
 import { SplitWatermarks } from "../../core/time/split-watermarks.ts";
 import type { Fan } from "./edge.ts";
 import type { InstanceCounters } from "./operator-instance.ts";
 
 /** Records per poll: enough to spread the cost of a batch, few enough to stay in the processor's cache. */
 const pollRecords = 4096;
-/** Milliseconds per unit of a timestamp field. */
-const unitMs = { s: 1000, ms: 1, us: 0.001, ns: 0.000001 } as const;
+
+// A record's bytes as a copy: the block is reused, and slices of buffers are views.
+function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array | null {
+  return start < 0 ? null : new Uint8Array(bytes.subarray(start, end));
+}
 
 export interface SourceParts {
   readonly uid: string;
@@ -43,7 +47,8 @@ export class SourceInstance {
   readonly #part: Batch;
   readonly #watermarks: SplitWatermarks;
   readonly #timeIndex: number;
-  readonly #timeScale: number;
+  /** Reads the time field where it is not simply ms in a column of numbers. */
+  readonly #timeReader: TimeReader | undefined;
   readonly #view: RowView | undefined;
   #selection: Int32Array = new Int32Array(pollRecords);
   #sentMs = -Infinity;
@@ -67,7 +72,9 @@ export class SourceInstance {
     this.#watermarks = new SplitWatermarks(parts.body.watermarks ?? { kind: "none" });
     const time = parts.body.timeField === undefined ? undefined : parts.schema.field(parts.body.timeField);
     this.#timeIndex = time?.index ?? -1;
-    this.#timeScale = time?.spec.type.kind === "timestamp" ? unitMs[time.spec.type.unit] : 1;
+    const plain =
+      time?.column === "number" && (time.spec.type.kind !== "timestamp" || time.spec.type.unit === "ms") && time.spec.type.kind !== "date";
+    this.#timeReader = time === undefined || plain ? undefined : fieldTimeMs(parts.schema, time.name);
     this.#view = parts.body.timeOf === undefined ? undefined : rowView<unknown>(parts.schema);
     if (time !== undefined) parts.decoder?.want([time.index]);
   }
@@ -149,15 +156,13 @@ export class SourceInstance {
     // A record may become two rows (a change with its before image).
     if (this.#selection.length < records.count * 2) this.#selection = new Int32Array(records.count * 2);
     const good = decoder.decode(records, this.#rows, this.#selection, (index, code, reason) => {
-      const keyStart = records.keyStart[index] as number;
-      const valueStart = records.valueStart[index] as number;
       this.#parts.badRow({
         code,
         reason,
         splitId: records.splitId,
         position: records.position[index] as number,
-        key: keyStart < 0 ? null : records.bytes.slice(keyStart, records.keyEnd[index]),
-        value: valueStart < 0 ? null : records.bytes.slice(valueStart, records.valueEnd[index]),
+        key: copyOf(records.bytes, records.keyStart[index] as number, records.keyEnd[index] as number),
+        value: copyOf(records.bytes, records.valueStart[index] as number, records.valueEnd[index] as number),
       });
     });
     return this.#batch.set(this.#rows, this.#selection, good);
@@ -168,17 +173,12 @@ export class SourceInstance {
     const { rows, selection, count } = batch;
     const times = rows.times;
     let max = noTime;
-    if (this.#timeIndex >= 0) {
+    const reader = this.#timeReader;
+    if (reader === undefined && this.#timeIndex >= 0) {
       const { numbers, nulls } = rows.column(this.#timeIndex);
-      const scale = this.#timeScale;
       for (let k = 0; k < count; k++) {
         const row = selection[k] as number;
-        const timeMs =
-          nulls !== null && nulls[row] !== 0
-            ? noTime
-            : scale === 1
-              ? (numbers[row] as number)
-              : Math.floor((numbers[row] as number) * scale);
+        const timeMs = nulls !== null && nulls[row] !== 0 ? noTime : (numbers[row] as number);
         times[row] = timeMs;
         if (timeMs > max) max = timeMs;
       }
@@ -187,7 +187,8 @@ export class SourceInstance {
     const timeOf = this.#parts.body.timeOf;
     for (let k = 0; k < count; k++) {
       const row = selection[k] as number;
-      if (timeOf !== undefined) times[row] = this.#timeOfRow(timeOf, rows, row);
+      if (reader !== undefined) times[row] = reader(rows, row, undefined);
+      else if (timeOf !== undefined) times[row] = this.#timeOfRow(timeOf, rows, row);
       const timeMs = times[row] as number;
       if (timeMs > max) max = timeMs;
     }
