@@ -1,6 +1,6 @@
 // Copies values between columns of the same kind, without making objects.
 import type { Batch, Rows } from "./batch.ts";
-import type { Column} from "./column.ts";
+import type { Column } from "./column.ts";
 import { present } from "./column.ts";
 
 /** Copies one value. Text that is a byte range arrives as a string: the bytes may not outlive the batch. */

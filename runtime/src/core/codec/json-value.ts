@@ -218,12 +218,7 @@ function rowFromSpec(spec: RowSpec, json: Readonly<Record<string, unknown>>, pre
 /** The row whose JSON form is `json`; fields that it lacks get their default. Throws VALUE_INVALID with the field's name. */
 export function rowFromJson<Row>(schema: Schema<Row>, json: unknown): Row {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    throw new MillraceError(
-      "VALUE_INVALID",
-      "row",
-      `${JSON.stringify(json).slice(0, 80)} is not an object`,
-      "give one property per field",
-    );
+    throw new MillraceError("VALUE_INVALID", "row", `${JSON.stringify(json).slice(0, 80)} is not an object`, "give one property per field");
   }
   return rowFromSpec(schema.spec, json as Readonly<Record<string, unknown>>, "") as Row;
 }

@@ -74,11 +74,13 @@ export const float64 = (): Field<number> => field({ kind: "float64" });
 export const decimal = (precision: number, scale: number): Field<Decimal> => field({ kind: "decimal", precision, scale });
 export const string = (): Field<string> => field({ kind: "string" });
 /** One of a fixed set of strings. */
-export const enumeration = <const V extends readonly [string, ...string[]]>(...values: V): Field<V[number]> => field({ kind: "enum", values });
+export const enumeration = <const V extends readonly [string, ...string[]]>(...values: V): Field<V[number]> =>
+  field({ kind: "enum", values });
 export const bytes = (): Field<Uint8Array> => field({ kind: "bytes" });
 /** An instant: a number of `unit` since the epoch, UTC (default ms). `text: "iso"` reads and writes ISO 8601 in text formats. */
-export const timestamp = (options: { readonly unit?: Exclude<TimestampUnit, "ns">; readonly text?: "number" | "iso" } = {}): Field<number> =>
-  field({ kind: "timestamp", unit: options.unit ?? "ms", text: options.text ?? "number" });
+export const timestamp = (
+  options: { readonly unit?: Exclude<TimestampUnit, "ns">; readonly text?: "number" | "iso" } = {},
+): Field<number> => field({ kind: "timestamp", unit: options.unit ?? "ms", text: options.text ?? "number" });
 /** An instant in nanoseconds; a bigint in TypeScript. */
 export const timestampNanos = (): Field<bigint> => field({ kind: "timestamp", unit: "ns", text: "number" });
 /** A calendar day: days since 1970-01-01; `YYYY-MM-DD` in text formats. */

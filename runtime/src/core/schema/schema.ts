@@ -6,7 +6,15 @@ import { columnKind, type ColumnKind, type FieldSpec, type RowSpec } from "./typ
 
 const fieldName = /^[A-Za-z_$][A-Za-z0-9_$]*$/;
 // Names that an object already answers to: a row with such a field would not behave like a plain object.
-const reservedNames: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype", "hasOwnProperty", "toString", "valueOf", "toJSON"]);
+const reservedNames: ReadonlySet<string> = new Set([
+  "__proto__",
+  "constructor",
+  "prototype",
+  "hasOwnProperty",
+  "toString",
+  "valueOf",
+  "toJSON",
+]);
 const maxFields = 1024;
 
 /** One field of a schema with its place in a row. */
@@ -28,11 +36,21 @@ export class Schema<Row = unknown> {
   constructor(spec: RowSpec) {
     const entries = Object.entries(spec);
     if (entries.length > maxFields) {
-      throw new MillraceError("SCHEMA_TOO_WIDE", "schema", `it has ${entries.length} fields`, `keep it to ${maxFields}, for example by nesting structs`);
+      throw new MillraceError(
+        "SCHEMA_TOO_WIDE",
+        "schema",
+        `it has ${entries.length} fields`,
+        `keep it to ${maxFields}, for example by nesting structs`,
+      );
     }
     this.fields = entries.map(([name, fieldSpec], index) => {
       if (!fieldName.test(name) || reservedNames.has(name)) {
-        throw new MillraceError("SCHEMA_FIELD_NAME", `field "${name}"`, "is not a usable name", "use an identifier, and .from(name) for the outside name");
+        throw new MillraceError(
+          "SCHEMA_FIELD_NAME",
+          `field "${name}"`,
+          "is not a usable name",
+          "use an identifier, and .from(name) for the outside name",
+        );
       }
       return { index, name, spec: fieldSpec, column: columnKind(fieldSpec.type) };
     });
@@ -48,7 +66,12 @@ export class Schema<Row = unknown> {
   field(name: string): SchemaField {
     const found = this.#byName.get(name);
     if (found === undefined) {
-      throw new MillraceError("SCHEMA_FIELD_UNKNOWN", `field "${name}"`, "is not in the schema", `use one of ${[...this.#byName.keys()].join(", ")}`);
+      throw new MillraceError(
+        "SCHEMA_FIELD_UNKNOWN",
+        `field "${name}"`,
+        "is not in the schema",
+        `use one of ${[...this.#byName.keys()].join(", ")}`,
+      );
     }
     return found;
   }
@@ -60,7 +83,10 @@ export class Schema<Row = unknown> {
 
   /** 16 hexadecimal digits that are equal for equal schemas and, for all practical purposes, only for those. */
   get fingerprint(): string {
-    this.#fingerprint ??= createHash("sha256").update(canonicalJson(this.fields.map((entry) => [entry.name, entry.spec]))).digest("hex").slice(0, 16);
+    this.#fingerprint ??= createHash("sha256")
+      .update(canonicalJson(this.fields.map((entry) => [entry.name, entry.spec])))
+      .digest("hex")
+      .slice(0, 16);
     return this.#fingerprint;
   }
 
