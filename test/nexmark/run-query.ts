@@ -30,7 +30,9 @@ export class QueryRun {
 
   private constructor(supervisor: Supervisor) {
     this.supervisor = supervisor;
-    this.#done = supervisor.run();
+    // Timers of a job do not keep a process alive, and one that does nothing else would end while its job waits.
+    const alive = setInterval(() => {}, 60_000);
+    this.#done = supervisor.run().finally(() => clearInterval(alive));
     // Whoever waits for anything of the run learns of its failure; until then it must not count as unhandled.
     this.#done.catch(() => {});
   }
