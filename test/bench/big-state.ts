@@ -22,7 +22,8 @@ export interface BigStateOptions {
 }
 
 const batchRows = 2048;
-const captureEvery = 2_000_000;
+// A capture is handed over in memory, so its size is what a job's interval would make it.
+const captureBytes = 128e6;
 const keySchema = schema({ id: int53() });
 const layout = keyLayout(keySchema, ["id"]);
 const valueSchema = schema({ count: int53(), sum: int53(), note: string() });
@@ -80,6 +81,7 @@ class BlockFile {
 class BigState {
   readonly #heapBytes: number;
   readonly #keyCount: number;
+  readonly #captureEvery: number;
   readonly #padding: string;
   readonly #folder: string;
   readonly #factory: ReturnType<typeof rocksdbBackend>;
@@ -93,6 +95,7 @@ class BigState {
     const entryBytes = 24 + options.valueBytes;
     this.#heapBytes = options.heapBytes;
     this.#keyCount = Math.floor(options.stateBytes / entryBytes);
+    this.#captureEvery = Math.ceil(captureBytes / entryBytes);
     this.#padding = "x".repeat(Math.max(0, options.valueBytes - 12));
     this.#folder = folder;
     this.#factory = rocksdbBackend({ heapBytes: options.heapBytes });
@@ -104,8 +107,8 @@ class BigState {
     const keyCount = this.#keyCount;
     const first = await this.#open("first");
     const stored = new BlockFile(join(this.#folder, "blocks"));
-    await this.#step("fill, with a capture every 2 M changes", keyCount, first, () => this.#update(first, 1, stored));
-    await this.#step("capture of the rest", keyCount % captureEvery, first, () => stored.capture(first.backend));
+    await this.#step("fill, with a capture every 128 MB of changes", keyCount, first, () => this.#update(first, 1, stored));
+    await this.#step("capture of the rest", keyCount % this.#captureEvery, first, () => stored.capture(first.backend));
     console.log(`  captured ${megabytes(stored.bytes)}`);
     for (const percent of [1, 10, 100]) {
       const every = 100 / percent;
@@ -185,7 +188,7 @@ class BigState {
       table.touchAll(slots, count);
       sinceCapture += count;
       if (batch % 64 === 0) this.#look(backend);
-      if (sinceCapture < captureEvery) continue;
+      if (sinceCapture < this.#captureEvery) continue;
       await captureTo.capture(backend);
       sinceCapture = 0;
     }
