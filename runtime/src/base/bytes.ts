@@ -92,11 +92,12 @@ export class ByteWriter {
   /** The bytes alone, without a length. */
   raw(bytes: Uint8Array, start = 0, end: number = bytes.length): void {
     const at = this.reserve(end - start);
-    // A loop beats the native call for the short ranges that keys and small values are.
-    if (end - start < 32) {
+    // A loop beats the native call for the short ranges that keys and small values are; `copy` needs no view object.
+    if (end - start < 24) {
       const target = this.buffer;
       for (let i = start, o = at; i < end; i++, o++) target[o] = bytes[i] as number;
-    } else this.buffer.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), at);
+    } else if (bytes instanceof Buffer) bytes.copy(this.buffer, at, start, end);
+    else this.buffer.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), at);
     this.length = at + end - start;
   }
 
@@ -163,11 +164,18 @@ export class ByteReader {
   position: number;
   /** Where reading ends; a reader may be pointed at another range of its buffer. */
   end: number;
+  #data: DataView | undefined;
 
   constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
     this.buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.position = start;
     this.end = end;
+  }
+
+  /** The buffer's bytes, for reading words. */
+  get data(): DataView {
+    this.#data ??= viewOf(this.buffer);
+    return this.#data;
   }
 
   get remaining(): number {

@@ -17,6 +17,15 @@ export function utf8Text(buffer: Buffer, start: number, end: number): string {
   return buffer.toString("latin1", start, end);
 }
 
+/** Throws RangeError where the bytes `[start, end)` of a reader's buffer are not UTF-8: for text that stays where it is. */
+export function assertUtf8(reader: ByteReader, start: number, end: number): void {
+  const { data } = reader;
+  let at = start;
+  while (at + 4 <= end && (data.getInt32(at, true) & 0x80808080) === 0) at += 4;
+  while (at < end && data.getUint8(at) < 0x80) at++;
+  if (at < end) utf8Text(reader.buffer, start, end);
+}
+
 /** Moves past `length` bytes and returns where they start; throws RangeError where they pass the end. */
 export function take(reader: ByteReader, length: number): number {
   const at = reader.position;

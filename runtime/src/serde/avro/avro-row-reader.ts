@@ -1,7 +1,7 @@
 // Reads records of one written Avro schema into columns: one closure per written field, in the order of the bytes.
 import type { ByteReader } from "../../base/bytes.ts";
 import { type Column, isMissing, isNull } from "../../core/batch/column.ts";
-import { take, utf8Text } from "../../core/codec/text.ts";
+import { assertUtf8, take } from "../../core/codec/text.ts";
 import { readInt64Into } from "../../core/codec/varint.ts";
 import type { Schema, SchemaField } from "../../core/schema/schema.ts";
 import { misfit } from "../bad-record.ts";
@@ -126,13 +126,7 @@ function readDirectly({ name, spec }: SchemaField, type: AvroType): ReadColumn |
 function readTextRange(reader: ByteReader, column: Column, row: number): void {
   const length = readLength(reader);
   const at = take(reader, length);
-  const { buffer } = reader;
-  for (let i = at; i < at + length; i++) {
-    if ((buffer[i] as number) > 0x7f) {
-      utf8Text(buffer, at, at + length);
-      break;
-    }
-  }
+  assertUtf8(reader, at, at + length);
   column.starts[row] = at;
   column.ends[row] = at + length;
 }

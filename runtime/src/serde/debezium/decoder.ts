@@ -1,5 +1,5 @@
 // The Debezium decoder: change events become rows with kinds. An update becomes two rows, what was and what is.
-import { type RowKind, type Rows, noTime, rowKind } from "../../core/batch/batch.ts";
+import { type RowKind, type Rows, rowKind } from "../../core/batch/batch.ts";
 import type { RawRecords } from "../../core/batch/raw-records.ts";
 import type { BadRecordHandler, RecordDecoder } from "../../core/ports/format.ts";
 import { Schema } from "../../core/schema/schema.ts";
@@ -74,21 +74,33 @@ function addRows(rows: EventRows, record: number, event: ChangeEvent, recordMs: 
 }
 
 /** Records with one entry per row: a row's entry names the whole record that it comes from. */
-function perRow(records: RawRecords, recordOf: Int32Array, count: number): RawRecords {
-  const ints = (of: Int32Array): Int32Array => Int32Array.from({ length: count }, (_, row) => of[recordOf[row] as number] as number);
-  const doubles = (of: Float64Array): Float64Array =>
-    Float64Array.from({ length: count }, (_, row) => of[recordOf[row] as number] as number);
+function perRow(records: RawRecords, { recordOf, count }: EventRows): RawRecords {
+  let same = count === records.count;
+  for (let row = 0; same && row < count; row++) same = recordOf[row] === row;
+  if (same) return records;
+  const copy = {
+    keyStart: new Int32Array(count),
+    keyEnd: new Int32Array(count),
+    valueStart: new Int32Array(count),
+    valueEnd: new Int32Array(count),
+    timestampMs: new Float64Array(count),
+    position: new Float64Array(count),
+  };
+  for (let row = 0; row < count; row++) {
+    const record = recordOf[row] as number;
+    copy.keyStart[row] = records.keyStart[record] as number;
+    copy.keyEnd[row] = records.keyEnd[record] as number;
+    copy.valueStart[row] = records.valueStart[record] as number;
+    copy.valueEnd[row] = records.valueEnd[record] as number;
+    copy.timestampMs[row] = records.timestampMs[record] as number;
+    copy.position[row] = records.position[record] as number;
+  }
   const { headersOf } = records;
   return {
     splitId: records.splitId,
     count,
     bytes: records.bytes,
-    keyStart: ints(records.keyStart),
-    keyEnd: ints(records.keyEnd),
-    valueStart: ints(records.valueStart),
-    valueEnd: ints(records.valueEnd),
-    timestampMs: doubles(records.timestampMs),
-    position: doubles(records.position),
+    ...copy,
     ...(headersOf === undefined ? {} : { headersOf: (row: number) => headersOf(recordOf[row] as number) }),
   };
 }
@@ -111,7 +123,7 @@ export class DebeziumDecoder implements RecordDecoder {
 
   decode(records: RawRecords, rows: Rows, selection: Int32Array, onBad: BadRecordHandler): number {
     const found = this.#findRows(records, onBad);
-    const origin = perRow(records, found.recordOf, found.count);
+    const origin = perRow(records, found);
     const images: RawRecords = { ...origin, valueStart: found.valueStart, valueEnd: found.valueEnd, timestampMs: found.timeMs };
     const badRecords = new Set<number>();
     const selected = this.#images.decode(
@@ -132,10 +144,7 @@ export class DebeziumDecoder implements RecordDecoder {
       found.nodes,
     );
     rows.origin = origin;
-    for (let row = 0; row < found.count; row++) {
-      if (found.kinds[row] !== rowKind.insert) rows.setKind(row, found.kinds[row] as RowKind);
-      if (Number.isNaN(found.timeMs[row])) rows.times[row] = noTime;
-    }
+    for (let row = 0; row < found.count; row++) if (found.kinds[row] !== rowKind.insert) rows.setKind(row, found.kinds[row] as RowKind);
     return badRecords.size === 0 ? selected : withoutRecords(selection, selected, found.recordOf, badRecords);
   }
 

@@ -3,8 +3,8 @@ import { Column } from "../../core/batch/column.ts";
 import { parseRecord } from "../json/careful.ts";
 import type { JsonNode } from "../json/json-nodes.ts";
 import { readInteger } from "../json/numbers.ts";
-import { readEntries } from "../json/range-reader.ts";
-import { skipNull, skipSpace, skipString, skipValue } from "../json/scan.ts";
+import { type EntryVisitor, readEntries } from "../json/range-reader.ts";
+import { skipNull, skipSpace, skipValue } from "../json/scan.ts";
 import { KeyTable } from "../json/wire-fields.ts";
 
 /** An image of the row: a range of the block, or a parsed object where the range cannot be used; undefined where it is null or missing. */
@@ -21,6 +21,8 @@ export interface ChangeEvent {
 
 const partNames = ["payload", "before", "after", "op", "source", "ts_ms"] as const;
 type PartName = (typeof partNames)[number];
+const timePart = partNames.indexOf("ts_ms");
+const knownOps = new Map([..."crudtm"].map((op) => [op.charCodeAt(0), op]));
 const plainSpec = { type: { kind: "any" }, nullable: false, optional: false, aliases: [] } as const;
 const keys = new KeyTable(partNames.map((name, index) => ({ index, name, spec: plainSpec, keys: [name] })));
 
@@ -42,9 +44,11 @@ export class EnvelopeReader {
   readonly #parts = new Parts();
   readonly #number = new Column("number", 1);
   readonly #bytes: Buffer;
+  readonly #view: DataView;
 
   constructor(bytes: Buffer) {
     this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   /** The event of a record; throws BadRecord where it is not JSON, or not an event. */
@@ -68,7 +72,7 @@ export class EnvelopeReader {
     const timeMs = this.#sourceTime() ?? this.#integerAt(parts.start("ts_ms"), parts.end("ts_ms"));
     if (timeMs === null) return undefined;
     return {
-      op: bytes.toString("latin1", op + 1, parts.end("op") - 1),
+      op: parts.end("op") - op === 3 ? (knownOps.get(bytes[op + 1] as number) ?? "?") : bytes.toString("utf8", op + 1, parts.end("op") - 1),
       before: this.#image("before"),
       after: this.#image("after"),
       timeMs,
@@ -78,10 +82,11 @@ export class EnvelopeReader {
   // Marks the parts of the object at `p`, which must fill the range but for white space.
   #findParts(p: number, end: number): boolean {
     const bytes = this.#bytes;
+    const view = this.#view;
     const { starts, ends } = this.#parts;
     starts.fill(-1);
-    const after = readEntries(bytes, p, end, (keyStart, keyEnd, at) => {
-      const next = skipValue(bytes, at, end);
+    const visit: EntryVisitor = (keyStart, keyEnd, at) => {
+      const next = skipValue(bytes, at, end, view);
       const part = keys.find(bytes, keyStart, keyEnd);
       if (part < 0) return next;
       // A repeated key is left to the careful way.
@@ -89,7 +94,8 @@ export class EnvelopeReader {
       starts[part] = at;
       ends[part] = next;
       return next;
-    });
+    };
+    const after = readEntries(bytes, p, end, visit, view);
     return after >= 0 && skipSpace(bytes, after, end) === end;
   }
 
@@ -105,11 +111,12 @@ export class EnvelopeReader {
     const end = this.#parts.end("source");
     if (start < 0 || this.#bytes[start] !== 0x7b) return undefined;
     let time: number | undefined | null;
-    const after = readEntries(this.#bytes, start, end, (keyStart, keyEnd, at) => {
-      const next = this.#bytes[at] === 0x22 ? skipString(this.#bytes, at, end) : skipValue(this.#bytes, at, end);
-      if (partNames[keys.find(this.#bytes, keyStart, keyEnd)] === "ts_ms") time = time === undefined ? this.#integerAt(at, next) : null;
+    const visit: EntryVisitor = (keyStart, keyEnd, at) => {
+      const next = skipValue(this.#bytes, at, end, this.#view);
+      if (keys.find(this.#bytes, keyStart, keyEnd) === timePart) time = time === undefined ? this.#integerAt(at, next) : null;
       return next;
-    });
+    };
+    const after = readEntries(this.#bytes, start, end, visit, this.#view);
     return after < 0 ? null : time;
   }
 

@@ -101,7 +101,7 @@ function readTextInline(index: number, reader: TextReader, quoteMatched: boolean
 
 // A value that no field wants is checked and passed.
 function skipInline(entry: ShapeEntry, quoteMatched: boolean): string {
-  if (!quoteMatched) return `p = ${entry.text ? "skipValue" : "skipPlain"}(bytes, p, end); if (p < 0) break straight;`;
+  if (!quoteMatched) return `p = ${entry.text ? "skipValue" : "skipPlain"}(bytes, p, end, view); if (p < 0) break straight;`;
   return `${findSpecial} if (bytes[p] !== 0x22) { p = scanText(bytes, view, p, end); if (p === -1) break straight; if (p < 0) p = ~p; } p++;`;
 }
 
@@ -126,9 +126,9 @@ function entrySource(entry: ShapeEntry, first: boolean, general: GeneralReader):
   return `if (${matches(before)}) { ${found} }${reader === undefined ? "" : ` else general.putAbsent(${entry.field}, row);`}`;
 }
 
-function skipPlain(bytes: Buffer, p: number, end: number): number {
+function skipPlain(bytes: Buffer, p: number, end: number, view: DataView): number {
   const byte = bytes[p];
-  return byte === 0x2d || (byte !== undefined && byte >= 0x30 && byte <= 0x39) ? skipNumber(bytes, p, end) : skipValue(bytes, p, end);
+  return byte === 0x2d || (byte !== undefined && byte >= 0x30 && byte <= 0x39) ? skipNumber(bytes, p, end) : skipValue(bytes, p, end, view);
 }
 
 /** The decoder for records of a shape; undefined where the shape is too long, or lacks a field that must be there. */

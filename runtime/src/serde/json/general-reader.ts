@@ -55,7 +55,7 @@ export class GeneralReader {
         at = skipSpace(bytes, keyEnd + 1, end);
         if (at >= end || bytes[at] !== 0x3a) return false;
         at = skipSpace(bytes, at + 1, end);
-        if (index < 0) at = skipValue(bytes, at, end);
+        if (index < 0) at = skipValue(bytes, at, end, view);
         else {
           // Repeated fields are rare enough for the careful path.
           if (this.#seenIn[index] === reading) return false;

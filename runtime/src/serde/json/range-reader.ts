@@ -1,7 +1,7 @@
 // Readers of values that are objects in rows: they check a value in place and keep its range; the object is made when it is asked for.
 import { Decimal } from "../../core/schema/decimal.ts";
 import type { FieldSpec } from "../../core/schema/type-spec.ts";
-import { hasEscape, skipNumber, skipSpace, skipValue, stringEnd } from "./scan.ts";
+import { hasEscape, scanText, skipNumber, skipSpace, skipValue, stringEnd } from "./scan.ts";
 import { ValueReader } from "./value-reader.ts";
 import type { Column } from "../../core/batch/column.ts";
 
@@ -12,6 +12,8 @@ const isMade = -2;
 export abstract class RangeReader extends ValueReader {
   #starts = new Int32Array(1);
   #ends = new Int32Array(1);
+  /** Over the block being decoded; undefined in lists and structs. */
+  protected view: DataView | undefined;
 
   constructor(spec: FieldSpec) {
     super(spec, "object");
@@ -19,6 +21,7 @@ export abstract class RangeReader extends ValueReader {
 
   override bind(column: Column, capacity: number, view: DataView): void {
     super.bind(column, capacity, view);
+    this.view = view;
     if (this.#starts.length < capacity) {
       this.#starts = new Int32Array(capacity);
       this.#ends = new Int32Array(capacity);
@@ -138,7 +141,7 @@ export class AnyReader extends RangeReader {
   }
 
   check(bytes: Buffer, p: number, end: number): number {
-    return skipValue(bytes, p, end);
+    return skipValue(bytes, p, end, this.view);
   }
 
   make(bytes: Buffer, start: number, end: number): unknown {
@@ -150,15 +153,15 @@ export class AnyReader extends RangeReader {
 export type EntryVisitor = (keyStart: number, keyEnd: number, valueStart: number) => number;
 
 /** Goes through the entries of the object at `p`; returns the position after it, or -1. Keys with escapes are given up on. */
-export function readEntries(bytes: Buffer, p: number, end: number, visit: EntryVisitor): number {
+export function readEntries(bytes: Buffer, p: number, end: number, visit: EntryVisitor, view?: DataView): number {
   if (bytes[p] !== 0x7b) return -1;
   let at = skipSpace(bytes, p + 1, end);
   if (at < end && bytes[at] === 0x7d) return at + 1;
   for (;;) {
     if (at >= end || bytes[at] !== 0x22) return -1;
     const keyStart = at + 1;
-    const keyEnd = stringEnd(bytes, keyStart, end);
-    if (keyEnd < 0 || hasEscape(bytes, keyStart, keyEnd)) return -1;
+    const keyEnd = view === undefined ? stringEnd(bytes, keyStart, end) : scanText(bytes, view, keyStart, end);
+    if (keyEnd < 0 || (view === undefined && hasEscape(bytes, keyStart, keyEnd))) return -1;
     at = skipSpace(bytes, keyEnd + 1, end);
     if (at >= end || bytes[at] !== 0x3a) return -1;
     at = visit(keyStart, keyEnd, skipSpace(bytes, at + 1, end));

@@ -2,6 +2,7 @@
 //
 // A result of -1 means "not plainly valid": the caller hands the whole record to the careful path (careful.ts), which alone
 // decides what is wrong, if anything. So these functions may give up on what is rare, such as deep nesting.
+// Where a `view` over the bytes is given, text is passed four bytes at a time.
 
 const quote = 0x22;
 const backslash = 0x5c;
@@ -159,17 +160,17 @@ export function skipFalse(bytes: Uint8Array, p: number, end: number): number {
 }
 
 /** Passes a string with its quotes. */
-export function skipString(bytes: Uint8Array, p: number, end: number): number {
+export function skipString(bytes: Uint8Array, p: number, end: number, view?: DataView): number {
   if (p >= end || bytes[p] !== quote) return -1;
-  const closing = stringEnd(bytes, p + 1, end);
-  return closing < 0 ? -1 : closing + 1;
+  const closing = view === undefined ? stringEnd(bytes, p + 1, end) : scanText(bytes, view, p + 1, end);
+  return closing === -1 ? -1 : (closing < 0 ? ~closing : closing) + 1;
 }
 
 // A value that holds no others.
-function skipScalar(bytes: Uint8Array, p: number, end: number): number {
+function skipScalar(bytes: Uint8Array, p: number, end: number, view: DataView | undefined): number {
   switch (bytes[p]) {
     case quote:
-      return skipString(bytes, p, end);
+      return skipString(bytes, p, end, view);
     case 0x74:
       return skipTrue(bytes, p, end);
     case 0x66:
@@ -182,17 +183,17 @@ function skipScalar(bytes: Uint8Array, p: number, end: number): number {
 }
 
 // Passes `"key" :` up to the value.
-function skipKey(bytes: Uint8Array, p: number, end: number): number {
-  const afterKey = skipString(bytes, p, end);
+function skipKey(bytes: Uint8Array, p: number, end: number, view: DataView | undefined): number {
+  const afterKey = skipString(bytes, p, end, view);
   if (afterKey < 0) return -1;
   const colon = skipSpace(bytes, afterKey, end);
   return colon < end && bytes[colon] === 0x3a ? skipSpace(bytes, colon + 1, end) : -1;
 }
 
 /** Passes any value, nested up to 31 levels. */
-export function skipValue(bytes: Uint8Array, p: number, end: number): number {
+export function skipValue(bytes: Uint8Array, p: number, end: number, view?: DataView): number {
   const first = bytes[p];
-  if (first !== 0x7b && first !== 0x5b) return p < end ? skipScalar(bytes, p, end) : -1;
+  if (first !== 0x7b && first !== 0x5b) return p < end ? skipScalar(bytes, p, end, view) : -1;
   // One bit per open level, 1 for an object: no memory is taken per value.
   let levels = 0;
   let depth = 0;
@@ -209,12 +210,12 @@ export function skipValue(bytes: Uint8Array, p: number, end: number): number {
       else {
         levels = (levels << 1) | (isObject ? 1 : 0);
         depth++;
-        at = isObject ? skipKey(bytes, inside, end) : inside;
+        at = isObject ? skipKey(bytes, inside, end, view) : inside;
         if (at < 0) return -1;
         continue;
       }
     } else {
-      at = skipScalar(bytes, at, end);
+      at = skipScalar(bytes, at, end, view);
       if (at < 0) return -1;
     }
     // After a value: close levels until one goes on.
@@ -226,7 +227,7 @@ export function skipValue(bytes: Uint8Array, p: number, end: number): number {
       const next = bytes[at];
       if (next === 0x2c) {
         at = skipSpace(bytes, at + 1, end);
-        if (inObject) at = skipKey(bytes, at, end);
+        if (inObject) at = skipKey(bytes, at, end, view);
         if (at < 0) return -1;
         break;
       }

@@ -101,7 +101,7 @@ export class MessageReader {
       const slot = number < 256 ? this.#byNumber[number] : this.#sparse.get(number);
       if (slot === undefined) skipField(reader, tag);
       else if (columns !== undefined && slot.direct !== undefined && (tag & 7) === slot.wire) {
-        slot.direct(reader, columns[slot.field.index] as Column, row);
+        slot.direct(reader, columns[slot.field.index] as Column, row, values[slot.place] === inColumn);
         values[slot.place] = inColumn;
       } else values[slot.place] = slot.read(reader, tag & 7, values[slot.place]);
     }

@@ -15,6 +15,7 @@ import {
   readBytes,
   readFloat,
   safeReader,
+  timestampName,
   wireOf,
   within,
 } from "./proto-scalars.ts";
@@ -99,7 +100,7 @@ const wrappers: ReadonlySet<string> = new Set(
 
 function messageConversion(name: string, message: ProtoMessage, to: TypeSpec): ReadValue | undefined {
   if (wrappers.has(message.name)) return wrapperReader(name, message, to);
-  if (to.kind === "timestamp" && message.name === "google.protobuf.Timestamp") return timestampReader(name, to.unit);
+  if (to.kind === "timestamp" && message.name === timestampName) return timestampReader(name, to.unit);
   if (to.kind === "struct") {
     const inner = new MessageReader(`${name}.`, message, to.fields, conversion);
     return (reader) => within(reader, () => inner.readObject(reader));
@@ -134,7 +135,7 @@ function timestampReader(name: string, unit: TimestampUnit): ReadValue {
 const plainField = { repeated: false, packed: false, presence: false, default: undefined } as const;
 const timestampMessage: ProtoMessage = {
   kind: "message",
-  name: "google.protobuf.Timestamp",
+  name: timestampName,
   fields: [
     { ...plainField, name: "seconds", number: 1, type: { kind: "int64" } },
     { ...plainField, name: "nanos", number: 2, type: { kind: "int32" } },

@@ -1,11 +1,11 @@
 // Reads Protobuf's scalar values, and says which integers are in range.
 import type { ByteReader } from "../../base/bytes.ts";
 import type { Column } from "../../core/batch/column.ts";
-import { take, utf8Text } from "../../core/codec/text.ts";
-import type { FieldSpec } from "../../core/schema/type-spec.ts";
+import { assertUtf8, take } from "../../core/codec/text.ts";
+import type { FieldSpec, TimestampUnit } from "../../core/schema/type-spec.ts";
 import { misfit } from "../bad-record.ts";
 import type { ProtoType } from "./proto-schema.ts";
-import { Bits64, readLength, wireBytes, wireFixed32, wireFixed64, wireVarint } from "./proto-wire.ts";
+import { Bits64, readLength, readTag, skipField, wireBytes, wireFixed32, wireFixed64, wireVarint } from "./proto-wire.ts";
 
 export type ReadValue = (reader: ByteReader) => unknown;
 
@@ -140,13 +140,14 @@ export function within<T>(reader: ByteReader, read: () => T): T {
   return value;
 }
 
-/** Reads a value into a column, without making one in between. */
-export type ReadDirectly = (reader: ByteReader, column: Column, row: number) => void;
+/** Reads a value into a column, without making one in between. `again` says that the field occurred before in the same message. */
+export type ReadDirectly = (reader: ByteReader, column: Column, row: number, again: boolean) => void;
 
 /** How the usual pairs of types are read straight into a column; undefined for the others. */
 export function directReader(name: string, type: ProtoType, spec: FieldSpec): ReadDirectly | undefined {
   const to = spec.type;
   if (to.kind === "string" && type.kind === "string") return readRange;
+  if (type.kind === "message") return to.kind === "timestamp" && type.name === timestampName ? instantReader(name, to.unit) : undefined;
   if (to.kind === "float64" && type.kind === "double") {
     return (reader, column, row) => {
       column.numbers[row] = reader.f64();
@@ -174,17 +175,49 @@ export function directReader(name: string, type: ProtoType, spec: FieldSpec): Re
   };
 }
 
+/** Google's type of instants: seconds since the epoch in field 1, nanoseconds in field 2. */
+export const timestampName = "google.protobuf.Timestamp";
+
+const unitsPerSecond: Readonly<Record<TimestampUnit, number>> = { s: 1, ms: 1e3, us: 1e6, ns: 1e9 };
+
+// Instants of units that numbers hold; nanoseconds go the way of other messages.
+function instantReader(name: string, unit: TimestampUnit): ReadDirectly | undefined {
+  if (unit === "ns") return undefined;
+  const perSecond = unitsPerSecond[unit];
+  const nanosPerUnit = 1e9 / perSecond;
+  const bits = new Bits64();
+  let seconds = 0;
+  let nanos = 0;
+  return (reader, column, row, again) => {
+    // Two occurrences of a message are one with the fields of both.
+    if (!again) {
+      seconds = 0;
+      nanos = 0;
+    }
+    within(reader, () => {
+      while (reader.position < reader.end) {
+        const tag = readTag(reader);
+        if (tag === 8) {
+          bits.read(reader);
+          seconds = bits.near;
+        } else if (tag === 16) {
+          bits.read(reader);
+          nanos = bits.low;
+        } else skipField(reader, tag);
+      }
+    });
+    if (nanos % nanosPerUnit !== 0) misfit(name, `has digits of a second finer than ${unit}`);
+    const value = seconds * perSecond + nanos / nanosPerUnit;
+    if (!Number.isSafeInteger(seconds) || !Number.isSafeInteger(value)) misfit(name, "is out of range");
+    column.numbers[row] = value;
+  };
+}
+
 // Text stays where it is, once it is known to be text.
 function readRange(reader: ByteReader, column: Column, row: number): void {
   const length = readLength(reader);
   const at = take(reader, length);
-  const { buffer } = reader;
-  for (let i = at; i < at + length; i++) {
-    if ((buffer[i] as number) > 0x7f) {
-      utf8Text(buffer, at, at + length);
-      break;
-    }
-  }
+  assertUtf8(reader, at, at + length);
   column.starts[row] = at;
   column.ends[row] = at + length;
 }

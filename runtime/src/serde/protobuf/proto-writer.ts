@@ -1,11 +1,11 @@
 // Writes values in Protobuf's wire format: which field types can be written as which Protobuf types, and how.
 import type { ByteWriter } from "../../base/bytes.ts";
 import { MillraceError } from "../../base/errors.ts";
-import { writeBigInteger } from "../../core/codec/varint.ts";
+import { writeBigInteger, writeInteger } from "../../core/codec/varint.ts";
 import type { Decimal } from "../../core/schema/decimal.ts";
 import type { FieldSpec, RowSpec, TimestampUnit } from "../../core/schema/type-spec.ts";
 import { wireFields } from "../json/wire-fields.ts";
-import { wireOf } from "./proto-scalars.ts";
+import { timestampName, wireOf } from "./proto-scalars.ts";
 import type { ProtoField, ProtoMessage, ProtoType } from "./proto-schema.ts";
 import { wireBytes, writeVarint, writeVarint64 } from "./proto-wire.ts";
 
@@ -48,30 +48,29 @@ export function writeDelimited(writer: ByteWriter, content: () => void): void {
   writer.length = start + header + size;
 }
 
-const limits: Readonly<Record<string, readonly [bigint, bigint]>> = {
-  int32: [-2147483648n, 2147483647n],
-  sint32: [-2147483648n, 2147483647n],
-  sfixed32: [-2147483648n, 2147483647n],
-  uint32: [0n, 4294967295n],
-  fixed32: [0n, 4294967295n],
-  int64: [-(2n ** 63n), 2n ** 63n - 1n],
-  sint64: [-(2n ** 63n), 2n ** 63n - 1n],
-  sfixed64: [-(2n ** 63n), 2n ** 63n - 1n],
-  uint64: [0n, 2n ** 64n - 1n],
-  fixed64: [0n, 2n ** 64n - 1n],
+const limits: Readonly<Record<string, readonly [number, number]>> = {
+  int32: [-2147483648, 2147483647],
+  sint32: [-2147483648, 2147483647],
+  sfixed32: [-2147483648, 2147483647],
+  uint32: [0, 4294967295],
+  fixed32: [0, 4294967295],
+  uint64: [0, Number.POSITIVE_INFINITY],
+  fixed64: [0, Number.POSITIVE_INFINITY],
 };
 
 const integerKinds: ReadonlySet<string> = new Set(["int8", "int16", "int32", "int64", "date", "timestamp"]);
 
 function integerWriter(name: string, kind: string): WriteValue {
-  const [least, greatest] = limits[kind] as readonly [bigint, bigint];
+  // A field's integers have 64 bits at most, so only narrower and unsigned types have limits of their own.
+  const [least, greatest] = limits[kind] ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
   return (writer, given) => {
     const value = given as number | bigint;
     if (value < least || value > greatest) refuse(name, value, `does not fit ${kind}`);
     switch (kind) {
       case "sint32":
       case "sint64":
-        writeBigInteger(writer, BigInt(value));
+        if (typeof value === "number") writeInteger(writer, value);
+        else writeBigInteger(writer, value);
         return;
       case "fixed32":
       case "sfixed32":
@@ -123,25 +122,36 @@ export function valueWriter(name: string, type: ProtoType, spec: FieldSpec): Wri
 
 const unitsPerSecond: Readonly<Record<TimestampUnit, bigint>> = { s: 1n, ms: 1000n, us: 1_000_000n, ns: 1_000_000_000n };
 
+function timestampWriter(unit: TimestampUnit): WriteValue {
+  const per = unitsPerSecond[unit];
+  const perNumber = Number(per);
+  const write = (writer: ByteWriter, seconds: number | bigint, nanos: number): void =>
+    writeDelimited(writer, () => {
+      if (Number(seconds) !== 0) {
+        writer.u8(8);
+        if (typeof seconds === "number") writeVarint(writer, seconds);
+        else writeVarint64(writer, seconds);
+      }
+      if (nanos !== 0) {
+        writer.u8(16);
+        writer.varint(nanos);
+      }
+    });
+  return (writer, value) => {
+    if (typeof value === "number") {
+      const seconds = Math.floor(value / perNumber);
+      write(writer, seconds, (value - seconds * perNumber) * (1e9 / perNumber));
+      return;
+    }
+    const units = value as bigint;
+    const fraction = ((units % per) + per) % per;
+    write(writer, (units - fraction) / per, Number(fraction * (1_000_000_000n / per)));
+  };
+}
+
 function messageWriter(name: string, message: ProtoMessage, spec: FieldSpec): WriteValue {
   const { type } = spec;
-  if (message.name === "google.protobuf.Timestamp" && type.kind === "timestamp") {
-    const per = unitsPerSecond[type.unit];
-    return (writer, value) =>
-      writeDelimited(writer, () => {
-        const units = BigInt(value as number | bigint);
-        const fraction = ((units % per) + per) % per;
-        const seconds = (units - fraction) / per;
-        if (seconds !== 0n) {
-          writer.u8(8);
-          writeVarint64(writer, seconds);
-        }
-        if (fraction !== 0n) {
-          writer.u8(16);
-          writer.varint(Number(fraction * (1_000_000_000n / per)));
-        }
-      });
-  }
+  if (message.name === timestampName && type.kind === "timestamp") return timestampWriter(type.unit);
   if (type.kind === "struct") {
     const fields = fieldWriters(`${name}.`, message, type.fields);
     return (writer, value) =>
@@ -155,12 +165,18 @@ function messageWriter(name: string, message: ProtoMessage, spec: FieldSpec): Wr
   return (writer, value) => writeDelimited(writer, () => write(writer, value));
 }
 
+/** How a field of rows is written. */
+export interface FieldWriter {
+  readonly name: string;
+  readonly write: WriteField;
+  /** For text that is written as text: the tag before it, so that its bytes can be copied; else 0. */
+  readonly textTag: number;
+  /** True where empty text is left out. */
+  readonly omitsEmpty: boolean;
+}
+
 /** The writers of a message's fields, by the names of the row's; fields that the message lacks are refused. */
-export function fieldWriters(
-  prefix: string,
-  message: ProtoMessage,
-  spec: RowSpec,
-): readonly { readonly name: string; readonly write: WriteField }[] {
+export function fieldWriters(prefix: string, message: ProtoMessage, spec: RowSpec): readonly FieldWriter[] {
   const writers = wireFields(spec).map((field) => {
     const written = message.fields.find(({ name }) => name === field.keys[0]);
     if (written === undefined) {
@@ -171,7 +187,14 @@ export function fieldWriters(
         "add it there, or leave it out of the rows",
       );
     }
-    return { number: written.number, name: field.name, write: fieldWriter(`${prefix}${field.name}`, written, field.spec) };
+    const isText = written.type.kind === "string" && !written.repeated && field.spec.type.kind === "string";
+    return {
+      number: written.number,
+      name: field.name,
+      write: fieldWriter(`${prefix}${field.name}`, written, field.spec),
+      textTag: isText ? written.number * 8 + wireBytes : 0,
+      omitsEmpty: !written.presence,
+    };
   });
   // In the order of their numbers, as all writers do.
   return writers.sort((a, b) => a.number - b.number);

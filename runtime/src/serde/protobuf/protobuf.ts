@@ -18,7 +18,7 @@ import { conversion } from "./proto-conversion.ts";
 import { Unfit } from "./proto-scalars.ts";
 import { type ProtoFile, type ProtoMessage, loadProtobufjs, parseProto } from "./proto-schema.ts";
 import { protoSchemaOf, type ProtoSource } from "./proto-schema-of.ts";
-import { fieldWriters } from "./proto-writer.ts";
+import { type FieldWriter, fieldWriters } from "./proto-writer.ts";
 
 export interface ProtobufOptions extends ProtoSource {
   /** The .proto file's text. Needed without a registry; with one it is what is written with. */
@@ -140,18 +140,33 @@ function registryReaders(
 
 class ProtobufEncoder implements RecordEncoder {
   readonly #frame: Uint8Array;
-  readonly #fields: readonly { readonly field: SchemaField; readonly write: (writer: ByteWriter, value: unknown) => void }[];
+  readonly #fields: readonly { readonly field: SchemaField; readonly writer: FieldWriter }[];
 
   constructor(schema: Schema, message: ProtoMessage, frame: Uint8Array) {
     this.#frame = frame;
-    this.#fields = fieldWriters("", message, schema.spec).map(({ name, write }) => ({ field: schema.field(name), write }));
+    this.#fields = fieldWriters("", message, schema.spec).map((writer) => ({ field: schema.field(writer.name), writer }));
   }
 
   encode(rows: Rows, row: number, writer: ByteWriter): boolean {
     writer.raw(this.#frame);
-    for (const { field, write } of this.#fields) write(writer, valueAt(rows.column(field.index), field, row));
+    for (const { field, writer: fieldWriter } of this.#fields) {
+      const column = rows.column(field.index);
+      const isRange =
+        fieldWriter.textTag !== 0 && (column.starts[row] as number) >= 0 && (column.nulls === null || column.nulls[row] === 0);
+      if (isRange) writeRange(writer, fieldWriter, column, row);
+      else fieldWriter.write(writer, valueAt(column, field, row));
+    }
     return true;
   }
+}
+
+// Text that is a range of bytes goes over without becoming a string.
+function writeRange(writer: ByteWriter, { textTag, omitsEmpty }: FieldWriter, column: Column, row: number): void {
+  const start = column.starts[row] as number;
+  const end = column.ends[row] as number;
+  if (start === end && omitsEmpty) return;
+  writer.varint(textTag);
+  writer.bytes(column.bytes, start, end);
 }
 
 function valueAt(column: Column, field: SchemaField, row: number): unknown {
