@@ -6,7 +6,7 @@ import { expectedCounts, readings, seenCounts, writeInput } from "./readings.ts"
 
 const folder = workFolder();
 const timeoutMs = 60_000;
-const lists = [readings(1000), readings(1000, 7)];
+const lists = [readings(5000), readings(5000, 7)];
 const expected = expectedCounts(lists.flat());
 const job = join(jobs, "counts.ts");
 let input: string;
@@ -20,25 +20,25 @@ test("a bounded job ends with exit code 0 and writes every window once", { timeo
   const output = join(folder, "plain");
   const command = run([job, "--parallelism", "2"], { input, output });
   await command.endsWith(0);
-  expect(command.log().at(-1)).toMatchObject({ message: "job finished", records: 2000 });
+  expect(command.log().at(-1)).toMatchObject({ message: "job finished", records: 10_000 });
   expect(seenCounts(output)).toEqual(expected);
 });
 
 test("killed at random moments, the job still writes every window once", { timeout: timeoutMs }, async () => {
   const output = join(folder, "killed");
-  const start = (): ReturnType<typeof run> =>
-    run([job, "--storage", `file://${folder}/snapshots-killed`, "--checkpoint-interval", "100 ms"], { input, output, rate: "800" });
+  const start = (rate: string): ReturnType<typeof run> =>
+    run([job, "--storage", `file://${folder}/snapshots-killed`, "--checkpoint-interval", "100 ms"], { input, output, rate });
   const livesMs: number[] = [];
   for (let kills = 0; kills < 3; kills++) {
-    const command = start();
+    const command = start("2000");
     await command.logged("splits assigned");
-    const lifeMs = Math.round(Math.random() * 700);
+    const lifeMs = Math.round(200 + Math.random() * 600);
     livesMs.push(lifeMs);
     await new Promise((resolve) => setTimeout(resolve, lifeMs));
     command.kill("SIGKILL");
     await command.endsWith(null);
   }
-  await start().endsWith(0);
+  await start("0").endsWith(0);
   expect(seenCounts(output), `lives of ${livesMs.join(", ")} ms`).toEqual(expected);
 });
 
@@ -63,6 +63,6 @@ test("SIGTERM ends the job with a last checkpoint, and the next start goes on fr
   await second.endsWith(0);
   const finished = second.log().at(-1);
   expect(Number(stopped?.["records"])).toBeGreaterThan(0);
-  expect(Number(stopped?.["records"]) + Number(finished?.["records"])).toBe(2000);
+  expect(Number(stopped?.["records"]) + Number(finished?.["records"])).toBe(10_000);
   expect(seenCounts(output)).toEqual(expected);
 });
