@@ -30,7 +30,9 @@ const isoUnits = { s: undefined, ms: "MILLIS", us: "MICROS", ns: "NANOS" } as co
 
 function elementsOf(name: string, spec: FieldSpec): SchemaElement[] {
   const repetition = spec.nullable || spec.optional ? "OPTIONAL" : "REQUIRED";
-  const leaf = (element: Omit<SchemaElement, "name" | "repetition_type">): SchemaElement[] => [{ ...element, name, repetition_type: repetition }];
+  const leaf = (element: Omit<SchemaElement, "name" | "repetition_type">): SchemaElement[] => [
+    { ...element, name, repetition_type: repetition },
+  ];
   const type = spec.type;
   switch (type.kind) {
     case "boolean":
@@ -50,7 +52,13 @@ function elementsOf(name: string, spec: FieldSpec): SchemaElement[] {
     case "decimal":
       return type.precision <= 18
         ? leaf({ type: "INT64", converted_type: "DECIMAL", precision: type.precision, scale: type.scale })
-        : leaf({ type: "FIXED_LEN_BYTE_ARRAY", type_length: decimalBytes(type.precision), converted_type: "DECIMAL", precision: type.precision, scale: type.scale });
+        : leaf({
+            type: "FIXED_LEN_BYTE_ARRAY",
+            type_length: decimalBytes(type.precision),
+            converted_type: "DECIMAL",
+            precision: type.precision,
+            scale: type.scale,
+          });
     case "string":
     case "enum":
       return leaf({ type: "BYTE_ARRAY", converted_type: "UTF8" });

@@ -1,20 +1,12 @@
 // One file that is being written: rows are encoded at once, their bytes compressed and stored in the background, in order.
-import { promisify } from "node:util";
-import { gzip, zstdCompress } from "node:zlib";
 import type { Rows } from "../../../core/batch/batch.ts";
 import type { Compression } from "../store/compression.ts";
+import { type Compressor, openCompressor } from "./compressor.ts";
 import type { OpenFile, PendingFile } from "./output-store.ts";
 import type { RowEncoder } from "./row-encoder.ts";
 
 /** Encoded bytes are handed on in pieces of about so many. */
 const pieceBytes = 1 << 20;
-
-/** Pieces are compressed one by one: both formats allow that a file is several of their streams in a row. */
-const compress: Readonly<Record<Compression, (bytes: Uint8Array) => Promise<Uint8Array>>> = {
-  none: (bytes) => Promise.resolve(bytes),
-  gzip: promisify(gzip) as (bytes: Uint8Array) => Promise<Uint8Array>,
-  zstd: promisify(zstdCompress) as (bytes: Uint8Array) => Promise<Uint8Array>,
-};
 
 /** Bytes that are handed on and not stored yet, of all files of a writer. */
 export interface Backlog {
@@ -27,7 +19,7 @@ export class PartFile {
   readonly openedMs: number;
   rowCount = 0;
   readonly #encoder: RowEncoder;
-  readonly #compression: Compression;
+  readonly #compressor: Compressor;
   readonly #backlog: Backlog;
   readonly #file: Promise<OpenFile>;
   #tail: Promise<void>;
@@ -36,7 +28,7 @@ export class PartFile {
   constructor(file: Promise<OpenFile>, encoder: RowEncoder, compression: Compression, backlog: Backlog, openedMs: number) {
     this.#file = file;
     this.#encoder = encoder;
-    this.#compression = compression;
+    this.#compressor = openCompressor(compression);
     this.#backlog = backlog;
     this.openedMs = openedMs;
     this.#tail = file.then(
@@ -62,8 +54,7 @@ export class PartFile {
     this.#backlog.add(bytes.length);
     this.#tail = this.#tail.then(async () => {
       try {
-        const packed = await compress[this.#compression](bytes);
-        await (await this.#file).append(packed);
+        await this.#append(await this.#compressor.write(bytes));
       } catch (error) {
         this.#backlog.fail(error);
       } finally {
@@ -72,16 +63,23 @@ export class PartFile {
     });
   }
 
+  async #append(packed: Uint8Array): Promise<void> {
+    if (packed.length > 0) await (await this.#file).append(packed);
+  }
+
   /** Ends the file: no rows after this. Settles when it is safe; failures before it were told to the backlog. */
   async finish(): Promise<PendingFile> {
     this.#handOn(this.#encoder.finish());
     await this.#tail;
+    await this.#append(await this.#compressor.finish());
+    this.#compressor.close();
     return (await this.#file).finish();
   }
 
   /** Removes the file. */
   async abort(): Promise<void> {
     await this.#tail;
+    this.#compressor.close();
     await this.#file.then(
       (file) => file.abort(),
       () => {},

@@ -188,7 +188,9 @@ test("records longer than the limit are bad records at their position, whatever 
       expect(result.bad.map(({ code, position }) => [code, position])).toEqual(positions.map((position) => ["RECORD_TOO_LONG", position]));
       expect(Buffer.from(result.bad[1]?.value ?? []).toString()).toBe(middling);
       expect(result.bad[0]?.value?.length).toBe(4096);
-      expect(result.bad.map(({ reason }) => reason)).toEqual([3_000_000, 200, 3_000_000].map((size) => `it has ${size} bytes, more than 100`));
+      expect(result.bad.map(({ reason }) => reason)).toEqual(
+        [3_000_000, 200, 3_000_000].map((size) => `it has ${size} bytes, more than 100`),
+      );
     }
     put(join(directory, "a"), `one\n${long}\ntwo\n`);
     expect(allOf(await readWhole(files({ path: directory, format: lineFormat }).source))).toEqual(["one", long, "two"]);
