@@ -297,8 +297,8 @@ describe("a job", () => {
               seen.set((seen.get() ?? 0) + 1);
               timers.onEventTime(row.at + 5000);
             },
-            onTimer({ timeMs }, context) {
-              context.emit({ bidder: context.key.bidder, seen: context.state.seen.get() ?? 0, since: timeMs - 5000 });
+            onTimer({ timeMs }, { emit, key, state: { seen } }) {
+              emit({ bidder: key.bidder, seen: seen.get() ?? 0, since: timeMs - 5000 });
             },
           },
           { uid: "gaps", output: Gap, state: { seen: state.value(int32()) } },

@@ -37,7 +37,7 @@ export class JobRun {
   readonly loop: JobLoop;
   readonly checkpointer: Checkpointer;
   /** Settles with how the run ended; rejects with why it failed. Everything is closed by then. */
-  readonly done: Promise<RunOutcome>;
+  done!: Promise<RunOutcome>;
   readonly #assigners: SplitAssigner[] = [];
   readonly #background: ((task: Task) => void) | undefined;
   readonly #requests: Request[] = [];
@@ -62,16 +62,23 @@ export class JobRun {
       nextId: parts.nextCheckpointId,
       fail: (error) => this.loop.fail(error),
     });
-    this.done = this.#start(parts);
-    // Whoever started the run awaits `done`; until then a failure must not count as unhandled.
-    this.done.catch(() => {});
   }
 
   /** Builds and restores all instances, then starts. Rejects when something cannot be opened or restored; nothing runs then. */
   static async start(parts: JobRunParts): Promise<JobRun> {
     const signal = new WakeFlag();
     const task = await buildTask({ ...parts, wake: () => signal.wake() });
-    return new JobRun(parts, task, signal);
+    const run = new JobRun(parts, task, signal);
+    try {
+      await run.#openSources(parts);
+    } catch (error) {
+      await run.#close();
+      throw error;
+    }
+    run.done = run.#run();
+    // Whoever started the run awaits `done`; until then a failure must not count as unhandled.
+    run.done.catch(() => {});
+    return run;
   }
 
   /** Takes a checkpoint or a savepoint. Settles when it is published and committed. */
@@ -87,9 +94,8 @@ export class JobRun {
     });
   }
 
-  async #start(parts: JobRunParts): Promise<RunOutcome> {
+  async #run(): Promise<RunOutcome> {
     try {
-      await this.#openSources(parts);
       const how = await this.loop.run();
       if (how === "left") return this.#leaving ?? "stopped";
       await this.#finish();

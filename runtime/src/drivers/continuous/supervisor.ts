@@ -63,6 +63,10 @@ const fatalCodes: ReadonlySet<string> = new Set([
   "FENCED",
   "KAFKA_FENCED",
   "BAD_RECORDS_LIMIT",
+  // Thrown only where onBadRecord says fail: the same record comes again at every start.
+  "RECORD_UNPARSABLE",
+  "RECORD_MISFIT",
+  "FUNCTION_FAILED",
   "STATE_SCHEMA_INCOMPATIBLE",
   "STORAGE_DENIED",
 ]);

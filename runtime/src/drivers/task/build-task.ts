@@ -198,7 +198,7 @@ class TaskBuilder {
       output: (name = mainOutput) => {
         const output = outputs.get(name);
         if (output === undefined) throw new Error(`${node.uid} has no output "${name}"`);
-        return countRows(output, counters);
+        return countRows(output, counters, name === "late" ? this.#metrics(node.uid, subtask) : undefined);
       },
       get keyed(): KeyedState {
         if (backend === undefined) throw new Error(`${node.uid} is not keyed and has no state per key`);
@@ -277,11 +277,12 @@ function isForward(input: DataflowInput, upstream: number, parallelism: number):
   return input.exchange === "forward" && upstream === parallelism;
 }
 
-// Wraps an output so that what an operator emits is counted once, whoever consumes it.
-function countRows(output: Fan, counters: InstanceCounters): { emit: Fan["emit"] } {
+// Wraps an output so that what an operator emits is counted once, whoever consumes it. Late rows that nobody reads are dropped rows.
+function countRows(output: Fan, counters: InstanceCounters, late: OperatorMetrics | undefined): { emit: Fan["emit"] } {
   return {
     emit(batch) {
       if (batch.count === 0) return;
+      if (late !== undefined && output.isEmpty) return late.count("late_records_dropped", batch.count);
       counters.rowsOut += batch.count;
       output.emit(batch);
     },

@@ -144,6 +144,11 @@ export class Fan implements Edge {
     this.#edges.push(edge);
   }
 
+  /** True when nobody consumes it. */
+  get isEmpty(): boolean {
+    return this.#edges.length === 0;
+  }
+
   emit(batch: Batch): void {
     for (const edge of this.#edges) edge.emit(batch);
   }

@@ -54,6 +54,10 @@ export class CallContext implements RowContext<unknown, SideTypes> {
   constructor(context: OperatorContext, outputs: FunctionOutputs) {
     this.#context = context;
     this.#outputs = outputs;
+    // Bound, so that functions may take them apart: `onRow(row, { emit })`.
+    this.emit = this.emit.bind(this);
+    this.emitChange = this.emitChange.bind(this);
+    this.output = this.output.bind(this);
   }
 
   /** Moves on to a row or timer. */
