@@ -27,7 +27,7 @@ export class FilesWriter implements SinkWriter {
   readonly #partitionOf: PartitionOf;
   readonly #newEncoder: () => RowEncoder;
   readonly #run: string = randomBytes(4).toString("hex");
-  /** By partition, the longest unused first. */
+  /** By partition, in the order they were begun. */
   readonly #open = new Map<string, PartFile>();
   /** Files that were ended since the last checkpoint. */
   #ending: Promise<PendingFile>[] = [];

@@ -27,7 +27,7 @@ export interface FilesSinkOptions {
   readonly delivery?: Delivery;
   /** Default `none`. Parquet is compressed inside: `none` is Snappy there. */
   readonly compression?: Compression;
-  /** Files that are written at the same time, of different partitions; above it the longest unused is ended. Default 64. */
+  /** Files that are written at the same time, of different partitions; above it the one that was begun first is ended. Default 64. */
   readonly maxOpenFiles?: number;
   readonly s3?: FilesS3Options;
 }

@@ -194,7 +194,7 @@ export class FilesReader implements SourceReader {
     this.#cancelFollow?.();
     this.#changed.notify();
     await Promise.all(this.#pending);
-    await Promise.all(this.#open.map((entry) => entry.reading?.close()));
+    await Promise.all(this.#open.map(async (entry) => entry.reading?.close()));
     await this.#store.close();
   }
 }
