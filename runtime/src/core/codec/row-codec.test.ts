@@ -5,9 +5,25 @@ import { ByteReader, ByteWriter } from "../../base/bytes.ts";
 import { Rows } from "../batch/batch.ts";
 import { rowView } from "../batch/row-view.ts";
 import { rowWriter } from "../batch/rows-builder.ts";
-import { any, boolean, bytes, decimal, enumeration, int32, int53, int64, list, mapOf, string, struct, timestamp } from "../schema/field.ts";
+import {
+  any,
+  boolean,
+  bytes,
+  decimal,
+  enumeration,
+  type Field,
+  int32,
+  int8,
+  int53,
+  int64,
+  list,
+  mapOf,
+  string,
+  struct,
+  timestamp,
+} from "../schema/field.ts";
 import { Decimal } from "../schema/decimal.ts";
-import { schema } from "../schema/schema.ts";
+import { type Schema, schema } from "../schema/schema.ts";
 import { readAny, writeAny } from "./any-value.ts";
 import { anything, randomRows, type RandomRows } from "./random-rows.suite.ts";
 import { rowCodec } from "./row-codec.ts";
@@ -181,6 +197,70 @@ describe("row codec", () => {
     const cycle: unknown[] = [];
     cycle.push(cycle);
     expect(() => rowCodec(schema({ v: any() })).encodeObject({ v: cycle }, new ByteWriter())).toThrow(/cycle/);
+  });
+
+  it("refuses second forms and values out of range, near the end of the bytes and far from it", () => {
+    const one = (field: Field<unknown, boolean>): Schema => schema({ v: field }) as Schema;
+    const cases: readonly (readonly [Schema, readonly number[]])[] = [
+      // A last group of zero: a longer form of a smaller number.
+      [one(int53()), [0x80, 0x00]],
+      [one(int53()), [0x80, 0x80, 0x80, 0x80, 0x80, 0x00]],
+      [one(int64()), [0x80, 0x80, 0x00]],
+      // 2^53, and more than 64 bits.
+      [one(int53()), leb128(2n ** 54n)],
+      [one(int64()), [...Array<number>(9).fill(0xff), 0x02]],
+      [one(int64()), [...Array<number>(10).fill(0xff), 0x01]],
+      [one(int8()), leb128(256n)],
+      [one(int32()), leb128(2n ** 32n)],
+      [one(boolean()), [2]],
+      [one(enumeration("a", "b")), [2]],
+      [one(string()), [2, 0xc3, 0x28]],
+      // Unused bits, and null and missing at once.
+      [one(int32().nullable()), [0b10, 0]],
+      [one(int32().nullable().optional()), [0b11, 0]],
+      [one(list(int32().nullable())), [1, 3, 0]],
+      [one(list(int32().nullable())), [1, 2]],
+      [one(mapOf(boolean())), [2, 1, 0x61, 1, 1, 0x61, 0]],
+      // Of type any: a size that is too small or too large, an unknown marker, an unknown extension.
+      [one(any()), [2, 0x01]],
+      [one(any()), [2, 0x01, 0x01]],
+      [one(any()), [1, 0xc1]],
+      [one(any()), [3, 0xc7, 0x00, 0x7f]],
+      [one(any()), [4, 0xc7, 0x02, 0x42, 0x00]],
+    ];
+    for (const [shape, bytes] of cases) {
+      for (const tail of [0, 20]) {
+        const whole = Buffer.from([...bytes, ...Array<number>(tail).fill(0)]);
+        const columns = new Rows(shape, 1).columns;
+        const what = `${JSON.stringify(shape.spec)} of ${whole.toString("hex")}`;
+        if (tail > 0 && ["any", "list"].includes(shape.fields[0]?.spec.type.kind ?? "") && bytes.length === 2) continue;
+        expect(() => rowCodec(shape).decodeObject(new ByteReader(whole)), what).toThrow(RangeError);
+        expect(() => rowCodec(shape).decode(new ByteReader(whole), columns, 0), what).toThrow(RangeError);
+      }
+    }
+  });
+
+  it("writes the same bytes whatever room the writer has", () => {
+    const shape = schema({ a: any(), l: list(any()) });
+    const values = [
+      new Set([1, "x"]),
+      new Map([["k", new Set([new Date(0)])]]),
+      10n ** 30n,
+      new Decimal(-5n, 2),
+      "text ".repeat(60),
+      [new Map()],
+      Array(300).fill(7),
+    ];
+    for (const value of values) {
+      const row = { a: value, l: [value, value] };
+      const roomy = new ByteWriter(100_000);
+      rowCodec(shape).encodeObject(row, roomy);
+      for (let room = 0; room < 200; room++) {
+        const tight = new ByteWriter(room);
+        rowCodec(shape).encodeObject(row, tight);
+        expect(tight.copy()).toEqual(roomy.copy());
+      }
+    }
   });
 
   it("does not allocate what a damaged length claims", () => {

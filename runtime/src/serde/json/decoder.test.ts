@@ -111,6 +111,22 @@ describe("JSON decoder", () => {
     }
   });
 
+  it("forgets what a shape left at a row when another one has it", () => {
+    const shape = schema({ a: int32(), note: string().default("none"), n: int64().default(2n ** 62n), o: int32().optional(), b: int32() });
+    const decoder = new JsonDecoder(shape);
+    // The first shape finds `note`, `n` and `o` missing in records of the second before it gives up at `b`.
+    const first = '{"a":1,"note":"x","n":1,"o":3,"b":2}';
+    const second = '{"a":1,"z":0,"note":"y","n":5,"o":4,"b":2}';
+    for (const document of [first, second]) decode(decoder, shape, Array<string>(20).fill(document));
+    const { rows } = decode(decoder, shape, [first, second, first, second]);
+    expect([0, 1, 2, 3].map((row) => rowAt(rows, row))).toEqual([
+      { a: 1, note: "x", n: 1n, o: 3, b: 2 },
+      { a: 1, note: "y", n: 5n, o: 4, b: 2 },
+      { a: 1, note: "x", n: 1n, o: 3, b: 2 },
+      { a: 1, note: "y", n: 5n, o: 4, b: 2 },
+    ]);
+  });
+
   it("takes record timestamps, and none where there is none", () => {
     const records = { ...blockOf([Buffer.from("{}"), Buffer.from("{}")]), timestampMs: Float64Array.of(12, Number.NaN) };
     const shape = schema({});

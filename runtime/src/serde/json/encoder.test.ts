@@ -90,6 +90,25 @@ describe("JSON encoder", () => {
     );
   });
 
+  it("escapes text that is a range of bytes, wherever it stands", async () => {
+    const shape = schema({ t: string() });
+    const rows = new Rows(shape, 1);
+    rows.ready.fill(1);
+    rows.size = 1;
+    const column = rows.columns[0];
+    if (column === undefined) throw new Error("no column");
+    const characters = [...Array.from({ length: 0x80 }, (_, code) => String.fromCharCode(code)), "é", "漢", "😀"];
+    for (const character of characters) {
+      for (let before = 0; before < 9; before++) {
+        const text = `${"a".repeat(before)}${character}${"b".repeat(5)}`;
+        column.bytes = Buffer.from(`xyz${text}uvwxyz`);
+        column.starts[0] = 3;
+        column.ends[0] = 3 + Buffer.byteLength(text);
+        expect(await encode(shape, rows)).toEqual([JSON.stringify({ t: text })]);
+      }
+    }
+  });
+
   it("is read back exactly by the decoder, for every type", async () => {
     await fc.assert(
       fc.asyncProperty(

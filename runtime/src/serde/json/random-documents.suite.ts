@@ -191,6 +191,10 @@ const escaped = [
   "\\u0000",
 ];
 
+// What JSON does not allow, in texts and as numbers.
+const notInText = ["\u0000", "\u001f", "\u0010", "\n", "\\x", "\\u12g4", "\\"];
+const notNumbers = ["01", "-01", "1.", ".5", "+1", "1e", "1e+", "0x10", "1_0", "--1", "-", "NaN", "Infinity", "00", "1.e1", "1 2"];
+
 class DocumentWriter {
   readonly #random: Random;
   readonly #style: Style;
@@ -218,6 +222,7 @@ class DocumentWriter {
     let content = "";
     for (let i = 0; i < length; i++) {
       if (random.chance(this.#style.escapes)) content += random.pick(escaped);
+      else if (random.chance(this.#style.trouble / 20)) content += random.pick(notInText);
       else content += ascii ? String.fromCharCode(97 + random.below(26)) : random.pick(characters);
     }
     return `"${content}"`;
@@ -240,6 +245,7 @@ class DocumentWriter {
 
   integer(): string {
     const random = this.#random;
+    if (random.chance(this.#style.trouble / 5)) return random.pick(notNumbers);
     const sign = random.chance(0.2) ? "-" : "";
     if (random.chance(0.04))
       return random.pick([
@@ -278,6 +284,7 @@ class DocumentWriter {
 
   float(): string {
     const random = this.#random;
+    if (random.chance(this.#style.trouble / 5)) return random.pick(notNumbers);
     if (random.chance(0.1))
       return random.pick([
         "0",

@@ -1,6 +1,6 @@
 // The shape of a record: which keys it has, in which order, and the exact bytes between its values. Records of one producer
 // mostly share theirs, so code generated for a shape compares those bytes a word at a time instead of reading them.
-import { hasEscape, skipSpace, skipString, skipValue } from "./scan.ts";
+import { skipSpace, skipString, skipValue } from "./scan.ts";
 import type { KeyTable } from "./wire-fields.ts";
 
 export interface ShapeEntry {
@@ -18,7 +18,7 @@ export interface RecordShape {
   readonly after: Buffer;
 }
 
-/** The shape of a good record; undefined for one without entries, and for one that the careful path alone can read. */
+/** The shape of a record that the general path has read, so without repeated fields and escaped keys; undefined for one without entries. */
 export function shapeOf(bytes: Buffer, start: number, end: number, keys: KeyTable): RecordShape | undefined {
   const entries: ShapeEntry[] = [];
   let valueEnd = start;
@@ -28,8 +28,6 @@ export function shapeOf(bytes: Buffer, start: number, end: number, keys: KeyTabl
     const colon = skipSpace(bytes, keyEnd, end);
     const value = skipSpace(bytes, colon + 1, end);
     const field = keys.find(bytes, at + 1, keyEnd - 1);
-    // An escaped key may be a field's under another spelling, and of a repeated field the last one counts.
-    if (hasEscape(bytes, at + 1, keyEnd - 1) || (field >= 0 && entries.some((entry) => entry.field === field))) return undefined;
     entries.push({ before: Buffer.from(bytes.subarray(valueEnd, value)), field, text: bytes[value] === 0x22 });
     valueEnd = skipValue(bytes, value, end);
     if (valueEnd < 0) return undefined;

@@ -170,7 +170,7 @@ describe("Protobuf format", () => {
         int32 plain = 1; optional int32 known = 2; string text = 3; Kind kind = 4;
         repeated sint64 numbers = 5; map<uint32, string> names = 6; Inner inner = 7;
         oneof choice { string left = 8; int64 right = 9; }
-        google.protobuf.Int64Value boxed = 10; google.protobuf.Timestamp at = 11; fixed64 big = 1000;
+        google.protobuf.Int64Value boxed = 10; google.protobuf.Timestamp at = 11; fixed64 big = 1000; uint64 wide = 12;
       }`;
     const shape = schema({
       plain: int53(),
@@ -185,6 +185,7 @@ describe("Protobuf format", () => {
       boxed: int53().nullable(),
       at: timestamp().nullable(),
       big: int64(),
+      wide: int64(),
     });
     const root = new protobufjs.Root();
     for (const name of ["wrappers", "timestamp"]) root.addJSON(protobufjs.common.get(`google/protobuf/${name}.proto`)?.nested ?? {});
@@ -202,6 +203,7 @@ describe("Protobuf format", () => {
       boxed: null,
       at: null,
       big: 0n,
+      wide: 0n,
     };
     const format = protobuf(shape, { proto, message: "Event" });
     const { rows, bad } = await decode(format, [
@@ -223,6 +225,7 @@ describe("Protobuf format", () => {
       Buffer.from([0x28, 1, 0x28, 3, 0xa3, 0x06, 0x08, 0x01, 0xa4, 0x06]),
       bytesOf({ big: "18446744073709551615" }),
       bytesOf({ at: { nanos: 1 } }),
+      bytesOf({ wide: "9223372036854775808" }),
       Buffer.from([0x20, 9]),
       Buffer.from([0x0d, 1, 2, 3, 4]),
     ]);
@@ -247,8 +250,9 @@ describe("Protobuf format", () => {
       '2 RECORD_MISFIT field "kind" is "ASK", not one of its 2 values',
       '5 RECORD_MISFIT field "big" is 18446744073709551615, out of range',
       '6 RECORD_MISFIT field "at" has digits of a second finer than ms',
-      '7 RECORD_MISFIT field "kind" is 9, which its enum does not have',
-      '8 RECORD_MISFIT field "plain" has wire type 5, which is not its type\'s',
+      '7 RECORD_MISFIT field "wide" is 9223372036854775808, out of range',
+      '8 RECORD_MISFIT field "kind" is 9, which its enum does not have',
+      '9 RECORD_MISFIT field "plain" has wire type 5, which is not its type\'s',
     ]);
   });
 
