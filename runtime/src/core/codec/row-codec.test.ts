@@ -243,6 +243,8 @@ describe("row codec", () => {
   it("writes the same bytes whatever room the writer has", () => {
     const shape = schema({ a: any(), l: list(any()) });
     const values = [
+      new Set([7]),
+      5n,
       new Set([1, "x"]),
       new Map([["k", new Set([new Date(0)])]]),
       10n ** 30n,

@@ -1,7 +1,7 @@
 // The JSON decoder: agreement with JSON.parse over random documents, and what it promises beyond that.
 import { describe, expect, it } from "vitest";
 import { Rows, noTime } from "../../core/batch/batch.ts";
-import { boolean, bytes, decimal, float64, int32, int64, list, string, struct, timestamp } from "../../core/schema/field.ts";
+import { any, boolean, bytes, decimal, float64, int32, int64, list, string, struct, timestamp } from "../../core/schema/field.ts";
 import { Decimal } from "../../core/schema/decimal.ts";
 import { type Schema, schema } from "../../core/schema/schema.ts";
 import { JsonDecoder } from "./decoder.ts";
@@ -39,6 +39,27 @@ describe("JSON decoder", () => {
     const counts = checkDecoder(6000, Date.now() % 1_000_000, false);
     // A generator that made nothing but one kind of document would prove little.
     expect(Math.min(counts.good, counts.misfits, counts.unparsable)).toBeGreaterThan(100);
+  });
+
+  it("accepts what JSON.parse accepts, for every short text over JSON's own characters", () => {
+    const pieces = ["0", "1", "-", ".", "e", "+", '"', "\\", "[", "]", "{", "}", ",", ":", " ", "null", "\u001f", "u"];
+    const texts = pieces.flatMap((a) => pieces.flatMap((b) => pieces.flatMap((c) => pieces.map((d) => a + b + c + d))));
+    const anything = schema({ a: any(), b: int32() });
+    const unknown = schema({ b: int32() });
+    for (const shape of [anything, unknown]) {
+      const documents = texts.map((text) => `{"a":${text},"b":1}`);
+      const { selected } = decode(new JsonDecoder(shape), shape, documents);
+      const accepted = documents.flatMap((document, index) => {
+        try {
+          const parsed = JSON.parse(document) as Record<string, unknown>;
+          return parsed["b"] === 1 && "a" in parsed ? [index] : [];
+        } catch {
+          return [];
+        }
+      });
+      expect(accepted.length).toBeGreaterThan(300);
+      expect(selected).toEqual(accepted);
+    }
   });
 
   it("keeps 64-bit integers exact", () => {
