@@ -110,6 +110,21 @@ export interface SliceReport {
   };
 }
 
+/** Splits that a source instance has read to their end since its slice was deployed, up to the barrier (or now, in a status). */
+export interface FinishedSplits {
+  readonly uid: string;
+  readonly subtask: number;
+  readonly splitIds: readonly string[];
+}
+
+/** All that a checkpoint needs of one slice. */
+export interface SliceAck {
+  readonly checkpointId: number;
+  readonly ack: UploadAck;
+  /** Only source instances that have finished any. Without it a leader that was not there would read those splits again. */
+  readonly finishedSplits: readonly FinishedSplits[];
+}
+
 export interface CheckpointTimes {
   /** From the first barrier that came to an instance of the slice to the last one's, ms. */
   readonly alignmentMs: number;
@@ -126,7 +141,7 @@ export type SlotEvent = { readonly slice: SliceId } & (
   | { readonly kind: "deployed" }
   | { readonly kind: "report"; readonly report: SliceReport }
   /** The slice's part of a checkpoint is in the storage. Sent again to a new leader until `commit` comes. */
-  | { readonly kind: "acknowledged"; readonly checkpointId: number; readonly ack: UploadAck; readonly times: CheckpointTimes }
+  | ({ readonly kind: "acknowledged"; readonly times: CheckpointTimes } & SliceAck)
   /** An attempt to write failed; the slice tries again unless `fatal`. */
   | { readonly kind: "uploadFailed"; readonly checkpointId: number; readonly reason: string; readonly fatal: boolean }
   | { readonly kind: "committed"; readonly checkpointId: number }
@@ -156,9 +171,10 @@ export interface SliceStatus {
   readonly vertices: readonly VertexPlacement[];
   readonly slots: readonly SlotAddress[];
   /** The checkpoint that the slice has begun and that is not committed yet. */
-  readonly pending?: { readonly checkpointId: number; readonly then: "go" | "hold" | "drain"; readonly ack?: UploadAck };
+  readonly pending?: { readonly checkpointId: number; readonly then: "go" | "hold" | "drain"; readonly ack?: SliceAck };
   /** The last checkpoint that the slice has committed, 0 for none since its deployment. */
   readonly committedCheckpointId: number;
   /** Splits that each source instance reads now. */
   readonly splits: readonly { readonly uid: string; readonly subtask: number; readonly splitIds: readonly string[] }[];
+  readonly finishedSplits: readonly FinishedSplits[];
 }
