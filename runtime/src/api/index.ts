@@ -1,11 +1,30 @@
 // What the operator and other tools may import of the runtime: the shapes of manifests.
+export type { Condition } from "./conditions.ts";
+export type { PodSpecTemplate, PodTemplate } from "./pod-template.ts";
+export type { SavepointManifest, SavepointPhase, SavepointSpec, SavepointStatus } from "./savepoint.ts";
 export type {
   BadRecordsSpec,
   CheckpointSpec,
+  JobManagerSpec,
   JobSpec,
   ManifestMetadata,
+  ResourcesSpec,
   StateSpec,
   StreamJobManifest,
   StreamJobSpec,
+  TaskManagerSpec,
 } from "./stream-job.ts";
+export type { DeletionPolicy, RollbackSpec, SavepointPolicy, UpgradeSpec } from "./stream-job-lifecycle.ts";
 export { streamJobSchema } from "./stream-job-schema.ts";
+export type {
+  ActiveRun,
+  LastUpgrade,
+  PinnedRevision,
+  RestorePoint,
+  SavepointsStatus,
+  StreamJobState,
+  StreamJobStatus,
+  UpgradeKind,
+  UpgradePhase,
+  UpgradeProgress,
+} from "./stream-job-status.ts";

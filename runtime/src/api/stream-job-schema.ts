@@ -1,21 +1,7 @@
 // The StreamJob manifest as a JSON schema: the check of `millrace run -f`, and the descriptions that people read.
 
-const duration = (description: string): object => ({
-  anyOf: [
-    { type: "integer", minimum: 0 },
-    { type: "string", minLength: 1 },
-  ],
-  description,
-});
-const text = (description: string): object => ({ type: "string", minLength: 1, description });
-const strings = (description: string): object => ({ type: "object", additionalProperties: { type: "string" }, description });
-const object = (properties: Readonly<Record<string, object>>, required: readonly string[], description: string): object => ({
-  type: "object",
-  additionalProperties: false,
-  properties,
-  required,
-  description,
-});
+import { lifecycleProperties } from "./lifecycle-schema.ts";
+import { duration, object, strings, text } from "./schema-parts.ts";
 
 export const streamJobSchema: object = object(
   {
@@ -117,6 +103,7 @@ export const streamJobSchema: object = object(
           [],
           "Records that cannot be processed.",
         ),
+        ...lifecycleProperties,
       },
       ["job"],
       "The job.",

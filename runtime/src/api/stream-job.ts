@@ -1,5 +1,8 @@
 // The StreamJob manifest: what `kubectl apply` and `millrace run -f` take. The operator's CustomResourceDefinition describes the same fields.
 
+import type { DeletionPolicy, RollbackSpec, SavepointPolicy, UpgradeSpec } from "./stream-job-lifecycle.ts";
+import type { PodTemplate } from "./pod-template.ts";
+
 export interface ManifestMetadata {
   readonly name: string;
   readonly namespace?: string;
@@ -18,6 +21,8 @@ export interface StreamJobSpec {
   /** The image of the job's pods; not used by `millrace run`. */
   readonly image?: string;
   readonly job: JobSpec;
+  /** True ends the job's pods and keeps its state: with a savepoint, unless `upgrade.mode` says otherwise. False starts it again from there. Default false. */
+  readonly suspend?: boolean;
   /** How many instances each operator has. Default 1. */
   readonly parallelism?: number;
   /** The number of key groups: the most that parallelism can ever be. Fixed for the job's life. Default 128. */
@@ -25,6 +30,45 @@ export interface StreamJobSpec {
   readonly checkpoints?: CheckpointSpec;
   readonly state?: StateSpec;
   readonly badRecords?: BadRecordsSpec;
+  readonly upgrade?: UpgradeSpec;
+  readonly rollback?: RollbackSpec;
+  readonly savepoints?: SavepointPolicy;
+  readonly deletion?: DeletionPolicy;
+  /** Any change of this value restarts the job with its state, as an upgrade to the same version would. */
+  readonly restartNonce?: string;
+  /** Merged into every pod of the job before `jobManager.podTemplate` and `taskManager.podTemplate`. */
+  readonly podTemplate?: PodTemplate;
+  readonly jobManager?: JobManagerSpec;
+  readonly taskManager?: TaskManagerSpec;
+  /** How many earlier revisions are kept for rollbacks. Default 10. */
+  readonly revisionHistoryLimit?: number;
+}
+
+export interface JobManagerSpec {
+  /** Leader and standbys. Default 2. */
+  readonly replicas?: number;
+  readonly resources?: ResourcesSpec;
+  /** Merged strategically over `spec.podTemplate`. */
+  readonly podTemplate?: PodTemplate;
+}
+
+export interface TaskManagerSpec {
+  /** TaskManagers; default as many as `parallelism` needs. With a HorizontalPodAutoscaler leave `parallelism` out: it is then `replicas` times `slots`. */
+  readonly replicas?: number;
+  /** Slots of each TaskManager: how many instances of each operator it runs. Default 1. */
+  readonly slots?: number;
+  readonly resources?: ResourcesSpec;
+  /** Merged strategically over `spec.podTemplate`. */
+  readonly podTemplate?: PodTemplate;
+}
+
+export interface ResourcesSpec {
+  /** CPU cores, such as `2` or `500m`: the request, and no limit. */
+  readonly cpu?: string;
+  /** Memory, such as `2Gi`: request and limit. */
+  readonly memory?: string;
+  /** Local disk for state, such as `20Gi`: request and limit of ephemeral storage. */
+  readonly ephemeralStorage?: string;
 }
 
 export interface JobSpec {
