@@ -7,6 +7,8 @@ export interface BidOptions {
   /** Auctions are uniform over this many keys. */
   readonly auctions: number;
   readonly seed: number;
+  /** The number of the first bid, which event time follows. Default 0. */
+  readonly from?: number;
 }
 
 export interface BidBlock {
@@ -37,7 +39,7 @@ export function random(seed: number): () => number {
 }
 
 /** Bids of about 220 bytes; event time moves 1 ms per 10 bids and is up to 2 s out of order. */
-export function generateBids({ count, auctions, seed }: BidOptions): BidBlock {
+export function generateBids({ count, auctions, seed, from = 0 }: BidOptions): BidBlock {
   const next = random(seed);
   const integer = (below: number): number => Math.floor(next() * below);
   const word = (length: number): string => Array.from({ length }, () => letters[integer(26)]).join("");
@@ -57,7 +59,7 @@ export function generateBids({ count, auctions, seed }: BidOptions): BidBlock {
     const auction = integer(auctions);
     const bidder = 1000 + integer(10_000);
     const price = Math.round(10 ** (6 * next()) * 100);
-    const dateTime = firstTimeMs + Math.floor(i / 10) - integer(2000);
+    const dateTime = firstTimeMs + Math.floor((from + i) / 10) - integer(2000);
     const channel = next() < 0.5 ? channels[integer(4)] : `channel-${integer(10_000)}`;
     bids.auction[i] = auction;
     bids.bidder[i] = bidder;

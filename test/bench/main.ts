@@ -3,12 +3,17 @@ import { parseArgs } from "node:util";
 import { tmpdir } from "node:os";
 import { bigStateSuite } from "./big-state.ts";
 import { coreSuite } from "./core.ts";
+import { peerEngines } from "./kafka/peers.ts";
+import { kafkaSuite } from "./kafka/suite.ts";
+import { kafkaQueries } from "./kafka/verify.ts";
 
 const usage = `usage: npm run bench -- SUITE [--records N] [--runs N] [--json]
 
   core        the dataflow core: pass-through, filter, window, keyed count; memory and RocksDB state
   big-state   RocksDB state larger than its heap budget: fill, capture, base, restore
               [--gb N] [--heap-mb N] [--value-bytes N] [--dir FOLDER]
+  kafka       whole queries from topic to topic by \`millrace run\` (5,000,000 records): pass-through, window, keyed count
+              [--queries q0,q12e,count] [--peers FOLDER] [--engines flink,ks,spark]
 
 Every run's output is checked, and a run with a wrong one has no figure. The median of several runs is shown.
 `;
@@ -19,20 +24,31 @@ function positive(text: string, option: string): number {
   return value;
 }
 
+function chosen<const T extends string>(text: string, allowed: readonly T[], option: string): readonly T[] {
+  return text.split(",").map((name) => {
+    const found = allowed.find((each) => each === name);
+    if (found === undefined) throw new Error(`--${option} ${name}: use ${allowed.join(", ")}`);
+    return found;
+  });
+}
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    records: { type: "string", default: "2000000" },
+    records: { type: "string" },
     runs: { type: "string", default: "3" },
     json: { type: "boolean", default: false },
     gb: { type: "string", default: "1" },
     "heap-mb": { type: "string", default: "256" },
     "value-bytes": { type: "string", default: "64" },
     dir: { type: "string", default: tmpdir() },
+    queries: { type: "string", default: kafkaQueries.join() },
+    engines: { type: "string", default: peerEngines.join() },
+    peers: { type: "string" },
   },
 });
 if (positionals.length === 1 && positionals[0] === "core") {
-  coreSuite({ records: positive(values.records, "records"), runs: positive(values.runs, "runs"), json: values.json });
+  coreSuite({ records: positive(values.records ?? "2000000", "records"), runs: positive(values.runs, "runs"), json: values.json });
 } else if (positionals.length === 1 && positionals[0] === "big-state") {
   const passed = await bigStateSuite({
     stateBytes: Number(values.gb) * 1e9,
@@ -41,6 +57,16 @@ if (positionals.length === 1 && positionals[0] === "core") {
     directory: values.dir,
   });
   console.log(passed ? "passed" : "FAILED");
+  process.exitCode = passed ? 0 : 1;
+} else if (positionals.length === 1 && positionals[0] === "kafka") {
+  const passed = await kafkaSuite({
+    records: positive(values.records ?? "5000000", "records"),
+    runs: positive(values.runs, "runs"),
+    json: values.json,
+    queries: chosen(values.queries, kafkaQueries, "queries"),
+    peers: values.peers,
+    engines: chosen(values.engines, peerEngines, "engines"),
+  });
   process.exitCode = passed ? 0 : 1;
 } else {
   process.stderr.write(usage);

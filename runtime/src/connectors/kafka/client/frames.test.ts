@@ -52,7 +52,29 @@ it("uses large buffers again, up to its bound", () => {
   const first = pool.take(600_000);
   expect(first.length).toBe(1 << 20);
   pool.give(first);
-  pool.give(Buffer.alloc(1 << 20));
   expect(pool.take(900_000)).toBe(first);
+  pool.give(first);
+  const newer = Buffer.alloc(1 << 20);
+  pool.give(newer);
+  expect(pool.take(900_000)).toBe(newer);
   expect(pool.take(900_000)).not.toBe(first);
+});
+
+it("serves answers of many sizes from the same few buffers", () => {
+  const pool = new FramePool(1 << 23);
+  const made = new Set<Buffer>();
+  const sizes = [1 << 21, 700_000, 1_900_000, 600_000, 1_100_000, 530_000];
+  for (let round = 0; round < 100; round++) {
+    const [a, b] = [pool.take(sizes[round % 6] as number), pool.take(sizes[(round * 5 + 1) % 6] as number)];
+    made.add(a).add(b);
+    pool.give(a);
+    pool.give(b);
+  }
+  expect(made.size).toBeLessThanOrEqual(4);
+});
+
+it("does not hand out a buffer many times larger than the frame", () => {
+  const pool = new FramePool(1 << 24);
+  pool.give(Buffer.allocUnsafeSlow(1 << 23));
+  expect(pool.take(20_000).length).toBe(1 << 15);
 });

@@ -9,8 +9,12 @@ export interface Frame {
   readonly size: number;
 }
 
+/** A frame may take a kept buffer of up to so many times its size: more would hold memory that nobody uses. */
+const mostSlack = 4;
+
 /** Keeps large buffers for the next responses. Sizes are powers of two, so that one fits for the next. */
 export class FramePool {
+  /** Longest unused first. */
   readonly #free: Buffer[] = [];
   readonly #keepBytes: number;
   #keptBytes = 0;
@@ -23,18 +27,25 @@ export class FramePool {
   take(size: number): Buffer {
     if (size <= smallFrameBytes) return Buffer.allocUnsafe(size);
     const capacity = 2 ** Math.ceil(Math.log2(size));
-    const index = this.#free.findIndex((each) => each.length === capacity);
-    if (index < 0) return Buffer.allocUnsafeSlow(capacity);
-    const [found] = this.#free.splice(index, 1) as [Buffer];
+    // The smallest that holds it: answers vary in size, and each new buffer brings the garbage collector nearer.
+    let best = -1;
+    for (let index = this.#free.length - 1; index >= 0; index--) {
+      const { length } = this.#free[index] as Buffer;
+      if (length < capacity || length > capacity * mostSlack) continue;
+      if (best < 0 || length < (this.#free[best] as Buffer).length) best = index;
+    }
+    if (best < 0) return Buffer.allocUnsafeSlow(capacity);
+    const [found] = this.#free.splice(best, 1) as [Buffer];
     this.#keptBytes -= found.length;
     return found;
   }
 
-  /** Takes a buffer back; nobody may look at it any more. */
+  /** Takes a buffer back; nobody may look at it any more. Those that went unused for longest make room for it. */
   give(buffer: Buffer): void {
-    if (buffer.length <= smallFrameBytes || this.#keptBytes + buffer.length > this.#keepBytes) return;
+    if (buffer.length <= smallFrameBytes || buffer.length > this.#keepBytes) return;
     this.#keptBytes += buffer.length;
     this.#free.push(buffer);
+    while (this.#keptBytes > this.#keepBytes) this.#keptBytes -= (this.#free.shift() as Buffer).length;
   }
 }
 
