@@ -2,9 +2,12 @@
 export type { Condition } from "./conditions.ts";
 export type { PodSpecTemplate, PodTemplate } from "./pod-template.ts";
 export type { SavepointManifest, SavepointPhase, SavepointSpec, SavepointStatus } from "./savepoint.ts";
+export type { BadRecordsSpec } from "./bad-records.ts";
+export type { CheckpointSpec, S3Access } from "./checkpoints.ts";
+export type { EmbeddedStreamAppManifest, EmbeddedStreamAppSpec, EmbeddedStreamAppStatus } from "./embedded-stream-app.ts";
+export type { MicroBatchJobManifest, MicroBatchJobSpec } from "./micro-batch-job.ts";
+export type { MicroBatchJobStatus } from "./micro-batch-job-status.ts";
 export type {
-  BadRecordsSpec,
-  CheckpointSpec,
   JobManagerSpec,
   JobSpec,
   ManifestMetadata,
