@@ -15,7 +15,7 @@ const quote = (text) => `'${text}'`;
 /** Brokers as Java processes. */
 export const javaBrokers = {
   via: "java",
-  host: () => "127.0.0.1",
+  host: (cluster) => cluster.address,
   prepare: (cluster, say) => installKafka(say),
   async create(cluster, broker) {
     const folder = join(cluster.folder, `broker-${broker.id}`);
@@ -24,7 +24,17 @@ export const javaBrokers = {
     const secure = cluster.secure
       ? { keystore: join(cluster.folder, "tls/server.pem"), truststore: join(cluster.folder, "tls/ca.crt") }
       : undefined;
-    writeFileSync(config, serverProperties({ broker, brokers: cluster.brokers, bind: "127.0.0.1", data: join(folder, "data"), secure }));
+    writeFileSync(
+      config,
+      serverProperties({
+        broker,
+        brokers: cluster.brokers,
+        bind: cluster.address,
+        advertised: cluster.address,
+        data: join(folder, "data"),
+        secure,
+      }),
+    );
     const tool = ["-cp", `${cluster.libraries}/*`, "-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool"];
     await runFile("java", [...tool, ...formatArguments({ clusterId: cluster.clusterId, config, secure: cluster.secure })]);
   },
@@ -65,7 +75,7 @@ export const dockerBrokers = {
     const secure = cluster.secure ? { keystore: "/tls/server.pem", truststore: "/tls/ca.crt" } : undefined;
     writeFileSync(
       join(folder, "server.properties"),
-      serverProperties({ broker, brokers: cluster.brokers, bind: "0.0.0.0", data: "/tmp/kafka-data", secure }),
+      serverProperties({ broker, brokers: cluster.brokers, bind: "0.0.0.0", advertised: cluster.address, data: "/tmp/kafka-data", secure }),
     );
     const format = formatArguments({ clusterId: cluster.clusterId, config: "/conf/server.properties", secure: cluster.secure }).map(quote);
     const start = `/opt/kafka/bin/kafka-storage.sh ${format.join(" ")} --ignore-formatted && exec /opt/kafka/bin/kafka-server-start.sh /conf/server.properties`;
@@ -79,7 +89,7 @@ export const dockerBrokers = {
       "--network",
       networkOf(cluster),
     ];
-    for (const [, port] of ports) args.push("-p", `127.0.0.1:${port}:${port}`);
+    for (const [, port] of ports) args.push("-p", `${cluster.address}:${port}:${port}`);
     args.push("-v", `${folder}:/conf:ro`);
     if (secure !== undefined) args.push("-v", `${join(cluster.folder, "tls")}:/tls:ro`);
     docker(...args, "--entrypoint", "/bin/bash", image, "-c", start);

@@ -27,9 +27,9 @@ const mechanisms = "SCRAM-SHA-256,SCRAM-SHA-512,PLAIN";
 
 /**
  * `broker` is one of `brokers`, each `{ id, host, ports: { CLIENT, BROKER, ... } }`; `host` is the name by which brokers reach each other,
- * `bind` what to listen on. `secure` is undefined or `{ keystore, truststore }`, paths as the broker sees them.
+ * `bind` what to listen on, `advertised` the address that clients use. `secure` is undefined or `{ keystore, truststore }`, paths as the broker sees them.
  */
-export function serverProperties({ broker, brokers, bind, data, secure }) {
+export function serverProperties({ broker, brokers, bind, advertised, data, secure }) {
   const names = listenerNames(secure !== undefined);
   const copies = Math.min(3, brokers.length);
   const inSync = Math.min(2, copies);
@@ -42,7 +42,7 @@ export function serverProperties({ broker, brokers, bind, data, secure }) {
     listeners: names.map((name) => `${name}://${bind}:${broker.ports[name]}`).join(","),
     // People and tests come from this machine; only brokers and controllers use each other's names.
     "advertised.listeners": names
-      .map((name) => `${name}://${name === "BROKER" || name === "CONTROLLER" ? broker.host : "127.0.0.1"}:${broker.ports[name]}`)
+      .map((name) => `${name}://${name === "BROKER" || name === "CONTROLLER" ? broker.host : advertised}:${broker.ports[name]}`)
       .join(","),
     "listener.security.protocol.map": names.map((name) => `${name}:${protocols[name]}`).join(","),
     "log.dirs": data,

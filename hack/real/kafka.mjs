@@ -1,10 +1,11 @@
 // `hack/kafka`: a real Kafka on loopback for tests and for trying things.
 //
-//   hack/kafka up     [--name x] [--brokers 1|3] [--secure] [--port P]   starts what is not running yet, waits until it answers
+//   hack/kafka up     [--name x] [--brokers 1|3] [--secure] [--port P] [--address A]   starts what is not running yet, waits until it answers
 //   hack/kafka down   [--name x] [--keep]                                ends it and deletes its data (--keep: leaves the data for the next up)
 //   hack/kafka status [--name x]                                         says what runs; ends with 1 when it is not all there
 //   hack/kafka kill   --broker N [--name x]                              SIGKILL to one broker; `up` starts it again with its data
 //
+// --address is another address of this machine, such as the one at which the pods of hack/cluster reach it.
 // Without --port the ports are free ones, and they stay the same for the life of the instance. The state file `.cache/run/kafka.json`
 // (`kafka-x.json` with --name x) holds `bootstrap`, the brokers with pid, port and log, and with --secure `secure`: the listeners SASL
 // (SASL_PLAINTEXT), TLS, SASLTLS and MTLS, the user of PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512, and the PEM files. Tests read it through
@@ -24,7 +25,7 @@ import { waitFor } from "./process.mjs";
 import { readState, removeState, withLock, writeState } from "./state.mjs";
 import { parseOptions } from "./tools.mjs";
 
-const USAGE = "hack/kafka up|down|status|kill [--name x] [--brokers 1|3] [--secure] [--port P] [--keep] [--broker N]";
+const USAGE = "hack/kafka up|down|status|kill [--name x] [--brokers 1|3] [--secure] [--port P] [--address A] [--keep] [--broker N]";
 const READY_TIMEOUT_MS = 120_000;
 const say = (line) => process.stderr.write(`kafka: ${line}\n`);
 const wayOf = (cluster) => (cluster.via === "docker" ? dockerBrokers : javaBrokers);
@@ -43,6 +44,7 @@ async function plan(instance, options) {
     folder: join(runFolder, instance),
     clusterId: randomBytes(16).toString("base64url").replace(/^-/, "A"),
     secure: options.secure === true,
+    address: options.address ?? "127.0.0.1",
   };
   cluster.brokers = Array.from({ length: count }, (_, i) => ({
     id: i + 1,
@@ -56,7 +58,7 @@ async function plan(instance, options) {
 
 /** What tests read: addresses and credentials, next to what `up` and `down` need. */
 function published(cluster) {
-  const bootstrap = (listener) => cluster.brokers.map((broker) => `127.0.0.1:${broker.ports[listener]}`).join(",");
+  const bootstrap = (listener) => cluster.brokers.map((broker) => `${cluster.address}:${broker.ports[listener]}`).join(",");
   const tls = (name) => join(cluster.folder, "tls", name);
   const secure = cluster.secure && {
     sasl: { bootstrap: bootstrap("SASL") },
@@ -100,7 +102,7 @@ async function up(instance, options) {
   try {
     for (const broker of cluster.brokers) {
       if (way.isAlive(broker)) continue;
-      if (!(await isFree(broker.ports.CLIENT)))
+      if (!(await isFree(broker.ports.CLIENT, cluster.address)))
         throw new Problem(
           `port ${broker.ports.CLIENT} is in use`,
           "end what listens there, give another --port, or run hack/kafka down first",
@@ -129,7 +131,7 @@ async function up(instance, options) {
 async function ready(cluster, started) {
   const way = wayOf(cluster);
   for (const broker of cluster.brokers) {
-    const isEveryone = async () => (await registeredBrokers(broker.ports.CLIENT)).length === cluster.brokers.length;
+    const isEveryone = async () => (await registeredBrokers(broker.ports.CLIENT, cluster.address)).length === cluster.brokers.length;
     const alive = () => {
       const died = started.find(({ broker: one }) => !way.isAlive(one));
       return died && (died.failed()?.message ?? `broker ${died.broker.id} has ended`);
@@ -161,14 +163,14 @@ async function status(instance) {
   }
   for (const broker of cluster.brokers) {
     const alive = wayOf(cluster).isAlive(broker);
-    const known = alive ? await registeredBrokers(broker.ports.CLIENT).catch(() => undefined) : undefined;
+    const known = alive ? await registeredBrokers(broker.ports.CLIENT, cluster.address).catch(() => undefined) : undefined;
     if (known?.length !== cluster.brokers.length) process.exitCode = 1;
     const what = !alive
       ? "not running"
       : known === undefined
         ? "running, does not answer"
         : `running, knows brokers ${known.sort().join(", ")}`;
-    say(`broker ${broker.id} at 127.0.0.1:${broker.ports.CLIENT} (${broker.container ?? `pid ${broker.pid}`}): ${what}`);
+    say(`broker ${broker.id} at ${cluster.address}:${broker.ports.CLIENT} (${broker.container ?? `pid ${broker.pid}`}): ${what}`);
   }
 }
 
@@ -186,7 +188,7 @@ await runMain(async () => {
   if (action === undefined) throw new Problem("hack/kafka needs a command", USAGE);
   const options = parseOptions(
     rest,
-    { name: "text", brokers: "number", secure: "flag", port: "number", keep: "flag", broker: "number" },
+    { name: "text", brokers: "number", secure: "flag", port: "number", address: "text", keep: "flag", broker: "number" },
     USAGE,
   );
   const instance = instanceName("kafka", options.name);

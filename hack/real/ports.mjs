@@ -24,18 +24,18 @@ export async function freePorts(count) {
   return found;
 }
 
-/** True when nothing listens on this loopback port. */
-export async function isFree(port) {
-  const server = await listen(port);
+/** True when nothing listens on this port of the address, loopback if none is given. */
+export async function isFree(port, host) {
+  const server = await listen(port, host);
   if (server === undefined) return false;
   await new Promise((done) => server.close(done));
   return true;
 }
 
-function listen(port) {
+function listen(port, host = "127.0.0.1") {
   return new Promise((done) => {
     const server = createServer();
     server.once("error", () => done(undefined));
-    server.listen({ host: "127.0.0.1", port, exclusive: true }, () => done(server));
+    server.listen({ host, port, exclusive: true }, () => done(server));
   });
 }

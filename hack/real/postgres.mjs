@@ -46,7 +46,7 @@ function plan(base) {
   if (found === undefined && !hasDocker()) {
     throw new Problem("no PostgreSQL programs and no Docker engine are here", "install one of them (Debian: apt-get install postgresql)");
   }
-  const [host, user, password, database] = ["127.0.0.1", "millrace", "millrace-secret", "postgres"];
+  const [host, user, password, database] = [base.address, "millrace", "millrace-secret", "postgres"];
   const url = `postgres://${user}:${password}@${host}:${base.port}/${database}`;
   return { ...base, via: found === undefined ? "docker" : "local", programs: found, host, user, password, database, url };
 }
@@ -66,7 +66,7 @@ function start(server, say) {
       `POSTGRES_DB=${server.database}`,
     ];
     const volume = ["-v", `${container}:/var/lib/postgresql/data`];
-    docker("run", "-d", "--name", container, ...variables, ...volume, "-p", `127.0.0.1:${server.port}:5432`, IMAGE, ...settings);
+    docker("run", "-d", "--name", container, ...variables, ...volume, "-p", `${server.host}:${server.port}:5432`, IMAGE, ...settings);
     return { container };
   }
   const { user, ...ids } = account();
@@ -82,10 +82,10 @@ function start(server, say) {
       next:
         user === undefined
           ? undefined
-          : `the user ${user} must be able to enter ${server.folder}: set MILLRACE_CACHE to such a folder, or run as another user`,
+          : `the user ${user} must be able to enter ${server.folder}: set MILLRACE_RUN to such a folder, or run as another user`,
     });
   }
-  const address = ["-h", "127.0.0.1", "-p", String(server.port), "-k", server.folder];
+  const address = ["-h", server.host, "-p", String(server.port), "-k", server.folder];
   return { log, ...startDaemon(`${server.programs}postgres`, ["-D", data, ...address, ...settings], { log, cwd: server.folder, ...ids }) };
 }
 

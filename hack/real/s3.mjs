@@ -1,10 +1,10 @@
 // `hack/s3`: a real S3 server (versitygw over a folder) on loopback for tests and for trying things.
 //
-//   hack/s3 up     [--name x] [--port P]   starts it unless it runs, waits until it answers; makes the bucket `millrace`
+//   hack/s3 up     [--name x] [--port P] [--address A]   starts it unless it runs, waits until it answers; makes the bucket `millrace`
 //   hack/s3 down   [--name x] [--keep]     ends it and deletes its data (--keep: leaves the data for the next up)
 //   hack/s3 status [--name x]              says whether it runs; ends with 1 when it does not
 //
-// Without --port the port is a free one. The state file `.cache/run/s3.json` (`s3-x.json` with --name x) holds `endpoint`, `region`,
+// Without --port the port is a free one; --address is another address of this machine than loopback. The state file `.cache/run/s3.json` (`s3-x.json` with --name x) holds `endpoint`, `region`,
 // `bucket`, `accessKeyId` and `secretAccessKey`; tests read it through test/support/real.ts. It answers conditional PUTs
 // (If-Match, If-None-Match) as S3 does, with 412. Built by `go install`; without Go, Docker runs the project's image.
 import { mkdirSync } from "node:fs";
@@ -23,7 +23,7 @@ function plan(base) {
     ...base,
     version: VERSITYGW_VERSION,
     via: has("go", ["version"]) || !hasDocker() ? "go" : "docker",
-    endpoint: `http://127.0.0.1:${base.port}`,
+    endpoint: `http://${base.address}:${base.port}`,
     region: "us-east-1",
     bucket: "millrace",
     accessKeyId: "millrace",
@@ -39,12 +39,12 @@ async function start(server, say) {
   mkdirSync(join(data, server.bucket), { recursive: true });
   if (program !== undefined) {
     const log = join(server.folder, "s3.log");
-    const args = ["--port", `127.0.0.1:${server.port}`, ...OPTIONS, "posix", data];
+    const args = ["--port", `${server.address}:${server.port}`, ...OPTIONS, "posix", data];
     return { log, ...startDaemon(program, args, { log, cwd: server.folder, env }) };
   }
   const container = `millrace-${server.instance}-${server.port}`;
   const variables = Object.entries(env).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
-  const place = ["-p", `127.0.0.1:${server.port}:7070`, "-v", `${data}:/data`];
+  const place = ["-p", `${server.address}:${server.port}:7070`, "-v", `${data}:/data`];
   // The data belongs to whoever runs this, so that `down` may delete it.
   const user = process.getuid === undefined ? [] : ["--user", `${process.getuid()}:${process.getgid()}`];
   docker("run", "-d", "--name", container, ...user, ...variables, ...place, IMAGE, "--port", ":7070", ...OPTIONS, "posix", "/data");

@@ -12,13 +12,13 @@ import { parseOptions } from "./tools.mjs";
 const READY_TIMEOUT_MS = 60_000;
 
 /**
- * Runs the command line. `parts`: `kind`; `plan(base, say)` gives the record of a new instance from `{ instance, kind, folder, port }`;
+ * Runs the command line. `parts`: `kind`; `plan(base, say)` gives the record of a new instance from `{ instance, kind, folder, port, address }`;
  * `start(server, say)` starts it and gives `{ pid, identity, log, failed }` or `{ container }`; `answers(server)` says whether it is ready;
  * `describe(server)` is the line for a person; `signal` ends it well; `volume` is true when its container keeps data in a volume of its name.
  */
 export function serverCommand(parts) {
   const { kind } = parts;
-  const usage = `hack/${kind} up|down|status [--name x] [--port P] [--keep]`;
+  const usage = `hack/${kind} up|down|status [--name x] [--port P] [--address A] [--keep]`;
   const say = (line) => process.stderr.write(`${kind}: ${line}\n`);
   const lives = (server) => (server.container === undefined ? isAlive(server) : containerRuns(server.container));
 
@@ -27,13 +27,15 @@ export function serverCommand(parts) {
     const port = before?.port ?? options.port ?? (await freePorts(1))[0];
     if (options.port !== undefined && options.port !== port)
       throw new Problem(`${instance} has port ${port} already`, `end it first: hack/${kind} down`);
-    const server = before ?? { ...(await parts.plan({ instance, kind, folder: join(runFolder, instance), port }, say)) };
+    const address = options.address ?? "127.0.0.1";
+    const server = before ?? { ...(await parts.plan({ instance, kind, folder: join(runFolder, instance), port, address }, say)) };
     if (!lives(server)) await start(instance, server, before === undefined);
     say(`${parts.describe(server)}; state in ${relative(process.cwd(), join(runFolder, `${instance}.json`))}`);
   }
 
   async function start(instance, server, isNew) {
-    if (!(await isFree(server.port))) throw new Problem(`port ${server.port} is in use`, "end what listens there, or give another --port");
+    if (!(await isFree(server.port, server.address)))
+      throw new Problem(`port ${server.port} is in use`, "end what listens there, or give another --port");
     if (isNew) rmSync(server.folder, { recursive: true, force: true });
     if (server.container !== undefined) docker("rm", "-f", server.container);
     const { failed, log, ...handle } = await parts.start(server, say);
@@ -79,7 +81,7 @@ export function serverCommand(parts) {
     const [command, ...rest] = process.argv.slice(2);
     const action = { up, down, status }[command];
     if (action === undefined) throw new Problem(`hack/${kind} needs a command`, usage);
-    const options = parseOptions(rest, { name: "text", port: "number", keep: "flag" }, usage);
+    const options = parseOptions(rest, { name: "text", port: "number", address: "text", keep: "flag" }, usage);
     const instance = instanceName(kind, options.name);
     if (action === status) await status(instance);
     else await withLock(instance, () => action(instance, options));

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { createWriteStream, existsSync, readFileSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { finished } from "node:stream/promises";
-import { cachePath, repository } from "../real/paths.mjs";
+import { logsPath, repository } from "../real/paths.mjs";
 import { Problem } from "../real/problem.mjs";
 import { nodeFolder } from "./nodes.mjs";
 
@@ -11,7 +11,7 @@ const nodes = ["node", "node22", "node24"];
 
 /** Result of a tier: `{ passed, failed, reasons, log }`; failed is at least 1 when anything was wrong. `stopped` is an AbortSignal. */
 export async function runTier(tier, servers, stopped) {
-  const logs = cachePath("logs");
+  const logs = logsPath();
   const log = join(logs, `${tier.name}.log`);
   const report = join(logs, `${tier.name}.json`);
   const output = createWriteStream(log);

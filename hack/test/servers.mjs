@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { cacheFolder, repository } from "../real/paths.mjs";
+import { localFolder, repository } from "../real/paths.mjs";
 import { identityOf } from "../real/process.mjs";
 
 const PREFIX = "run-test-";
@@ -12,7 +12,7 @@ const upArguments = { kafka: ["--secure"], s3: [], postgres: [] };
 const givenBy = { kafka: "MILLRACE_TEST_KAFKA", s3: "MILLRACE_TEST_S3_ENDPOINT", postgres: "MILLRACE_TEST_POSTGRES" };
 
 export class Servers {
-  folder = join(cacheFolder, `${PREFIX}${process.pid}`);
+  folder = join(localFolder, `${PREFIX}${process.pid}`);
   #started = new Set();
   #run = promisify(execFile);
 
@@ -50,9 +50,9 @@ export class Servers {
 
 /** Ends what earlier runs left behind: those that were killed before they could. */
 export async function endLeftovers() {
-  if (!existsSync(cacheFolder)) return;
-  for (const name of readdirSync(cacheFolder).filter((one) => one.startsWith(PREFIX))) {
-    const folder = join(cacheFolder, name);
+  if (!existsSync(localFolder)) return;
+  for (const name of readdirSync(localFolder).filter((one) => one.startsWith(PREFIX))) {
+    const folder = join(localFolder, name);
     if (!isOwned(folder)) await endAll(folder);
   }
 }

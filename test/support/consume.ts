@@ -2,7 +2,8 @@
 // (kafkajs 2.2.4 lets records of aborted transactions through now and then, and @platformatic/kafka 2.12 all of them.)
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { promisify } from "node:util";
 
 export interface ConsumedRecord {
@@ -12,7 +13,7 @@ export interface ConsumedRecord {
   readonly offset: number;
 }
 
-const cache = process.env["MILLRACE_CACHE"] ?? fileURLToPath(new URL("../../.cache", import.meta.url));
+const cache = process.env["MILLRACE_CACHE"] ?? join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "millrace");
 const quietMs = 15_000;
 
 /** All committed records of a topic, in order of each partition; none of them may hold a tab or a line end. */

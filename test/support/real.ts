@@ -72,7 +72,7 @@ interface KafkaState {
 }
 
 function readState<State>(kind: "kafka" | "s3", name: string | undefined, variable: string): State {
-  const folder = environment("MILLRACE_RUN") ?? join(environment("MILLRACE_CACHE") ?? join(repository, ".cache"), "run");
+  const folder = environment("MILLRACE_RUN") ?? join(repository, ".cache/run");
   const file = join(folder, `${name === undefined ? kind : `${kind}-${name}`}.json`);
   try {
     return JSON.parse(readFileSync(file, "utf8")) as State;

@@ -38,16 +38,16 @@ const vitestLike = (scenario: string, minutes = 1): Tier => ({
   minutes,
 });
 
-let cache = "";
+let logs = "";
 let runTier: RunTier["runTier"];
 beforeAll(async () => {
-  cache = mkdtempSync(join(tmpdir(), "millrace-test-"));
-  process.env["MILLRACE_CACHE"] = cache;
+  logs = mkdtempSync(join(tmpdir(), "millrace-test-"));
+  process.env["MILLRACE_LOGS"] = logs;
   ({ runTier } = (await import(new URL("../../../hack/test/run-tier.mjs", import.meta.url).href)) as RunTier);
 });
 afterAll(() => {
-  delete process.env["MILLRACE_CACHE"];
-  rmSync(cache, { recursive: true, force: true });
+  delete process.env["MILLRACE_LOGS"];
+  rmSync(logs, { recursive: true, force: true });
 });
 
 test("tests are counted", async () => {
