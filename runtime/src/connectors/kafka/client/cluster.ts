@@ -10,9 +10,9 @@ import type { PartitionInfo } from "./kafka-client.ts";
 
 /**
  * A broker answers the requests of one connection one after the other, so what may wait has a connection of its own: fetches
- * wait for records, produces for replicas.
+ * wait for records, produces for replicas, joins of a group for its other members.
  */
-export type Purpose = "control" | "fetch-0" | "fetch-1" | "produce";
+export type Purpose = "control" | "fetch-0" | "fetch-1" | "produce" | "group";
 
 const seedKey = "seed";
 

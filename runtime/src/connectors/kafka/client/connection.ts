@@ -118,9 +118,9 @@ export class Connection {
     return this.#closed === undefined && this.#clock.now() < this.#sessionEndsAtMs;
   }
 
-  /** Sends a request and decodes the answer. Rejects with a `KafkaProblem`. */
-  async send<Request, Response>(api: KafkaApi<Request, Response>, request: Request): Promise<Response> {
-    const frame = await this.exchange(api, [encoded(api, request)], 0);
+  /** Sends a request, which the broker may keep for `extraWaitMs`, and decodes the answer. Rejects with a `KafkaProblem`. */
+  async send<Request, Response>(api: KafkaApi<Request, Response>, request: Request, extraWaitMs = 0): Promise<Response> {
+    const frame = await this.exchange(api, [encoded(api, request)], extraWaitMs);
     try {
       return api.decode(this.reader(api, frame));
     } catch (cause) {

@@ -1,6 +1,7 @@
-// The Kafka port: what sources and sinks need of a cluster. Everything but `fetch` and `produce` is repeated until its deadline.
+// The Kafka port: what sources, sinks and applications need of a cluster. What is said to be one attempt is; everything else is repeated until its deadline.
 import type { TopicPartition } from "../wire/api.ts";
 import type { FetchedPartition, FetchRequest, ProduceRequest, ProduceResult } from "../wire/data-apis.ts";
+import type { DescribedGroup, JoinedGroup, JoinGroupRequest, SyncGroupRequest } from "../wire/group-apis.ts";
 import type { GroupMember, GroupOffset, Isolation } from "../wire/offset-apis.ts";
 import type {
   DescribedTransaction,
@@ -75,6 +76,21 @@ export interface KafkaClient {
   commitGroupOffsets(groupId: string, offsets: readonly GroupOffset[], member?: GroupMember): Promise<void>;
 
   /**
+   * One attempt, as the three that follow: they reject with a `KafkaProblem`, whose code says what the group wants. Joining a
+   * group waits, at the broker, until its other members have joined too; a follower of a stable group that joins again with the metadata it
+   * had changes nothing. An answer that only gives a member id is taken up here.
+   */
+  joinGroup(request: JoinGroupRequest): Promise<JoinedGroup>;
+  /** The leader hands over everybody's assignment; each member gets its own. */
+  syncGroup(request: SyncGroupRequest): Promise<Buffer>;
+  heartbeat(groupId: string, member: GroupMember): Promise<void>;
+  /** A static member that leaves gives up its place at once. */
+  leaveGroup(groupId: string, member: GroupMember): Promise<void>;
+  describeGroup(groupId: string): Promise<DescribedGroup>;
+  /** Deletes a group without members, and its offsets; one that does not exist is fine. */
+  deleteGroup(groupId: string): Promise<void>;
+
+  /**
    * Takes over a transactional id: its earlier producers are fenced and its open transaction is finished, by commit where that
    * had begun, else by abort. Null gives an identity without transactions.
    */
@@ -97,6 +113,8 @@ export interface KafkaClient {
   createTopics(topics: readonly NewTopic[]): Promise<void>;
   createPartitions(topic: string, count: number): Promise<void>;
   deleteTopics(names: readonly string[]): Promise<void>;
+  /** Every configuration entry of a topic with the value that holds. */
+  topicConfigs(topic: string): Promise<ReadonlyMap<string, string>>;
   /** Removes records below `beforeOffset`, as retention would. */
   deleteRecords(topic: string, partition: number, beforeOffset: number): Promise<void>;
 

@@ -3,9 +3,8 @@ import { MillraceError } from "../../../base/errors.ts";
 import { Signal } from "../../../base/signal.ts";
 import type { TopicPartition } from "../wire/api.ts";
 import type { FetchedPartition, FetchRequest, ProduceRequest, ProduceResult } from "../wire/data-apis.ts";
-import type { GroupOffset } from "../wire/offset-apis.ts";
-import { RecordBatchReader } from "../wire/record-batch-reader.ts";
-import { RecordBlock } from "../wire/record-block.ts";
+import type { DescribedGroup, JoinedGroup, JoinGroupRequest, SyncGroupRequest } from "../wire/group-apis.ts";
+import type { GroupMember, GroupOffset } from "../wire/offset-apis.ts";
 import type { NewTopic } from "../wire/topic-apis.ts";
 import type {
   DescribedTransaction,
@@ -16,12 +15,8 @@ import type {
 } from "../wire/transaction-apis.ts";
 import type { FetchAnswer, KafkaClient, OffsetQuery, PartitionInfo, PartitionOffset, TopicInfo } from "./kafka-client.ts";
 import { kafkaCode, problemOf, toMillraceError } from "./kafka-problem.ts";
-import { MemoryLog } from "./memory-log.ts";
-
-interface MemoryTopic {
-  readonly id: string;
-  readonly logs: MemoryLog[];
-}
+import { MemoryGroups } from "./memory-groups.ts";
+import { MemoryLog, type MemoryTopic } from "./memory-log.ts";
 
 interface MemoryTransaction extends ProducerIdentity {
   readonly timeoutMs: number;
@@ -39,6 +34,7 @@ export class MemoryKafka {
   readonly topics: Map<string, MemoryTopic> = new Map();
   readonly transactions: Map<string, MemoryTransaction> = new Map();
   readonly groups: Map<string, Map<string, GroupOffset>> = new Map();
+  readonly members: MemoryGroups = new MemoryGroups();
   readonly appended: Signal = new Signal();
   nextProducerId = 1;
   /** Called before each request; what it throws is what the request meets. */
@@ -115,7 +111,7 @@ class MemoryKafkaClient implements KafkaClient {
       const log = this.#kafka.log({ topic, partition });
       if (log === undefined) throw toMillraceError(problemOf(3, "ListOffsets"), `topic ${topic}`);
       const latest = isolation === "read_committed" ? log.lastStableOffset : log.endOffset;
-      const offset = at === "earliest" ? log.startOffset : at === "latest" ? latest : recordAt(log, at);
+      const offset = at === "earliest" ? log.startOffset : at === "latest" ? latest : log.offsetAt(at);
       return { topic, partition, offset, leaderEpoch: log.leaderEpoch };
     });
   }
@@ -196,9 +192,38 @@ class MemoryKafkaClient implements KafkaClient {
     return partitions === undefined ? [...group.values()] : partitions.flatMap((each) => group.get(keyOf(each)) ?? []);
   }
 
-  async commitGroupOffsets(groupId: string, offsets: readonly GroupOffset[]): Promise<void> {
+  async commitGroupOffsets(groupId: string, offsets: readonly GroupOffset[], member?: GroupMember): Promise<void> {
     this.#enter("commitGroupOffsets", groupId);
+    this.#kafka.members.checkCommit(groupId, member, false);
     this.#kafka.commitOffsets(groupId, offsets);
+  }
+
+  async joinGroup(request: JoinGroupRequest): Promise<JoinedGroup> {
+    this.#enter("joinGroup", request.groupId);
+    return this.#kafka.members.join(request);
+  }
+
+  async syncGroup(request: SyncGroupRequest): Promise<Buffer> {
+    this.#enter("syncGroup", request.groupId);
+    return this.#kafka.members.sync(request);
+  }
+
+  async heartbeat(groupId: string, member: GroupMember): Promise<void> {
+    this.#enter("heartbeat", groupId);
+    this.#kafka.members.heartbeat(groupId, member);
+  }
+
+  async leaveGroup(groupId: string, member: GroupMember): Promise<void> {
+    this.#kafka.members.leave(groupId, member);
+  }
+
+  async describeGroup(groupId: string): Promise<DescribedGroup> {
+    return this.#kafka.members.describe(groupId);
+  }
+
+  async deleteGroup(groupId: string): Promise<void> {
+    this.#kafka.members.delete(groupId);
+    this.#kafka.groups.delete(groupId);
   }
 
   async initProducerId(transactionalId: string | null, transactionTimeoutMs: number): Promise<ProducerIdentity> {
@@ -241,9 +266,15 @@ class MemoryKafkaClient implements KafkaClient {
     this.#kafka.onAnswer("addPartitionsToTransaction", owner.transactionalId);
   }
 
-  async commitOffsetsInTransaction(owner: TransactionOwner, groupId: string, offsets: readonly GroupOffset[]): Promise<void> {
+  async commitOffsetsInTransaction(
+    owner: TransactionOwner,
+    groupId: string,
+    offsets: readonly GroupOffset[],
+    member?: GroupMember,
+  ): Promise<void> {
     this.#enter("commitOffsetsInTransaction", owner.transactionalId);
     const transaction = this.#owned(owner);
+    this.#kafka.members.checkCommit(groupId, member, true);
     transaction.state = "Ongoing";
     transaction.offsets.set(groupId, [...(transaction.offsets.get(groupId) ?? []), ...offsets]);
     this.#kafka.onAnswer("commitOffsetsInTransaction", owner.transactionalId);
@@ -283,10 +314,14 @@ class MemoryKafkaClient implements KafkaClient {
   }
 
   async createTopics(topics: readonly NewTopic[]): Promise<void> {
-    for (const { name, partitions } of topics) {
+    for (const { name, partitions, configs } of topics) {
       if (this.#kafka.topics.has(name)) continue;
       const id = (this.#kafka.nextProducerId++).toString(16).padStart(32, "0");
-      this.#kafka.topics.set(name, { id, logs: Array.from({ length: partitions }, () => new MemoryLog()) });
+      this.#kafka.topics.set(name, {
+        id,
+        configs: new Map(Object.entries(configs)),
+        logs: Array.from({ length: partitions }, () => new MemoryLog()),
+      });
     }
   }
 
@@ -298,26 +333,18 @@ class MemoryKafkaClient implements KafkaClient {
   async deleteTopics(names: readonly string[]): Promise<void> {
     for (const name of names) this.#kafka.topics.delete(name);
   }
-
   async deleteRecords(topic: string, partition: number, beforeOffset: number): Promise<void> {
     this.#kafka.log({ topic, partition })?.deleteBefore(beforeOffset);
+  }
+
+  async topicConfigs(topic: string): Promise<ReadonlyMap<string, string>> {
+    const found = this.#kafka.topics.get(topic);
+    if (found === undefined) throw toMillraceError(problemOf(3, "DescribeConfigs"), `topic ${topic}`);
+    return found.configs;
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     this.#kafka.appended.notify();
   }
-}
-
-function recordAt(log: MemoryLog, timeMs: number): number {
-  const from = log.offsetAt(timeMs);
-  const batch = from < 0 ? undefined : log.batchAt(from);
-  if (batch === undefined) return -1;
-  const reader = new RecordBatchReader("", { readCommitted: false });
-  const block = new RecordBlock(1024);
-  reader.open(batch, 0, batch.length, log.startOffset, []);
-  while (reader.readInto(block, 1024) > 0) {
-    for (let i = 0; i < block.count; i++) if ((block.timestampMs[i] as number) >= timeMs) return block.position[i] as number;
-  }
-  return -1;
 }

@@ -1,6 +1,8 @@
 // One partition of the Kafka in memory: its log of batches, its producers' sequences, and what transactions did to it.
 import { RecordBatchBuilder } from "../wire/record-batch-builder.ts";
 import { batchAttribute, batchChecksum, batchField, batchRecordCount, readInt64, writeInt64 } from "../wire/record-batch-header.ts";
+import { RecordBatchReader } from "../wire/record-batch-reader.ts";
+import { RecordBlock } from "../wire/record-block.ts";
 import { kafkaCode } from "./kafka-problem.ts";
 
 interface Stored {
@@ -23,6 +25,12 @@ interface Sequences {
 }
 
 const rememberedBatches = 5;
+
+export interface MemoryTopic {
+  readonly id: string;
+  readonly configs: ReadonlyMap<string, string>;
+  readonly logs: MemoryLog[];
+}
 
 export class MemoryLog {
   leaderEpoch = 0;
@@ -115,13 +123,17 @@ export class MemoryLog {
     return { batches, aborted };
   }
 
-  /** The first batch's offset whose newest record is not older than `timeMs`, record by record; -1 when there is none. */
+  /** The offset of the first record that is not older than `timeMs`; -1 when there is none. */
   offsetAt(timeMs: number): number {
-    return this.#batches.find((each) => each.maxTimestampMs >= timeMs && each.nextOffset > this.startOffset)?.baseOffset ?? -1;
-  }
-
-  batchAt(offset: number): Buffer | undefined {
-    return this.#batches.find((each) => each.baseOffset === offset)?.batch;
+    const found = this.#batches.find((each) => each.maxTimestampMs >= timeMs && each.nextOffset > this.startOffset);
+    if (found === undefined) return -1;
+    const reader = new RecordBatchReader("", { readCommitted: false });
+    const block = new RecordBlock(1024);
+    reader.open(found.batch, 0, found.batch.length, this.startOffset, []);
+    while (reader.readInto(block, 1024) > 0) {
+      for (let i = 0; i < block.count; i++) if ((block.timestampMs[i] as number) >= timeMs) return block.position[i] as number;
+    }
+    return -1;
   }
 
   /** What retention does. */

@@ -22,7 +22,7 @@ import type { Connection } from "./connection.ts";
 import { kafkaCode, throwOnCode } from "./kafka-problem.ts";
 import type { Route } from "./wire-client.ts";
 
-type Routed = <T>(route: Route, subject: string, attempt: (connection: Connection) => Promise<T>) => Promise<T>;
+export type Routed = <T>(route: Route, subject: string, attempt: (connection: Connection) => Promise<T>) => Promise<T>;
 
 const coordinatorOf = (transactionalId: string): Route => ({ kind: "transaction", key: transactionalId });
 const subjectOf = (transactionalId: string | null): string =>

@@ -4,10 +4,11 @@ import { systemClock } from "../../../base/clock.ts";
 import type { TopicPartition } from "../wire/api.ts";
 import { fetchApi, produceApi, produceBody } from "../wire/data-apis.ts";
 import type { FetchRequest, ProduceRequest, ProduceResult } from "../wire/data-apis.ts";
+import type { DescribedGroup, JoinedGroup, JoinGroupRequest, SyncGroupRequest } from "../wire/group-apis.ts";
 import type { CoordinatorKind } from "../wire/metadata-apis.ts";
 import { earliestTimestamp, latestTimestamp, listOffsetsApi, noMember, offsetCommitApi, offsetFetchApi } from "../wire/offset-apis.ts";
 import type { GroupMember, GroupOffset, Isolation } from "../wire/offset-apis.ts";
-import { createPartitionsApi, createTopicsApi, deleteRecordsApi, deleteTopicsApi } from "../wire/topic-apis.ts";
+import { createPartitionsApi, createTopicsApi, deleteRecordsApi, deleteTopicsApi, describeConfigsApi } from "../wire/topic-apis.ts";
 import type { NewTopic, TopicResult } from "../wire/topic-apis.ts";
 import type {
   DescribedTransaction,
@@ -24,6 +25,7 @@ import { FramePool } from "./frames.ts";
 import type { FetchAnswer, FetchLane, KafkaClient, OffsetQuery, PartitionInfo, PartitionOffset, TopicInfo } from "./kafka-client.ts";
 import { KafkaProblem, kafkaCode, problemOf, throwOnCode, toMillraceError } from "./kafka-problem.ts";
 import { retrying } from "./retry.ts";
+import { GroupRequests } from "./group-requests.ts";
 import { TransactionRequests } from "./transaction-requests.ts";
 
 export interface WireClientOptions {
@@ -47,6 +49,7 @@ export class WireKafkaClient implements KafkaClient {
   readonly #pool: FramePool;
   readonly #cluster: Cluster;
   readonly #transactions: TransactionRequests;
+  readonly #groups: GroupRequests;
 
   constructor(options: ClientOptions, { clock = systemClock, random = Math.random, pool = new FramePool() }: WireClientOptions = {}) {
     this.#options = options;
@@ -55,6 +58,7 @@ export class WireKafkaClient implements KafkaClient {
     this.#pool = pool;
     this.#cluster = new Cluster(options, clock, pool, random);
     this.#transactions = new TransactionRequests(this.#cluster, (route, subject, attempt) => this.#routed(route, subject, attempt));
+    this.#groups = new GroupRequests(this.#cluster, (route, subject, attempt) => this.#routed(route, subject, attempt));
   }
 
   /** Runs `attempt` with a connection of `route` until it succeeds. Throws a `MillraceError` about `subject`. */
@@ -206,6 +210,30 @@ export class WireKafkaClient implements KafkaClient {
     });
   }
 
+  joinGroup(request: JoinGroupRequest): Promise<JoinedGroup> {
+    return this.#groups.join(request);
+  }
+
+  syncGroup(request: SyncGroupRequest): Promise<Buffer> {
+    return this.#groups.sync(request);
+  }
+
+  heartbeat(groupId: string, member: GroupMember): Promise<void> {
+    return this.#groups.heartbeat(groupId, member);
+  }
+
+  leaveGroup(groupId: string, member: GroupMember): Promise<void> {
+    return this.#groups.leave(groupId, member);
+  }
+
+  describeGroup(groupId: string): Promise<DescribedGroup> {
+    return this.#groups.describe(groupId);
+  }
+
+  deleteGroup(groupId: string): Promise<void> {
+    return this.#groups.delete(groupId);
+  }
+
   initProducerId(transactionalId: string | null, transactionTimeoutMs: number): Promise<ProducerIdentity> {
     return this.#transactions.initProducerId(transactionalId, transactionTimeoutMs);
   }
@@ -262,6 +290,16 @@ export class WireKafkaClient implements KafkaClient {
       checkTopics("DeleteTopics", await connection.send(deleteTopicsApi, { topics: names }), kafkaCode.unknownTopicOrPartition);
     });
     for (const name of names) this.#cluster.forgetTopic(name);
+  }
+
+  async topicConfigs(topic: string): Promise<ReadonlyMap<string, string>> {
+    return this.#routed("any", `topic ${topic}`, async (connection) => {
+      const { errorCode, message, configs } = await connection.send(describeConfigsApi, { topic });
+      if (errorCode === kafkaCode.unknownTopicOrPartition)
+        throw new KafkaProblem("fatal", `topic ${topic} does not exist`, { kafkaCode: errorCode });
+      throwOnCode(errorCode, `DescribeConfigs of ${topic}`, message);
+      return configs;
+    });
   }
 
   async deleteRecords(topic: string, partition: number, beforeOffset: number): Promise<void> {

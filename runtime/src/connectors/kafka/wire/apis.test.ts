@@ -4,13 +4,19 @@ import {
   addPartitionsToTxnV3,
   createPartitionsV3,
   createTopicsV7,
+  deleteGroupsV2,
   deleteRecordsV2,
   deleteTopicsV6,
+  describeConfigsV4,
+  describeGroupsV5,
   describeTransactionsV0,
   endTxnV3,
   fetchV12,
   findCoordinatorV4,
+  heartbeatV4,
   initProducerIdV4,
+  joinGroupV7,
+  leaveGroupV4,
   listOffsetsV7,
   listTransactionsV0,
   metadataV11,
@@ -18,6 +24,7 @@ import {
   offsetFetchV7,
   saslAuthenticateV2,
   saslHandshakeV1,
+  syncGroupV5,
   txnOffsetCommitV3,
 } from "@platformatic/kafka";
 import type { Writer } from "@platformatic/kafka";
@@ -25,11 +32,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { KafkaApi } from "./api.ts";
 import { fetchApi, produceApi, produceBody } from "./data-apis.ts";
+import * as groups from "./group-apis.ts";
 import { apiVersionsApi, findCoordinatorApi, metadataApi, saslAuthenticateApi, saslHandshakeApi } from "./metadata-apis.ts";
 import { listOffsetsApi, noMember, offsetCommitApi, offsetFetchApi } from "./offset-apis.ts";
 import { ProtocolReader } from "./protocol-reader.ts";
 import { ProtocolWriter } from "./protocol-writer.ts";
-import { createPartitionsApi, createTopicsApi, deleteRecordsApi, deleteTopicsApi } from "./topic-apis.ts";
+import { createPartitionsApi, createTopicsApi, deleteRecordsApi, deleteTopicsApi, describeConfigsApi } from "./topic-apis.ts";
 import * as transactions from "./transaction-apis.ts";
 
 function ours<Request>(api: KafkaApi<Request, unknown>, request: Request): string {
@@ -106,6 +114,28 @@ describe("requests", () => {
     );
   });
 
+  it("of groups are encoded as the client library encodes them", () => {
+    const member = { generationId: 7, memberId: "m-1", groupInstanceId: "pod-0" };
+    const metadata = Buffer.from([0, 1, 255]);
+    const joining = { ...member, sessionTimeoutMs: 6000, rebalanceTimeoutMs: 9000, protocolType: "consumer" };
+    const join = { ...joining, groupId: "g", protocols: [{ name: "p", metadata }] };
+    expect(ours(groups.joinGroupApi, join)).toBe(
+      theirs(joinGroupV7.createRequest("g", 6000, 9000, "m-1", "pod-0", "consumer", [{ name: "p", metadata }])),
+    );
+    const assignments = [{ memberId: "m-1", assignment: metadata }];
+    const sync = { groupId: "g", member, protocolType: "consumer", protocolName: "p", assignments };
+    expect(ours(groups.syncGroupApi, sync)).toBe(theirs(syncGroupV5.createRequest("g", 7, "m-1", "pod-0", "consumer", "p", assignments)));
+    expect(ours(groups.heartbeatApi, { groupId: "g", member })).toBe(theirs(heartbeatV4.createRequest("g", 7, "m-1", "pod-0")));
+    expect(ours(groups.leaveGroupApi, { groupId: "g", ...member })).toBe(
+      theirs(leaveGroupV4.createRequest("g", [{ memberId: "m-1", groupInstanceId: "pod-0" }])),
+    );
+    expect(ours(groups.describeGroupsApi, { groupId: "g" })).toBe(theirs(describeGroupsV5.createRequest(["g"], false)));
+    expect(ours(groups.deleteGroupsApi, { groupId: "g" })).toBe(theirs(deleteGroupsV2.createRequest(["g"])));
+    // The library asks for named entries; null asks for all of them, and the bytes differ in that one.
+    const one = theirs(describeConfigsV4.createRequest([{ resourceType: 2, resourceName: "t", configurationKeys: [] }], false, false));
+    expect(ours(describeConfigsApi, { topic: "t" })).toBe(`${one.slice(0, 8)}${one.slice(8).replace("01", "00")}`);
+  });
+
   it("of transactions are encoded as the client library encodes them", () => {
     const init = { transactionalId: owner.transactionalId, transactionTimeoutMs: 60_000 };
     expect(ours(transactions.initProducerIdApi, init)).toBe(theirs(initProducerIdV4.createRequest(owner.transactionalId, 60_000)));
@@ -169,6 +199,8 @@ describe("answers", () => {
     deleteTopicsApi,
     createPartitionsApi,
     deleteRecordsApi,
+    describeConfigsApi,
+    ...Object.values(groups),
     fetchApi,
     produceApi,
     ...Object.values(transactions),

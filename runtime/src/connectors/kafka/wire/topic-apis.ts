@@ -1,4 +1,4 @@
-// Requests that create, extend and delete topics.
+// Requests that create, extend, delete and describe topics.
 import type { KafkaApi } from "./api.ts";
 
 export interface NewTopic {
@@ -139,5 +139,58 @@ export const deleteRecordsApi: KafkaApi<
     const result = results[0]?.[0];
     if (result === undefined) throw new RangeError("the answer names no partition");
     return result;
+  },
+};
+
+/** The configuration of a topic: every entry with the value that holds, whoever set it. */
+export const describeConfigsApi: KafkaApi<
+  { readonly topic: string },
+  { readonly errorCode: number; readonly message: string | null; readonly configs: ReadonlyMap<string, string> }
+> = {
+  name: "DescribeConfigs",
+  key: 32,
+  version: 4,
+  flexible: true,
+  encode(writer, { topic }) {
+    const topicResource = 2;
+    writer.array([topic], (name) =>
+      writer
+        .i8(topicResource)
+        .string(name)
+        .array(null, () => undefined)
+        .tags(),
+    );
+    writer.bool(false).bool(false).tags();
+  },
+  decode(reader) {
+    reader.i32();
+    const results = reader.array(() => {
+      const errorCode = reader.i16();
+      const message = reader.nullableString();
+      reader.i8();
+      reader.string();
+      const configs = new Map<string, string>();
+      reader.array(() => {
+        configs.set(reader.string(), reader.nullableString() ?? "");
+        reader.bool();
+        reader.i8();
+        reader.bool();
+        reader.array(() => {
+          reader.string();
+          reader.nullableString();
+          reader.i8();
+          reader.tags();
+        });
+        reader.i8();
+        reader.nullableString();
+        reader.tags();
+      });
+      reader.tags();
+      return { errorCode, message, configs };
+    });
+    reader.tags();
+    const [first] = results;
+    if (first === undefined) throw new RangeError("the answer names no topic");
+    return first;
   },
 };
