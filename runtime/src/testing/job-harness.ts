@@ -143,9 +143,9 @@ export class JobHarness {
   async run(): Promise<this> {
     for (let turn = 0; turn < maxTurns; turn++) {
       const mail = this.#task.runMailbox();
-      const polled = !this.#task.paused && this.#task.pollSources();
+      const stepped = this.#task.step();
       this.#task.fireTimers();
-      if (mail || polled) continue;
+      if (mail || stepped) continue;
       if (this.#task.endSources((source) => source.exhausted)) continue;
       if (!this.#task.busy) return this;
       await new Promise((resolve) => setImmediate(resolve));

@@ -57,6 +57,11 @@ export class BaseScanner {
     }
   }
 
+  /** Something may be due that was not at the last checkpoint. */
+  lookAgain(): void {
+    this.#checked = -1;
+  }
+
   /** Does a slice, when there is one to do; called between batches. */
   step(task: Task): void {
     const running = this.#running;

@@ -2,7 +2,8 @@
 import type { Clock } from "../../base/clock.ts";
 import { MillraceError, messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import type { Task, TaskCapture } from "../task/task.ts";
+import type { TaskCapture } from "../task/captures.ts";
+import type { Task } from "../task/task.ts";
 import type { SplitAssigner } from "./split-assigner.ts";
 
 /** The whole job's state at one instant, with everything the sinks need to commit later. */

@@ -1,7 +1,9 @@
-// The loop of a task: mailbox, sources, timers, checkpoint, rest. Data's whole way through the process is in `run`.
+// The loop of a task: mailbox, entries (what other slots sent, sources), timers, exchanges, checkpoint, rest. Data's whole way through the thread is in `run`.
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, systemClock } from "../../base/clock.ts";
 import type { WakeFlag } from "../../base/wake-flag.ts";
+import type { SourceEntry } from "../task/entries.ts";
+import type { SinkInstance } from "../task/sink-instance.ts";
 import type { SourceInstance } from "../task/source-instance.ts";
 import type { Task } from "../task/task.ts";
 
@@ -20,6 +22,10 @@ export interface LoopHooks {
   betweenBatches(): "go" | "hold" | "leave";
   /** All splits of a source have ended and the source says that no more will come. */
   isComplete(source: SourceInstance): boolean;
+  /** Everything that all sources gave is processed, for now or for good: end the loop, or go on waiting for what `betweenBatches` says. */
+  finished(): "leave" | "stay";
+  /** When `betweenBatches` has something to do although nothing wakes the loop, by `performance.now()`; Infinity for never. */
+  nextDueMs?(): number;
 }
 
 export class JobLoop {
@@ -29,7 +35,7 @@ export class JobLoop {
   readonly #task: Task;
   readonly #clock: Clock;
   readonly #hooks: LoopHooks;
-  readonly #waiting = new Set<SourceInstance>();
+  readonly #watched = new Set<SourceInstance | SinkInstance>();
   #failure: { readonly error: unknown } | undefined;
   #unflushed = false;
   #flushing = false;
@@ -48,7 +54,7 @@ export class JobLoop {
     this.signal.wake();
   }
 
-  /** Runs until a hook says to leave or all sources have ended and everything they gave is processed. */
+  /** Runs until a hook says to leave. */
   async run(): Promise<"left" | "ended"> {
     const task = this.#task;
     for (;;) {
@@ -56,16 +62,15 @@ export class JobLoop {
       const next = this.#hooks.betweenBatches();
       if (next === "leave") return "left";
       if (next === "hold") {
-        await this.signal.sleep();
+        await this.#sleep([]);
         continue;
       }
       const worked = this.#turn();
       this.#unflushed ||= worked;
       if (this.#unflushed && (!worked || performance.now() - this.#flushedAtMs >= flushIntervalMs)) this.#flushSinks();
-      if (this.#endSources() && !task.busy) return "ended";
-      const full = task.fullSinks();
-      if (full.length > 0) await this.#waitForSinks(full);
-      else if (worked) await nextTurn();
+      const ended = task.endSources((source) => this.#hooks.isComplete(source));
+      if (task.isFinished && this.#hooks.finished() === "leave") return "ended";
+      if (worked || ended) await nextTurn();
       else await this.#rest();
     }
   }
@@ -74,23 +79,20 @@ export class JobLoop {
   #turn(): boolean {
     const task = this.#task;
     const startedMs = performance.now();
+    let nowMs = startedMs;
     let worked = false;
     for (;;) {
       const mail = task.runMailbox();
-      const polled = !task.paused && task.pollSources();
+      const stepped = task.step();
       task.fireTimers();
-      worked ||= mail || polled;
-      if (!polled || performance.now() - startedMs >= turnMs || task.fullSinks().length > 0) break;
+      worked ||= mail || stepped;
+      nowMs = performance.now();
+      task.exchange?.flush(nowMs);
+      if (!stepped || nowMs - startedMs >= turnMs) break;
     }
     task.advanceState();
-    if (worked) this.times.busyMs += performance.now() - startedMs;
+    if (worked) this.times.busyMs += nowMs - startedMs;
     return worked;
-  }
-
-  // True when all sources have ended.
-  #endSources(): boolean {
-    this.#task.endSources((source) => this.#hooks.isComplete(source));
-    return this.#task.sources.every((source) => source.ended);
   }
 
   // One flush at a time; a failure of a sink ends the run at the next turn.
@@ -107,37 +109,53 @@ export class JobLoop {
     );
   }
 
-  async #waitForSinks(full: readonly Promise<void>[]): Promise<void> {
+  // Sleeps until something may be done: a source has rows, a sink or a channel has room again, a time has come, somebody wakes the loop.
+  async #rest(): Promise<void> {
+    const task = this.#task;
     const startedMs = performance.now();
-    await Promise.race([Promise.all(full), this.signal.sleep()]);
-    const waitedMs = performance.now() - startedMs;
-    this.times.backpressuredMs += waitedMs;
-    for (const source of this.#task.sources) source.excuse(waitedMs);
+    // Sources whose way is not open may well be ready: they would wake the loop for nothing.
+    const closed = task.sourceEntries.filter((entry) => !entry.source.ended && !entry.mayPoll);
+    for (const entry of task.sourceEntries) if (entry.mayPoll) this.#watchSource(entry);
+    for (const sink of task.sinks) this.#watchSink(sink);
+    const pressed = closed.length > 0 || task.entries.some((entry) => !entry.isOpen);
+    // Processing time is the job's clock.
+    const timerMs = task.fireTimers() - this.#clock.now();
+    await this.#sleep([this.#clock.after(Math.max(0, Math.min(timerMs, lookAroundMs)), () => this.signal.wake())]);
+    const restedMs = performance.now() - startedMs;
+    if (pressed) this.times.backpressuredMs += restedMs;
+    else this.times.idleMs += restedMs;
+    for (const { source } of closed) source.excuse(restedMs);
   }
 
-  async #rest(): Promise<void> {
-    const startedMs = performance.now();
-    // While an operator asked for a pause only it or the mailbox can wake the loop; sources may well be ready.
-    if (!this.#task.paused) for (const source of this.#task.sources) this.#watch(source);
-    const timerMs = this.#task.fireTimers() - this.#clock.now();
-    const cancel = this.#clock.after(Math.max(0, Math.min(timerMs, lookAroundMs)), () => this.signal.wake());
+  // Exchanges and barriers go by the machine's clock, whatever a test does to the job's.
+  async #sleep(timers: readonly (() => void)[]): Promise<void> {
+    const dueMs = Math.min(this.#task.exchange?.flushDueMs ?? Infinity, this.#hooks.nextDueMs?.() ?? Infinity);
+    const cancelDue = dueMs === Infinity ? undefined : systemClock.after(dueMs - performance.now(), () => this.signal.wake());
     try {
       await this.signal.sleep();
     } finally {
-      cancel();
+      cancelDue?.();
+      for (const cancel of timers) cancel();
     }
-    const restedMs = performance.now() - startedMs;
-    this.times.idleMs += restedMs;
-    if (this.#task.paused) for (const source of this.#task.sources) source.excuse(restedMs);
   }
 
-  // One pending `ready` per source, so that waking for another reason does not pile promises up.
-  #watch(source: SourceInstance): void {
-    if (source.ended || this.#waiting.has(source)) return;
-    this.#waiting.add(source);
-    source.reader.ready().then(
+  // One pending promise per source and sink, so that waking for another reason does not pile them up.
+  #watchSource({ source }: SourceEntry): void {
+    if (this.#watched.has(source)) return;
+    this.#watch(source, source.reader.ready());
+  }
+
+  #watchSink(sink: SinkInstance): void {
+    if (this.#watched.has(sink)) return;
+    const room = sink.writer.ready();
+    if (room !== undefined) this.#watch(sink, room);
+  }
+
+  #watch(what: SourceInstance | SinkInstance, ready: Promise<void>): void {
+    this.#watched.add(what);
+    ready.then(
       () => {
-        this.#waiting.delete(source);
+        this.#watched.delete(what);
         this.signal.wake();
       },
       (error: unknown) => this.fail(error),

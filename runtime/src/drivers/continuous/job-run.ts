@@ -51,6 +51,7 @@ export class JobRun {
     this.loop = new JobLoop(task, parts.clock, signal, {
       betweenBatches: () => this.#betweenBatches(),
       isComplete: (source) => this.#isComplete(source),
+      finished: () => "leave",
     });
     this.checkpointer = new Checkpointer({
       task,

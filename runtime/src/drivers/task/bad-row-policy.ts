@@ -47,6 +47,8 @@ export class BadRowPolicy {
   readonly #letters: RowsBuilder | undefined;
   #minuteStartMs = -Infinity;
   #inMinute = 0;
+  /** Letters of instances that a checkpoint has captured already, while the letters' sink still belongs to the time before it. */
+  #held: DeadLetter[] = [];
 
   /** Without an `output` the letters go to the log. */
   constructor(options: BadRowOptions, clock: Clock, log: Log, output: Output | undefined) {
@@ -56,8 +58,8 @@ export class BadRowPolicy {
     this.#letters = output === undefined ? undefined : new RowsBuilder(deadLetterSchema, output);
   }
 
-  /** Takes a bad row; throws when the job must fail. */
-  take(uid: string, bad: BadRow): void {
+  /** Takes a bad row; throws when the job must fail. `hold` keeps its letter back until `releaseHeld`. */
+  take(uid: string, bad: BadRow, hold = false): void {
     this.total++;
     const nowMs = this.#clock.now();
     const place = bad.splitId === undefined ? uid : `${uid}, ${bad.splitId} at ${bad.position}`;
@@ -85,21 +87,27 @@ export class BadRowPolicy {
       this.#log.warn("bad record", { uid, code: bad.code, reason: bad.reason, split: bad.splitId, position: bad.position, value: shown });
       return;
     }
-    this.#letters.append(
-      {
-        at: nowMs,
-        uid,
-        code: bad.code,
-        reason: bad.reason,
-        split: bad.splitId ?? null,
-        position: bad.position ?? null,
-        key: bad.key ?? null,
-        value: bad.value ?? null,
-        row,
-      },
-      nowMs,
-      rowKind.insert,
-    );
+    const letter: DeadLetter = {
+      at: nowMs,
+      uid,
+      code: bad.code,
+      reason: bad.reason,
+      split: bad.splitId ?? null,
+      position: bad.position ?? null,
+      key: bad.key ?? null,
+      value: bad.value ?? null,
+      row,
+    };
+    if (hold) this.#held.push(letter);
+    else this.#letters.append(letter, nowMs, rowKind.insert);
+  }
+
+  /** The letters' sink is captured: what was held back belongs to the time after. */
+  releaseHeld(): void {
+    if (this.#held.length === 0) return;
+    const held = this.#held;
+    this.#held = [];
+    for (const letter of held) this.#letters?.append(letter, letter.at, rowKind.insert);
   }
 
   /** Hands pending letters to their sink; called at the end of a step and before a barrier. */

@@ -5,29 +5,23 @@ import type { BadRow } from "../../core/operator/bad-rows.ts";
 import type { OperatorContext, OperatorMetrics } from "../../core/operator/operator.ts";
 import type { KeyedState } from "../../core/ports/state.ts";
 import type { KeyedStateBackend } from "../../core/ports/state-backend.ts";
-import {
-  type Dataflow,
-  type DataflowInput,
-  type DataflowNode,
-  type OperatorBody,
-  type SinkBody,
-  type SourceBody,
-  mainOutput,
-} from "../../plan/dataflow.ts";
+import { type Dataflow, type DataflowNode, type OperatorBody, type SinkBody, type SourceBody, mainOutput } from "../../plan/dataflow.ts";
 import { keyGroupRange } from "../../plan/key-groups.ts";
 import { BadRowPolicy, deadLetterSchema } from "./bad-row-policy.ts";
-import { BroadcastEdge, type Edge, Fan, ForwardEdge, HashEdge, RebalanceEdge, type Receiver } from "./edge.ts";
+import type { Barrier } from "./barrier.ts";
+import { Fan, ForwardEdge, type Receiver } from "./edge.ts";
+import { ReplayEntry, SourceEntry } from "./entries.ts";
+import { inFlightName, replaySteps } from "./in-flight.ts";
+import { Obstacle } from "./obstacle.ts";
 import { type InstanceCounters, OperatorInstance } from "./operator-instance.ts";
 import { OperatorStateRegistry } from "./operator-state-registry.ts";
+import { allInOne, channelsOf, type Placement } from "./placement.ts";
 import { SinkInstance } from "./sink-instance.ts";
 import { SourceInstance } from "./source-instance.ts";
-import { Task } from "./task.ts";
+import { type OperatorSlot, Task } from "./task.ts";
 import { type TaskParts, deadLetterUid } from "./task-parts.ts";
-
-/** How many instances a node has. */
-export function parallelismOf(node: DataflowNode, jobParallelism: number, maxParallelism: number): number {
-  return Math.min(node.parallelism ?? jobParallelism, maxParallelism);
-}
+import { Way } from "./way.ts";
+import { Wiring } from "./wiring.ts";
 
 /** Builds and restores every instance. Rejects with what an instance refused; whatever was opened is closed again. */
 export async function buildTask(parts: TaskParts): Promise<Task> {
@@ -44,70 +38,103 @@ class TaskBuilder {
   readonly task: Task;
   readonly #parts: TaskParts;
   readonly #dataflow: Dataflow;
+  readonly #placement: Placement;
   // Outputs exist before the instances that fill them, and are connected once the receivers exist.
-  readonly #fans = new Map<DataflowNode, ReadonlyMap<string, Fan>[]>();
-  readonly #receivers = new Map<DataflowNode, Receiver[]>();
+  readonly #fans = new Map<DataflowNode, Map<number, ReadonlyMap<string, Fan>>>();
+  readonly #receivers = new Map<DataflowNode, Map<number, Receiver>>();
+  readonly #obstacles = new Map<Receiver, Obstacle>();
 
   constructor(parts: TaskParts) {
     this.#parts = parts;
     this.#dataflow = parts.dataflow;
+    this.#placement = parts.placement ?? allInOne(parts.parallelism, parts.maxParallelism);
     this.task = new Task(parts.clock, parts.wake);
+    this.task.exchange = this.#placement.exchange;
   }
 
   async build(): Promise<Task> {
     await this.#openDeadLetters();
     for (const node of this.#dataflow.nodes) {
-      const instances = this.#parallelism(node);
-      this.#fans.set(
-        node,
-        Array.from({ length: instances }, () => new Map([mainOutput, ...node.sideSchemas.keys()].map((name) => [name, new Fan()]))),
-      );
+      const fans = new Map<number, ReadonlyMap<string, Fan>>();
+      for (const subtask of this.#subtasks(node)) {
+        fans.set(subtask, new Map([mainOutput, ...node.sideSchemas.keys()].map((name) => [name, new Fan()])));
+      }
+      this.#fans.set(node, fans);
     }
     for (const node of this.#dataflow.nodes) await this.#makeNode(node);
-    for (const node of this.#dataflow.nodes) this.#connect(node);
+    // The sink of dead letters is captured after everything that may give some.
+    this.task.sinks.push(...this.task.letterSinks);
+    const opened = { fans: this.#fans, receivers: this.#receivers, obstacles: this.#obstacles };
+    new Wiring(this.task, this.#dataflow.nodes, this.#placement, this.#parts.maxParallelism, opened).connect();
     return this.task;
   }
 
-  #parallelism(node: DataflowNode): number {
-    return parallelismOf(node, this.#parts.parallelism, this.#parts.maxParallelism);
+  /** The instances of a node that are in this task. */
+  #subtasks(node: DataflowNode): readonly number[] {
+    const { slot } = this.#placement;
+    const all = Array.from({ length: this.#placement.parallelismOf(node) }, (_, subtask) => subtask);
+    return all.filter((subtask) => this.#placement.slotOf(node.uid, subtask) === slot);
   }
 
   async #openDeadLetters(): Promise<void> {
-    const { deadLetterSink, badRows, clock, log } = this.#parts;
+    const { deadLetterSink, badRows, clock, log, deadLetters = { subtasks: [0], parallelism: 1 } } = this.#parts;
     let fan: Fan | undefined;
-    if (deadLetterSink !== undefined) {
-      fan = new Fan();
-      const counters = this.task.counters(deadLetterUid, 0);
-      const sink = await this.#openSink(deadLetterUid, 0, 1, { kind: "sink", sink: deadLetterSink }, deadLetterSchema, 1, counters);
+    for (const subtask of deadLetterSink === undefined ? [] : deadLetters.subtasks) {
+      const body: SinkBody = { kind: "sink", sink: deadLetterSink as NonNullable<typeof deadLetterSink> };
+      const sink = await this.#openSink(deadLetterUid, subtask, deadLetters.parallelism, body, deadLetterSchema, 1);
+      this.task.letterSinks.push(sink);
+      fan ??= new Fan();
       fan.add(new ForwardEdge(sink, 0, 0));
     }
     this.task.badRows = new BadRowPolicy(badRows, clock, log, fan);
   }
 
   async #makeNode(node: DataflowNode): Promise<void> {
-    const receivers: Receiver[] = [];
-    const parallelism = this.#parallelism(node);
-    const channels = node.inputs.reduce((sum, input) => sum + this.#channelsOf(input, parallelism), 0);
-    for (let subtask = 0; subtask < parallelism; subtask++) {
-      const counters = this.task.counters(node.uid, subtask);
-      const fans = (this.#fans.get(node) as ReadonlyMap<string, Fan>[])[subtask] as ReadonlyMap<string, Fan>;
-      if (node.body.kind === "source") await this.#openSource(node, node.body, subtask, fans, counters);
-      else if (node.body.kind === "sink") {
-        receivers.push(await this.#openSink(node.uid, subtask, parallelism, node.body, node.schema, channels, counters));
-      } else receivers.push(await this.#openOperator(node, node.body, subtask, parallelism, fans, channels, counters));
+    const receivers = new Map<number, Receiver>();
+    const parallelism = this.#placement.parallelismOf(node);
+    const channels = node.inputs.reduce((sum, input) => sum + channelsOf(input, this.#placement.parallelismOf(input.from), parallelism), 0);
+    for (const subtask of this.#subtasks(node)) {
+      const fans = this.#fans.get(node)?.get(subtask) as ReadonlyMap<string, Fan>;
+      if (node.body.kind === "source") {
+        await this.#openSource(node, node.body, subtask, fans);
+        continue;
+      }
+      let receiver: Receiver;
+      if (node.body.kind === "sink") {
+        const sink = await this.#openSink(node.uid, subtask, parallelism, node.body, node.schema, channels);
+        this.task.sinks.push(sink);
+        receiver = sink;
+      } else receiver = await this.#openOperator(node, node.body, subtask, parallelism, fans, channels);
+      receivers.set(subtask, receiver);
+      this.#replay(node, subtask, parallelism, receiver);
     }
     this.#receivers.set(node, receivers);
   }
 
-  async #openSource(
-    node: DataflowNode,
-    body: SourceBody,
-    subtask: number,
-    fans: ReadonlyMap<string, Fan>,
-    counters: InstanceCounters,
-  ): Promise<void> {
+  // Rows that the snapshot found on their way to an instance come to it before anything else.
+  #replay(node: DataflowNode, subtask: number, parallelism: number, receiver: Receiver): void {
+    const entries = this.#parts.restore?.operatorState(node.uid, inFlightName, subtask, parallelism) ?? [];
+    const { maxParallelism } = this.#parts;
+    const steps = replaySteps(entries, { uid: node.uid, subtask, parallelism, maxParallelism, inputs: node.inputs, receiver });
+    if (steps.length === 0) return;
+    // Nearest to the sinks first, as with everything that comes in.
+    this.task.replayEntries.unshift(new ReplayEntry(receiver, steps, this.#obstacle(receiver)));
+  }
+
+  #obstacle(receiver: Receiver): Obstacle {
+    let obstacle = this.#obstacles.get(receiver);
+    if (obstacle === undefined) {
+      obstacle = new Obstacle(() => this.task.wake());
+      this.#obstacles.set(receiver, obstacle);
+    }
+    return obstacle;
+  }
+
+  async #openSource(node: DataflowNode, body: SourceBody, subtask: number, fans: ReadonlyMap<string, Fan>): Promise<void> {
     const { clock, log, jobName } = this.#parts;
-    const badRow = this.#badRowHandler(node.uid);
+    const counters = this.task.metrics.counters(node.uid, subtask);
+    const late: { source?: SourceInstance } = {};
+    const badRow = this.#badRowHandler(node.uid, subtask, () => late.source?.captured ?? 0);
     const reader = await body.source.openReader({
       jobName,
       uid: node.uid,
@@ -120,9 +147,21 @@ class TaskBuilder {
     const decoder = await body.format?.openDecoder();
     decoder?.want(this.#wantedFields(node));
     const output = fans.get(mainOutput) as Fan;
-    this.task.sources.push(
-      new SourceInstance({ uid: node.uid, subtask, body, schema: node.schema, reader, decoder, output, clock, badRow, counters }),
-    );
+    const source = new SourceInstance({
+      uid: node.uid,
+      subtask,
+      body,
+      schema: node.schema,
+      reader,
+      decoder,
+      output,
+      clock,
+      badRow,
+      counters,
+    });
+    late.source = source;
+    this.task.sources.push(source);
+    this.task.sourceEntries.push(new SourceEntry(source));
   }
 
   // The fields that the plan names; what users' functions read beyond them is learned from the first batches.
@@ -144,7 +183,6 @@ class TaskBuilder {
     body: SinkBody,
     schema: DataflowNode["schema"],
     channels: number,
-    counters: InstanceCounters,
   ): Promise<SinkInstance> {
     const { clock, log, jobName, checkpointIntervalMs, restore } = this.#parts;
     const states = restore?.sinkStates(uid);
@@ -164,9 +202,15 @@ class TaskBuilder {
       schema,
     );
     this.task.onClose(() => writer.close());
-    const sink = new SinkInstance(uid, subtask, writer, channels, counters);
-    this.task.sinks.push(sink);
-    return sink;
+    const task = this.task;
+    const late: { sink?: SinkInstance } = {};
+    const hooks = {
+      aligned: (barrier: Barrier): void => task.cuts.sinkAligned(late.sink as SinkInstance, barrier),
+      failed: (where: string, which: number): void => task.blame(where, which),
+    };
+    const counters = task.metrics.counters(uid, subtask);
+    late.sink = new SinkInstance({ uid, subtask, parallelism, writer, channels, counters, hooks });
+    return late.sink;
   }
 
   async #openOperator(
@@ -176,16 +220,17 @@ class TaskBuilder {
     parallelism: number,
     outputs: ReadonlyMap<string, Fan>,
     channels: number,
-    counters: InstanceCounters,
   ): Promise<OperatorInstance> {
     const { restore, maxParallelism, clock } = this.#parts;
+    const counters = this.task.metrics.counters(node.uid, subtask);
     const keyGroups = keyGroupRange(subtask, parallelism, maxParallelism);
     const backend = body.keyed ? await this.#openBackend(node, subtask, keyGroups) : undefined;
     const lists = new OperatorStateRegistry((name) => restore?.operatorState(node.uid, name, subtask, parallelism) ?? []);
     const log = this.#parts.log.child({ uid: node.uid, subtask });
     const task = this.task;
     // The instance and its operator need each other: the context looks the instance up when it is called.
-    const late: { instance?: OperatorInstance } = {};
+    const late: { instance?: OperatorInstance; slot?: OperatorSlot } = {};
+    const patience = new Obstacle(() => task.wake());
     const context: OperatorContext = {
       uid: node.uid,
       subtask,
@@ -205,19 +250,25 @@ class TaskBuilder {
         return backend.state;
       },
       state: lists,
-      badRow: this.#badRowHandler(node.uid),
+      badRow: this.#badRowHandler(node.uid, subtask, () => late.instance?.barriers.captured ?? 0),
       forwardWatermark: (timeMs) => late.instance?.forwardWatermark(timeMs),
       watermarkMs: () => late.instance?.watermarkMs ?? -Infinity,
       enqueue: (work) => task.enqueue(work),
-      pause: () => task.pause(),
+      pause: () => raisedOnce(patience),
     };
     const operator = body.create(context);
     this.task.onClose(async () => operator.close?.());
     const stored = restore?.keyedState(node.uid, keyGroups);
     if (backend !== undefined && stored !== undefined) await backend.restore(stored);
-    const instance = new OperatorInstance(node.uid, subtask, operator, outputs, channels, counters);
+    const hooks = {
+      aligned: (barrier: Barrier): void => task.cuts.operatorAligned(late.slot as OperatorSlot, barrier),
+      failed: (where: string, which: number): void => task.blame(where, which),
+    };
+    const instance = new OperatorInstance({ uid: node.uid, subtask, operator, outputs, channels, counters, hooks });
     late.instance = instance;
-    this.task.operators.push({ instance, backend, lists, keyGroups, parallelism });
+    late.slot = { instance, backend, lists, keyGroups, parallelism, way: new Way() };
+    task.operators.push(late.slot);
+    this.#obstacles.set(instance, patience);
     return instance;
   }
 
@@ -238,43 +289,27 @@ class TaskBuilder {
     };
   }
 
-  #badRowHandler(uid: string): (bad: BadRow) => void {
-    return (bad) => this.task.badRows.take(uid, bad);
-  }
-
-  #channelsOf(input: DataflowInput, parallelism: number): number {
-    const upstream = this.#parallelism(input.from);
-    return isForward(input, upstream, parallelism) ? 1 : upstream;
-  }
-
-  #connect(node: DataflowNode): void {
-    const receivers = this.#receivers.get(node) as Receiver[];
-    let firstChannel = 0;
-    node.inputs.forEach((input, index) => {
-      const upstream = this.#parallelism(input.from);
-      for (let from = 0; from < upstream; from++) {
-        const fan = (this.#fans.get(input.from) as ReadonlyMap<string, Fan>[])[from]?.get(input.output);
-        if (fan === undefined) throw new Error(`${input.from.uid} has no output "${input.output}"`);
-        fan.add(this.#edge(input, index, from, upstream, receivers, firstChannel));
+  // What an instance gives after its capture belongs to the time after the checkpoint.
+  #badRowHandler(uid: string, subtask: number, captured: () => number): (bad: BadRow) => void {
+    return (bad) => {
+      try {
+        this.task.badRows.take(uid, bad, this.task.cuts.isAhead(captured()));
+      } catch (error) {
+        this.task.blame(uid, subtask, bad);
+        throw error;
       }
-      firstChannel += this.#channelsOf(input, receivers.length);
-    });
-  }
-
-  #edge(input: DataflowInput, index: number, from: number, upstream: number, receivers: readonly Receiver[], firstChannel: number): Edge {
-    if (isForward(input, upstream, receivers.length)) return new ForwardEdge(receivers[from] as Receiver, index, firstChannel);
-    const channel = firstChannel + from;
-    // One sender and one receiver: nothing to choose.
-    if (receivers.length === 1) return new ForwardEdge(receivers[0] as Receiver, index, channel);
-    if (input.exchange === "broadcast") return new BroadcastEdge(receivers, index, channel);
-    if (input.exchange === "hash" && input.key !== undefined)
-      return new HashEdge(receivers, index, channel, input.key, this.#parts.maxParallelism);
-    return new RebalanceEdge(receivers, index, channel);
+    };
   }
 }
 
-function isForward(input: DataflowInput, upstream: number, parallelism: number): boolean {
-  return input.exchange === "forward" && upstream === parallelism;
+function raisedOnce(obstacle: Obstacle): () => void {
+  obstacle.raise();
+  let over = false;
+  return () => {
+    if (over) return;
+    over = true;
+    obstacle.lower();
+  };
 }
 
 // Wraps an output so that what an operator emits is counted once, whoever consumes it. Late rows that nobody reads are dropped rows.

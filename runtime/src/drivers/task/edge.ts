@@ -1,9 +1,10 @@
-// Edges between operator instances of one thread: a call each, so nothing is queued and nothing can overtake.
+// Edges between operator instances: a call each, so nothing is queued here and nothing can overtake. What stands for an instance elsewhere is called alike.
 import { Batch } from "../../core/batch/batch.ts";
 import type { Output } from "../../core/batch/rows-builder.ts";
 import { KeyReader, keyGroupOf } from "../../core/keys/key-batch.ts";
 import type { KeyLayout } from "../../core/keys/key-layout.ts";
 import { ownerOfKeyGroup } from "../../plan/key-groups.ts";
+import type { Barrier } from "./barrier.ts";
 
 /** The receiving side of an instance. */
 export interface Receiver {
@@ -11,15 +12,20 @@ export interface Receiver {
   receiveWatermark(timeMs: number, channel: number): void;
   receiveIdle(channel: number): void;
   receiveActive(channel: number): void;
+  receiveBarrier(barrier: Barrier, channel: number): void;
 }
 
 /** One consumer of an output: where its rows go, and who hears of its time. */
 export interface Edge extends Output {
+  /** Whom it may call. */
+  readonly receivers: readonly Receiver[];
   watermark(timeMs: number): void;
   /** No rows for a while: nobody waits for this output's time. */
   idle(): void;
   /** The end of idleness. It reaches everybody before the first watermark that follows it, so that none of them goes ahead alone. */
   active(): void;
+  /** Everything before belongs to the checkpoint, everything after does not. */
+  barrier(barrier: Barrier): void;
 }
 
 /** To one instance. */
@@ -49,6 +55,14 @@ export class ForwardEdge implements Edge {
   active(): void {
     this.#target.receiveActive(this.#channel);
   }
+
+  barrier(barrier: Barrier): void {
+    this.#target.receiveBarrier(barrier, this.#channel);
+  }
+
+  get receivers(): readonly Receiver[] {
+    return [this.#target];
+  }
 }
 
 abstract class SpreadingEdge implements Edge {
@@ -74,6 +88,14 @@ abstract class SpreadingEdge implements Edge {
 
   active(): void {
     for (const target of this.targets) target.receiveActive(this.#channel);
+  }
+
+  barrier(barrier: Barrier): void {
+    for (const target of this.targets) target.receiveBarrier(barrier, this.#channel);
+  }
+
+  get receivers(): readonly Receiver[] {
+    return this.targets;
   }
 }
 
@@ -163,5 +185,13 @@ export class Fan implements Edge {
 
   active(): void {
     for (const edge of this.#edges) edge.active();
+  }
+
+  barrier(barrier: Barrier): void {
+    for (const edge of this.#edges) edge.barrier(barrier);
+  }
+
+  get receivers(): readonly Receiver[] {
+    return this.#edges.flatMap((edge) => edge.receivers);
   }
 }

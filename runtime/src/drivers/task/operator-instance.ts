@@ -1,13 +1,26 @@
-// One instance of an operator within a task: takes batches and watermarks, passes on what the operator emits.
+// One instance of an operator within a task: takes batches, watermarks and barriers, passes on what the operator emits.
 import type { Batch } from "../../core/batch/batch.ts";
 import type { Operator } from "../../core/operator/operator.ts";
 import { endOfTime } from "../../core/time/end-of-time.ts";
+import { type Barrier, BarrierCount } from "./barrier.ts";
 import type { Fan, Receiver } from "./edge.ts";
+import type { InstanceHooks } from "./instance-hooks.ts";
 import { type GateNews, WatermarkGate } from "./watermark-gate.ts";
+import type { Way } from "./way.ts";
 
 export interface InstanceCounters {
   rowsIn: number;
   rowsOut: number;
+}
+
+export interface OperatorInstanceParts {
+  readonly uid: string;
+  readonly subtask: number;
+  readonly operator: Operator;
+  readonly outputs: ReadonlyMap<string, Fan>;
+  readonly channels: number;
+  readonly counters: InstanceCounters;
+  readonly hooks: InstanceHooks;
 }
 
 export class OperatorInstance implements Receiver {
@@ -16,23 +29,22 @@ export class OperatorInstance implements Receiver {
   readonly operator: Operator;
   readonly outputs: ReadonlyMap<string, Fan>;
   readonly counters: InstanceCounters;
+  readonly barriers: BarrierCount;
+  /** The ways by which rows come here. */
+  readonly ways: Way[] = [];
+  readonly #hooks: InstanceHooks;
   readonly #gate: WatermarkGate;
   #ended = false;
 
-  constructor(
-    uid: string,
-    subtask: number,
-    operator: Operator,
-    outputs: ReadonlyMap<string, Fan>,
-    channels: number,
-    counters: InstanceCounters,
-  ) {
-    this.uid = uid;
-    this.subtask = subtask;
-    this.operator = operator;
-    this.outputs = outputs;
-    this.counters = counters;
-    this.#gate = new WatermarkGate(channels);
+  constructor(parts: OperatorInstanceParts) {
+    this.uid = parts.uid;
+    this.subtask = parts.subtask;
+    this.operator = parts.operator;
+    this.outputs = parts.outputs;
+    this.counters = parts.counters;
+    this.#hooks = parts.hooks;
+    this.#gate = new WatermarkGate(parts.channels);
+    this.barriers = new BarrierCount(parts.channels);
   }
 
   get watermarkMs(): number {
@@ -42,7 +54,12 @@ export class OperatorInstance implements Receiver {
   receive(batch: Batch, input: number): void {
     if (batch.count === 0) return;
     this.counters.rowsIn += batch.count;
-    this.operator.process(batch, input);
+    try {
+      this.operator.process(batch, input);
+    } catch (error) {
+      this.#hooks.failed(this.uid, this.subtask);
+      throw error;
+    }
   }
 
   receiveWatermark(timeMs: number, channel: number): void {
@@ -55,6 +72,10 @@ export class OperatorInstance implements Receiver {
 
   receiveActive(channel: number): void {
     this.#passOn(this.#gate.setActive(channel));
+  }
+
+  receiveBarrier(barrier: Barrier): void {
+    if (this.barriers.arrive(barrier)) this.#hooks.aligned(barrier);
   }
 
   #passOn(news: GateNews): void {
@@ -73,10 +94,15 @@ export class OperatorInstance implements Receiver {
   }
 
   #advance(currentMs: number): void {
-    this.operator.onWatermark?.(currentMs);
-    if (currentMs >= endOfTime && !this.#ended) {
-      this.#ended = true;
-      this.operator.end?.();
+    try {
+      this.operator.onWatermark?.(currentMs);
+      if (currentMs >= endOfTime && !this.#ended) {
+        this.#ended = true;
+        this.operator.end?.();
+      }
+    } catch (error) {
+      this.#hooks.failed(this.uid, this.subtask);
+      throw error;
     }
     // An operator that still works on earlier rows sends their watermark itself, when they are done.
     if (this.operator.holdsWatermarks !== true) this.forwardWatermark(currentMs);
@@ -84,5 +110,9 @@ export class OperatorInstance implements Receiver {
 
   forwardWatermark(timeMs: number): void {
     for (const output of this.outputs.values()) output.watermark(timeMs);
+  }
+
+  passBarrier(barrier: Barrier): void {
+    for (const output of this.outputs.values()) output.barrier(barrier);
   }
 }

@@ -1,32 +1,63 @@
 // One instance of a sink within a task: the end of a chain.
 import type { Batch } from "../../core/batch/batch.ts";
 import type { SinkWriter } from "../../core/ports/sink.ts";
+import { type Barrier, BarrierCount } from "./barrier.ts";
 import type { Receiver } from "./edge.ts";
+import type { InstanceHooks } from "./instance-hooks.ts";
 import type { InstanceCounters } from "./operator-instance.ts";
 import { WatermarkGate } from "./watermark-gate.ts";
+import type { Fillable, Way } from "./way.ts";
 
-export class SinkInstance implements Receiver {
+export interface SinkInstanceParts {
   readonly uid: string;
   readonly subtask: number;
+  readonly parallelism: number;
+  readonly writer: SinkWriter;
+  readonly channels: number;
+  readonly counters: InstanceCounters;
+  readonly hooks: InstanceHooks;
+}
+
+export class SinkInstance implements Receiver, Fillable {
+  readonly uid: string;
+  readonly subtask: number;
+  readonly parallelism: number;
   readonly writer: SinkWriter;
   readonly counters: InstanceCounters;
+  readonly barriers: BarrierCount;
+  /** The ways by which rows come here. */
+  readonly ways: Way[] = [];
+  readonly #hooks: InstanceHooks;
   readonly #gate: WatermarkGate;
 
-  constructor(uid: string, subtask: number, writer: SinkWriter, channels: number, counters: InstanceCounters) {
-    this.uid = uid;
-    this.subtask = subtask;
-    this.writer = writer;
-    this.counters = counters;
-    this.#gate = new WatermarkGate(Math.max(1, channels));
+  constructor(parts: SinkInstanceParts) {
+    this.uid = parts.uid;
+    this.subtask = parts.subtask;
+    this.parallelism = parts.parallelism;
+    this.writer = parts.writer;
+    this.counters = parts.counters;
+    this.#hooks = parts.hooks;
+    const channels = Math.max(1, parts.channels);
+    this.#gate = new WatermarkGate(channels);
+    this.barriers = new BarrierCount(channels);
   }
 
   get watermarkMs(): number {
     return this.#gate.currentMs;
   }
 
+  get isFull(): boolean {
+    return this.writer.ready() !== undefined;
+  }
+
   receive(batch: Batch): void {
     this.counters.rowsIn += batch.count;
-    this.writer.write(batch);
+    try {
+      this.writer.write(batch);
+    } catch (error) {
+      this.#hooks.failed(this.uid, this.subtask);
+      throw error;
+    }
   }
 
   receiveWatermark(timeMs: number, channel: number): void {
@@ -39,5 +70,9 @@ export class SinkInstance implements Receiver {
 
   receiveActive(channel: number): void {
     this.#gate.setActive(channel);
+  }
+
+  receiveBarrier(barrier: Barrier): void {
+    if (this.barriers.arrive(barrier)) this.#hooks.aligned(barrier);
   }
 }

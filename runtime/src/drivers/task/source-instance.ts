@@ -12,6 +12,7 @@ import type { SourceBody } from "../../plan/dataflow.ts";
 import { endOfTime } from "../../core/time/end-of-time.ts";
 import { fieldTimeMs, type TimeReader } from "../../core/time/field-time.ts";
 import { SplitWatermarks } from "../../core/time/split-watermarks.ts";
+import type { Barrier } from "./barrier.ts";
 import type { Fan } from "./edge.ts";
 import type { InstanceCounters } from "./operator-instance.ts";
 
@@ -41,6 +42,10 @@ export class SourceInstance {
   readonly subtask: number;
   readonly reader: SourceReader;
   readonly counters: InstanceCounters;
+  /** Ids of the splits that were read to their end. */
+  readonly finished: string[] = [];
+  /** The last checkpoint that took its positions. */
+  captured = 0;
   readonly #parts: SourceParts;
   readonly #rows: Rows;
   readonly #batch: Batch;
@@ -110,6 +115,7 @@ export class SourceInstance {
     if (polled !== null) this.#process(polled);
     for (const splitId of this.reader.takeFinished()) {
       this.#openSplits--;
+      this.finished.push(splitId);
       this.#watermarks.finish(splitId);
     }
     this.#sendWatermark();
@@ -250,6 +256,11 @@ export class SourceInstance {
     if (!this.#sentIdle) return;
     this.#sentIdle = false;
     this.#parts.output.active();
+  }
+
+  /** What it has given so far belongs to the checkpoint. */
+  passBarrier(barrier: Barrier): void {
+    this.#parts.output.barrier(barrier);
   }
 
   /** All splits have ended and no more will come: event time reaches its end. */

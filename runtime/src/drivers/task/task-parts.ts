@@ -7,6 +7,7 @@ import type { Sink } from "../../core/ports/sink.ts";
 import type { StateBackendFactory, StoredState } from "../../core/ports/state-backend.ts";
 import type { Dataflow } from "../../plan/dataflow.ts";
 import type { BadRowOptions } from "./bad-row-policy.ts";
+import type { Placement } from "./placement.ts";
 
 /** What a snapshot holds for the instances of a task. */
 export interface TaskRestore {
@@ -32,6 +33,10 @@ export interface TaskParts {
   readonly badRows: BadRowOptions;
   /** Where dead letters go; undefined for the log. */
   readonly deadLetterSink?: Sink;
+  /** Which instances the task has; all of them where it is not given. */
+  readonly placement?: Placement;
+  /** The dead-letter sink's instances in this task: one where it is not given. */
+  readonly deadLetters?: { readonly subtasks: readonly number[]; readonly parallelism: number };
   readonly restore?: TaskRestore;
   /** Called from any operator when the loop has to look again. */
   readonly wake: () => void;

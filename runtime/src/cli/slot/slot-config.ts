@@ -1,0 +1,26 @@
+// What a slot's thread is told when it starts: plain data, the same for all slots of a process but for the index.
+import type { ExchangeOptions } from "../../drivers/exchange/exchange.ts";
+import type { ExchangeTls } from "../../drivers/exchange/wire/tcp-wire.ts";
+import type { LogFormat, LogLevel } from "../run/logging.ts";
+import type { RunConfig } from "../run/run-config.ts";
+
+export interface SlotThreadConfig {
+  readonly taskManagerId: string;
+  /** The job as the manifest has it. `memoryBudgetBytes` is a slot's share. */
+  readonly run: RunConfig;
+  /** The job's folder in the snapshot storage. */
+  readonly jobId: string;
+  /** State on disk goes below it; each slot has a folder of its own there, which is emptied at its start. */
+  readonly directory: string;
+  /** Of the exchange servers; 0 for any free port. */
+  readonly exchangePort: number;
+  readonly exchange: ExchangeOptions;
+  readonly tls?: ExchangeTls;
+  readonly log: { readonly format: LogFormat; readonly level: LogLevel };
+}
+
+/** As it arrives in the thread. */
+export interface SlotThreadData extends SlotThreadConfig {
+  readonly index: number;
+  readonly host: string;
+}

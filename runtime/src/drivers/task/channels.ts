@@ -1,0 +1,66 @@
+// The channels between slots, as the plan and the placement say: both ends number them alike, and agree on the columns and the credit.
+import type { DataflowInput, DataflowNode } from "../../plan/dataflow.ts";
+import { windowBytes } from "../exchange/exchange.ts";
+import { schemaOf } from "./in-flight.ts";
+import { isForward, type Placement } from "./placement.ts";
+
+/** The number of the channel from instance `from` of an input's node to instance `to`, and what flows there. */
+export class ChannelPlan {
+  readonly #placement: Placement;
+  readonly #bases = new Map<DataflowInput, number>();
+  readonly #fields = new Map<DataflowInput, readonly number[]>();
+  /** Channels into each slot. */
+  readonly #into = new Map<number, number>();
+
+  constructor(nodes: readonly DataflowNode[], placement: Placement) {
+    this.#placement = placement;
+    let next = 0;
+    for (const node of nodes) {
+      const parallelism = placement.parallelismOf(node);
+      if (parallelism === 0) continue;
+      for (const [index, input] of node.inputs.entries()) {
+        const upstream = placement.parallelismOf(input.from);
+        this.#bases.set(input, next);
+        this.#fields.set(input, sentFields(nodes, node, index));
+        next += upstream * parallelism;
+        this.#count(node, input, upstream, parallelism);
+      }
+    }
+  }
+
+  #count(node: DataflowNode, input: DataflowInput, upstream: number, parallelism: number): void {
+    for (let to = 0; to < parallelism; to++) {
+      const slot = this.#placement.slotOf(node.uid, to);
+      const senders = isForward(input, upstream, parallelism) ? [to] : Array.from({ length: upstream }, (_, from) => from);
+      const remote = senders.filter((from) => this.#placement.slotOf(input.from.uid, from) !== slot).length;
+      this.#into.set(slot, (this.#into.get(slot) ?? 0) + remote);
+    }
+  }
+
+  id(node: DataflowNode, input: DataflowInput, from: number, to: number): number {
+    return (this.#bases.get(input) ?? 0) + from * this.#placement.parallelismOf(node) + to;
+  }
+
+  /** The columns that are sent: what the plan says that the receiver reads. */
+  fields(input: DataflowInput): readonly number[] {
+    return this.#fields.get(input) ?? [];
+  }
+
+  windowBytes(slot: number): number {
+    const options = this.#placement.exchange?.options;
+    return options === undefined ? 0 : windowBytes(options, this.#into.get(slot) ?? 0);
+  }
+}
+
+// All columns, unless the operator names what it reads and hands no row of its input on.
+function sentFields(nodes: readonly DataflowNode[], node: DataflowNode, index: number): readonly number[] {
+  const input = node.inputs[index] as DataflowInput;
+  const schema = schemaOf(input);
+  const reads = node.reads[index];
+  const consumed = (output: string): boolean =>
+    nodes.some(({ inputs }) => inputs.some((other) => other.from === node && other.output === output));
+  const handsOn = node.schema === schema || [...node.sideSchemas].some(([name, side]) => side === schema && consumed(name));
+  if (reads === null || reads === undefined || handsOn) return schema.fields.map((field) => field.index);
+  const indexes = [...reads.map((name) => schema.field(name).index), ...(input.key?.fieldIndexes ?? [])];
+  return [...new Set(indexes)].sort((a, b) => a - b);
+}
