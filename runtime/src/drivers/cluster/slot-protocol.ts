@@ -21,10 +21,14 @@ export interface SlotAddress {
   readonly port: number;
 }
 
+/**
+ * Where the instances of a node run. A job with a sink for dead letters has a vertex `dead-letters` in every region, each with the
+ * parallelism of all of them: one instance per slice, so that a bad row goes by a direct call. Without it dead letters go to the log.
+ */
 export interface VertexPlacement {
   readonly uid: string;
   readonly parallelism: number;
-  /** By subtask: the number of the slot that runs it. */
+  /** By subtask: the number of the slot that runs it; -1 for an instance of `dead-letters` that belongs to another region. */
   readonly slots: readonly number[];
 }
 
