@@ -29,7 +29,7 @@ export async function startJob({ root, folder, manifest, storage, rate, fromSave
   const status = async () => {
     const response = await fetch(`${url}/v1/job`).catch(() => undefined);
     if (response === undefined) return undefined;
-    const { run, state } = await response.json();
+    const { processing: run, state } = await response.json();
     if (run === null) return { state, records: 0, lag: 0 };
     const source = run.operators.find((operator) => operator.uid === "flights");
     return {
@@ -48,7 +48,7 @@ export async function startJob({ root, folder, manifest, storage, rate, fromSave
     exited,
     status,
     async savepoint(id, mode) {
-      const response = await fetch(`${url}/v1/savepoints`, {
+      const response = await fetch(`${url}/v1/savepoints?wait=120s`, {
         method: "POST",
         body: JSON.stringify({ id, mode }),
         headers: { "content-type": "application/json" },

@@ -49,8 +49,8 @@ test("SIGTERM ends the job with a last checkpoint, and the next start goes on fr
   const rest = await first.rest();
   // Something must have been read, so that there is something to go on from.
   for (let rows = 0; rows === 0; ) {
-    const { run: status } = (await (await fetch(`${rest}/v1/job`)).json()) as {
-      run: { operators: { subtasks: { rowsIn: number }[] }[] } | null;
+    const { processing: status } = (await (await fetch(`${rest}/v1/job`)).json()) as {
+      processing: { operators: { subtasks: { rowsIn: number }[] }[] } | null;
     };
     rows = status?.operators[0]?.subtasks[0]?.rowsIn ?? 0;
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -28,7 +28,7 @@ interface Answer {
 
 async function ask(rest: string, id: unknown, mode?: string): Promise<Answer> {
   const body = id === undefined ? "no json" : JSON.stringify({ id, mode });
-  const response = await fetch(`${rest}/v1/savepoints`, { method: "POST", body });
+  const response = await fetch(`${rest}/v1/savepoints?wait=60s`, { method: "POST", body });
   return { status: response.status, body: (await response.json()) as Answer["body"] };
 }
 
@@ -37,8 +37,8 @@ async function running(command: Command, records = 1): Promise<string> {
   await command.logged("splits assigned");
   const rest = await command.rest();
   for (;;) {
-    const { run: status } = (await (await fetch(`${rest}/v1/job`)).json()) as {
-      run: { operators: { subtasks: { rowsIn: number }[] }[] } | null;
+    const { processing: status } = (await (await fetch(`${rest}/v1/job`)).json()) as {
+      processing: { operators: { subtasks: { rowsIn: number }[] }[] } | null;
     };
     if ((status?.operators[0]?.subtasks[0]?.rowsIn ?? 0) >= records) return rest;
     await new Promise((resolve) => setTimeout(resolve, 20));

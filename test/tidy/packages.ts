@@ -23,6 +23,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   protobufjs: ["serde/protobuf"],
   avsc: ["serde/avro"],
   snappy: ["connectors/kafka"],
+  ws: ["drivers/cluster/rpc"],
   yaml: ["cli"],
 };
 

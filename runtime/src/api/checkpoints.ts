@@ -34,6 +34,19 @@ export interface CheckpointSpec {
    * @default 10
    */
   readonly tolerableFailures?: number;
+  /**
+   * How long a checkpoint may take. One that takes longer goes on and counts as one more failed attempt.
+   * @default "10 min"
+   * @format duration
+   */
+  readonly timeout?: string | number;
+  /**
+   * How long barriers wait for each other before they overtake the rows in their way, which then become part of the checkpoint. For jobs on
+   * several slots.
+   * @default "1 s"
+   * @format duration
+   */
+  readonly alignmentTimeout?: string | number;
   /** For `s3://` storage that is not AWS; credentials come from the environment. */
   readonly s3?: S3Access;
 }

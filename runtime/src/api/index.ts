@@ -17,6 +17,7 @@ export type {
   StreamJobSpec,
   TaskManagerSpec,
 } from "./stream-job.ts";
+export type { RestartSpec } from "./restarts.ts";
 export type { DeletionPolicy, RollbackSpec, SavepointPolicy, UpgradeSpec } from "./stream-job-lifecycle.ts";
 export { streamJobSchema } from "./stream-job-schema.ts";
 export type {

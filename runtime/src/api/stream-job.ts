@@ -2,6 +2,7 @@
 import type { BadRecordsSpec } from "./bad-records.ts";
 import type { CheckpointSpec } from "./checkpoints.ts";
 import type { PodTemplate } from "./pod-template.ts";
+import type { RestartSpec } from "./restarts.ts";
 import type { DeletionPolicy, RollbackSpec, SavepointPolicy, UpgradeSpec } from "./stream-job-lifecycle.ts";
 
 export interface ManifestMetadata {
@@ -57,12 +58,16 @@ export interface StreamJobSpec {
    * @default 128
    */
   readonly maxParallelism?: number;
+  /** Other numbers of instances for single operators, by their uid. */
+  readonly vertexParallelism?: Readonly<Record<string, number>>;
   /** Checkpoints: how often, and where to. */
   readonly checkpoints?: CheckpointSpec;
   /** Where state lives while the job runs. */
   readonly state?: StateSpec;
   /** Records that cannot be processed. */
   readonly badRecords?: BadRecordsSpec;
+  /** What happens after a failure. */
+  readonly restarts?: RestartSpec;
   /** How a change of the job is brought out. */
   readonly upgrade?: UpgradeSpec;
   /** When a new version is given up. */

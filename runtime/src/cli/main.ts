@@ -5,6 +5,8 @@ import { isMillraceError, messageOf } from "../base/errors.ts";
 
 const subcommands: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import("./run/run-command.ts")).runCommand(),
+  jobmanager: async () => (await import("./cluster/jobmanager-command.ts")).jobManagerCommand(),
+  taskmanager: async () => (await import("./cluster/taskmanager-command.ts")).taskManagerCommand(),
   plan: async () => (await import("./plan/plan-command.ts")).planCommand(),
   savepoint: async () => (await import("./savepoint/savepoint-command.ts")).savepointCommand(),
 };

@@ -14,7 +14,8 @@ export const holdMs = 5_000;
 const foreignStaleMs = 15_000;
 const pollMs = 3;
 
-interface Owner {
+/** Tells a process apart from all others, on this machine and elsewhere. */
+export interface ProcessIdentity {
   readonly token: string;
   /** Machine and process-id namespace: only within one of them do process ids mean anything. */
   readonly domain: string;
@@ -45,7 +46,7 @@ export async function withFileLock<T>(path: string, deadlineMs: number, work: (s
   }
 }
 
-async function acquire(path: string, self: Owner, untilMs: number, deadlineMs: number): Promise<void> {
+async function acquire(path: string, self: ProcessIdentity, untilMs: number, deadlineMs: number): Promise<void> {
   let seen = "";
   let seenSinceMs = 0;
   for (;;) {
@@ -70,7 +71,7 @@ async function acquire(path: string, self: Owner, untilMs: number, deadlineMs: n
   }
 }
 
-async function tryCreate(path: string, self: Owner): Promise<boolean> {
+async function tryCreate(path: string, self: ProcessIdentity): Promise<boolean> {
   try {
     const file = await open(path, "wx");
     try {
@@ -92,8 +93,14 @@ async function breakLock(path: string, content: string, token: string, deadlineM
   });
 }
 
-async function isDead(owner: Owner | undefined, self: Owner, unchangedMs: number): Promise<boolean> {
+async function isDead(owner: ProcessIdentity | undefined, self: ProcessIdentity, unchangedMs: number): Promise<boolean> {
   if (owner === undefined || owner.domain !== self.domain) return unchangedMs > foreignStaleMs;
+  return isGone(owner, self);
+}
+
+/** True when `owner` ran on this machine and has ended; false when it runs, or when that cannot be seen from here. */
+export async function isGone(owner: ProcessIdentity, self: ProcessIdentity): Promise<boolean> {
+  if (owner.domain !== self.domain) return false;
   if (owner.pid === self.pid) return owner.started !== self.started;
   try {
     process.kill(owner.pid, 0);
@@ -103,9 +110,9 @@ async function isDead(owner: Owner | undefined, self: Owner, unchangedMs: number
   return (await startOf(owner.pid)) !== owner.started;
 }
 
-function parseOwner(content: string): Owner | undefined {
+function parseOwner(content: string): ProcessIdentity | undefined {
   try {
-    const { token, domain, pid, started } = JSON.parse(content) as Partial<Owner>;
+    const { token, domain, pid, started } = JSON.parse(content) as Partial<ProcessIdentity>;
     return typeof token === "string" && typeof domain === "string" && typeof pid === "number" && typeof started === "string"
       ? { token, domain, pid, started }
       : undefined;
@@ -114,7 +121,7 @@ function parseOwner(content: string): Owner | undefined {
   }
 }
 
-async function describeSelf(): Promise<Owner> {
+export async function describeSelf(): Promise<ProcessIdentity> {
   const boot = await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => process.platform);
   const space = await readlink("/proc/self/ns/pid").catch(() => "");
   return {

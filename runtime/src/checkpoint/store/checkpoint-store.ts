@@ -12,7 +12,7 @@ import type { CheckpointUpload, SubtaskSnapshot } from "../upload/checkpoint-upl
 import { Collector } from "./collector.ts";
 import { type CompactionOptions, decideCompaction, defaultCompaction } from "./compaction-policy.ts";
 import { checkpointFolder, checkpointIdOf, committedName } from "./layout.ts";
-import { readPointer } from "./latest-pointer.ts";
+import { readPointer, runOfEpoch } from "./latest-pointer.ts";
 import type { Range } from "./lineage.ts";
 import type { SourceRecord } from "./operator-record.ts";
 import { Publisher, type PublishedCheckpoint } from "./publisher.ts";
@@ -106,16 +106,17 @@ export class CheckpointStore {
     return new CheckpointStore(options);
   }
 
-  /** Takes the job over; every earlier writer fails with FENCED from now on. Call it once, before anything is written. */
-  async acquireEpoch(): Promise<number> {
-    const epoch = await this.#publisher.acquireEpoch();
+  /** Takes the job over; every earlier writer fails with FENCED from now on. Call it once, before anything is written. `run`: see `PointerWriter.acquire`. */
+  async acquireEpoch(run = 0): Promise<number> {
+    const epoch = await this.#publisher.acquireEpoch(run);
     this.uploader.setEpoch(epoch);
     return epoch;
   }
 
-  /** The newest checkpoint; undefined where there is none. */
-  async latest(): Promise<SnapshotRef | undefined> {
-    return (await this.checkpoints())[0];
+  /** The newest checkpoint of a run numbered `sinceRun` or above; undefined where there is none. */
+  async latest(sinceRun = 0): Promise<SnapshotRef | undefined> {
+    const newest = (await readPointer(this.#storage, this.#folder))?.pointer.checkpoints[0];
+    return newest === undefined || runOfEpoch(newest.epoch) < sinceRun ? undefined : (await this.checkpoints())[0];
   }
 
   /** All published checkpoints, newest first. */

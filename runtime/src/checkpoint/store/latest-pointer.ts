@@ -8,6 +8,13 @@ import { snapshotCorrupt } from "../format/snapshot-errors.ts";
 export const pointerName = "latest";
 const pointerFormat = "millrace-latest";
 const maxAttempts = 20;
+/** The run is the upper part of an epoch: takeovers within it count below. */
+const epochsPerRun = 2 ** 20;
+
+/** The number of the run that had this epoch. */
+export function runOfEpoch(epoch: number): number {
+  return Math.floor(epoch / epochsPerRun);
+}
 
 /** A published checkpoint. */
 export interface PointerEntry {
@@ -80,14 +87,26 @@ export class PointerWriter {
     this.#version = version;
   }
 
-  /** Takes the job over: raises the epoch, after which every earlier writer fails with FENCED. */
-  static async acquire(storage: SnapshotStorage, folder: string): Promise<PointerWriter> {
+  /**
+   * Takes the job over: raises the epoch, after which every earlier writer fails with FENCED. Runs of a job are numbered and the numbers
+   * only rise: a run below the one that has the pointer is refused with FENCED. Without a number (0) none is.
+   */
+  static async acquire(storage: SnapshotStorage, folder: string, run = 0): Promise<PointerWriter> {
     for (let attempt = 1; ; attempt++) {
       const before = await readPointer(storage, folder);
+      const runBefore = runOfEpoch(before?.pointer.epoch ?? 0);
+      if (run > 0 && runBefore > run) {
+        throw new MillraceError(
+          "FENCED",
+          `${storage.url}/${folder}${pointerName}`,
+          `run ${runBefore} has taken the job over, this is run ${run}`,
+          "stop this process: a later run of the job has begun",
+        );
+      }
       const mine: Pointer = {
         format: pointerFormat,
         formatVersion: 1,
-        epoch: (before?.pointer.epoch ?? 0) + 1,
+        epoch: Math.max(before?.pointer.epoch ?? 0, run * epochsPerRun) + 1,
         writer: randomUUID(),
         checkpoints: before?.pointer.checkpoints ?? [],
       };

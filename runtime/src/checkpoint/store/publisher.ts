@@ -57,9 +57,9 @@ export class Publisher {
   }
 
   /** Takes the job over; returns the epoch. Earlier writers fail with FENCED from now on. */
-  async acquireEpoch(): Promise<number> {
+  async acquireEpoch(run = 0): Promise<number> {
     const { storage, folder } = this.#options;
-    this.#pointer = await PointerWriter.acquire(storage, folder);
+    this.#pointer = await PointerWriter.acquire(storage, folder, run);
     return this.#pointer.current.epoch;
   }
 

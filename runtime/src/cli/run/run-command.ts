@@ -9,6 +9,7 @@ interface CommandFlags extends RunFlags {
   readonly host: string;
   readonly port: number;
   readonly status: boolean;
+  readonly tokenFile?: string;
 }
 
 export function runCommand(): Command {
@@ -28,6 +29,7 @@ export function runCommand(): Command {
     .addOption(new Option("--log-level <level>", "what is logged").choices(["debug", "info", "warn", "error"]).default("info"))
     .option("--host <address>", "where the REST API listens", "127.0.0.1")
     .option("--port <n>", "port of the REST API and metrics; 0 chooses a free one", parsePort, 8081)
+    .option("--token-file <path>", "a file with the bearer token that the REST API asks for")
     .option("--no-status", "no live status line")
     .action(async (job: string | undefined, flags: CommandFlags) => {
       const { runInProcess } = await import("./run-in-process.ts");

@@ -1,9 +1,10 @@
 // What one `millrace run` does, from its manifest and its flags.
 import { dirname, resolve } from "node:path";
-import type { StreamJobManifest, StreamJobSpec } from "../../api/index.ts";
+import type { RestartSpec, StreamJobManifest, StreamJobSpec } from "../../api/index.ts";
 import { parseDuration } from "../../base/duration.ts";
 import { MillraceError } from "../../base/errors.ts";
 import { parseSize } from "../../base/size.ts";
+import { defaultRestarts, type RestartStrategy } from "../../drivers/continuous/restart-backoff.ts";
 
 export interface S3Settings {
   readonly endpoint?: string;
@@ -17,10 +18,14 @@ export interface RunConfig {
   readonly parameters: Readonly<Record<string, string>>;
   readonly parallelism: number;
   readonly maxParallelism: number;
+  readonly vertexParallelism: Readonly<Record<string, number>>;
+  readonly slotsPerTaskManager: number;
   readonly storage: string | undefined;
   readonly s3: S3Settings;
   readonly checkpointIntervalMs: number;
   readonly minPauseMs: number;
+  readonly checkpointTimeoutMs: number;
+  readonly alignmentTimeoutMs: number;
   readonly retained: number;
   readonly tolerableFailures: number;
   readonly backend: "memory" | "rocksdb";
@@ -28,6 +33,7 @@ export interface RunConfig {
   readonly onBadRecord: "dead-letter" | "fail";
   readonly maxBadPerMinute: number;
   readonly deadLetters: NonNullable<StreamJobSpec["badRecords"]>["deadLetters"];
+  readonly restarts: RestartStrategy;
   readonly initialSavepoint: string | undefined;
   readonly allowNonRestoredState: boolean;
 }
@@ -56,7 +62,8 @@ export function configOfModule(module: string, flags: RunFlags): RunConfig {
 }
 
 function resolveConfig(spec: StreamJobSpec, module: string, name: string | undefined, flags: RunFlags): RunConfig {
-  const parallelism = flags.parallelism === undefined ? (spec.parallelism ?? 1) : positiveInteger(flags.parallelism, "--parallelism");
+  const parallelism =
+    flags.parallelism === undefined ? (spec.parallelism ?? slotsOf(spec)) : positiveInteger(flags.parallelism, "--parallelism");
   const maxParallelism = spec.maxParallelism ?? 128;
   if (parallelism > maxParallelism) {
     throw new MillraceError(
@@ -73,10 +80,14 @@ function resolveConfig(spec: StreamJobSpec, module: string, name: string | undef
     parameters: { ...spec.job.parameters, ...flags.param },
     parallelism,
     maxParallelism,
+    vertexParallelism: spec.vertexParallelism ?? {},
+    slotsPerTaskManager: spec.taskManager?.slots ?? 1,
     storage: flags.storage ?? checkpoints.storage,
     s3: { ...checkpoints.s3, ...(flags.s3Endpoint === undefined ? {} : { endpoint: flags.s3Endpoint, forcePathStyle: true }) },
     checkpointIntervalMs: parseDuration(flags.checkpointInterval ?? checkpoints.interval ?? 10_000, "checkpoints.interval"),
     minPauseMs: parseDuration(checkpoints.minPause ?? 0, "checkpoints.minPause"),
+    checkpointTimeoutMs: parseDuration(checkpoints.timeout ?? 600_000, "checkpoints.timeout"),
+    alignmentTimeoutMs: parseDuration(checkpoints.alignmentTimeout ?? 1000, "checkpoints.alignmentTimeout"),
     retained: checkpoints.retained ?? 3,
     tolerableFailures: checkpoints.tolerableFailures ?? 10,
     backend: backendOf(flags.stateBackend ?? state.backend ?? "memory"),
@@ -84,10 +95,48 @@ function resolveConfig(spec: StreamJobSpec, module: string, name: string | undef
     onBadRecord: badRecords.onBadRecord ?? "dead-letter",
     maxBadPerMinute: badRecords.maxPerMinute ?? 1000,
     deadLetters: badRecords.deadLetters,
+    restarts: restartsOf(spec.restarts ?? {}),
     initialSavepoint: flags.fromSavepoint ?? spec.job.initialSavepoint,
     allowNonRestoredState: flags.allowNonRestoredState ?? spec.job.allowNonRestoredState ?? false,
   };
 }
+
+// Where the manifest says how many TaskManagers there are, all their slots are used.
+function slotsOf({ taskManager }: StreamJobSpec): number {
+  return taskManager?.replicas === undefined ? 1 : taskManager.replicas * (taskManager.slots ?? 1);
+}
+
+function restartsOf(spec: RestartSpec): RestartStrategy {
+  const delayMs = parseDuration(spec.delay ?? defaultRestarts.initialMs, "restarts.delay");
+  const maxAttempts = spec.maxAttempts ?? defaultRestarts.maxAttempts;
+  switch (spec.strategy ?? "exponential") {
+    case "fixed-delay":
+      return { kind: "fixed-delay", maxAttempts, delayMs };
+    case "failure-rate":
+      return {
+        kind: "failure-rate",
+        maxFailures: spec.maxFailures ?? 10,
+        perMs: parseDuration(spec.per ?? 600_000, "restarts.per"),
+        delayMs,
+      };
+    case "exponential":
+      return {
+        kind: "exponential",
+        maxAttempts,
+        initialMs: delayMs,
+        maxMs: parseDuration(spec.maxDelay ?? defaultRestarts.maxMs, "restarts.maxDelay"),
+        resetAfterMs: parseDuration(spec.resetAfter ?? defaultRestarts.resetAfterMs, "restarts.resetAfter"),
+      };
+  }
+}
+
+/** What `/v1/config` shows: parameters whose names speak of secrets are left out. */
+export function publicConfig(config: RunConfig): object {
+  const parameters = Object.entries(config.parameters).map(([name, value]) => [name, secretName.test(name) ? "[secret]" : value]);
+  return { ...config, parameters: Object.fromEntries(parameters) };
+}
+
+const secretName = /password|secret|token|credential|key$/i;
 
 function backendOf(name: string): "memory" | "rocksdb" {
   if (name === "memory" || name === "rocksdb") return name;

@@ -5,7 +5,6 @@ import { systemClock } from "../../base/clock.ts";
 import { MillraceError } from "../../base/errors.ts";
 import { formatDuration } from "../../base/duration.ts";
 import type { Log } from "../../base/log.ts";
-import { defaultRestarts } from "../../drivers/continuous/restart-backoff.ts";
 import { Supervisor } from "../../drivers/continuous/supervisor.ts";
 import type { Dataflow } from "../../plan/dataflow.ts";
 import { jobSnapshots } from "../../drivers/continuous/job-snapshots.ts";
@@ -15,7 +14,9 @@ import { openDeadLetterSink } from "./dead-letter-sink.ts";
 import { openMetrics } from "./job-metrics.ts";
 import { loadJob } from "./load-job.ts";
 import { openLog } from "./logging.ts";
-import { startRestServer } from "./rest-server.ts";
+import { tokenReader } from "../rest/auth.ts";
+import { startRestServer } from "../rest/rest-server.ts";
+import { ProcessControl } from "./process-control.ts";
 import type { CommandFlags } from "./run-command.ts";
 import { type RunConfig, configOfManifest, configOfModule } from "./run-config.ts";
 import { statusFigures, statusLine } from "./status-line.ts";
@@ -37,16 +38,11 @@ export async function runInProcess(module: string | undefined, flags: CommandFla
     () => supervisor.status().run ?? undefined,
     () => supervisor.status().restarts,
   );
-  const server = await startRestServer(
-    {
-      job: () => supervisor.status(),
-      checkpoints: () => supervisor.checkpoints(),
-      healthy: () => supervisor.state === "running" || supervisor.state === "stopping",
-      savepoint: (id, mode) => supervisor.savepoint(id, mode),
-      metrics,
-    },
-    { host: flags.host, port: flags.port },
-  );
+  const server = await startRestServer(new ProcessControl(supervisor, config, metrics), {
+    host: flags.host,
+    port: flags.port,
+    token: tokenReader(flags.tokenFile),
+  });
   log.info("job starting", {
     job: dataflow.name,
     parallelism: config.parallelism,
@@ -106,7 +102,7 @@ async function supervise(config: RunConfig, dataflow: Dataflow, log: Log): Promi
     badRows: { onBadRecord: config.onBadRecord, maxPerMinute: config.maxBadPerMinute },
     ...(deadLetterSink === undefined ? {} : { deadLetterSink }),
     checkpoints,
-    restarts: defaultRestarts,
+    restarts: config.restarts,
     begin: jobSnapshots({
       storage: config.storage,
       storageOptions: { s3: config.s3 },

@@ -67,12 +67,12 @@ export type SlotCommand = { readonly epoch: number; readonly slice: SliceId } & 
   | { readonly kind: "assign"; readonly assignments: readonly SplitAssignment[] }
   | {
       /**
-       * Sources emit the barrier. Idempotent: a slice that has the checkpoint already answers again. `then`: `go` on; `hold` after
+       * Sources emit the barrier. Idempotent: a slice that has the checkpoint already answers again. `after`: `go` on; `hold` after
        * the barrier, so that no output follows it (stop); `drain`: sources end first, event time reaches its end, then comes the barrier.
        */
       readonly kind: "trigger";
       readonly checkpointId: number;
-      readonly then: "go" | "hold" | "drain";
+      readonly after: "go" | "hold" | "drain";
     }
   /** The checkpoint is published: sinks commit it, the uploader forgets it, sources tell the outside. Answered by `committed`. */
   | { readonly kind: "commit"; readonly checkpointId: number }
@@ -175,7 +175,7 @@ export interface SliceStatus {
   readonly vertices: readonly VertexPlacement[];
   readonly slots: readonly SlotAddress[];
   /** The checkpoint that the slice has begun and that is not committed yet. */
-  readonly pending?: { readonly checkpointId: number; readonly then: "go" | "hold" | "drain"; readonly ack?: SliceAck };
+  readonly pending?: { readonly checkpointId: number; readonly after: "go" | "hold" | "drain"; readonly ack?: SliceAck };
   /** The last checkpoint that the slice has committed, 0 for none since its deployment. */
   readonly committedCheckpointId: number;
   /** Splits that each source instance reads now. */

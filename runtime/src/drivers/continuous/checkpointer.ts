@@ -42,14 +42,22 @@ export interface CheckpointRecord {
   phase: CheckpointPhase;
   readonly triggeredAtMs: number;
   readonly savepointId: string | undefined;
-  /** How long processing stood still for the cut, ms. */
-  readonly cutMs: number;
+  /** How long processing stood still for the cut, ms; of a job on several slots the longest of them. */
+  cutMs: number;
   durationMs: number | undefined;
   location: string | undefined;
   writtenBytes: number;
   totalBytes: number;
   /** Why attempts failed, the last few. */
   readonly failures: string[];
+  /** Of a job on several slots: the longest time between the first and the last barrier at a slice, ms. */
+  alignmentMs?: number;
+  /** The longest upload of a slice, ms. */
+  uploadMs?: number;
+  /** Bytes of rows in flight that are part of it. */
+  inFlightBytes?: number;
+  /** Barriers overtook rows. */
+  unaligned?: boolean;
 }
 
 export interface CheckpointOptions {

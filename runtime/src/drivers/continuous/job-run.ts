@@ -8,7 +8,8 @@ import type { Task } from "../task/task.ts";
 import type { TaskParts } from "../task/task-parts.ts";
 import { type CheckpointOptions, type CheckpointRecord, Checkpointer, type SnapshotSaver } from "./checkpointer.ts";
 import { JobLoop } from "./job-loop.ts";
-import { type RestoredSource, SplitAssigner } from "./split-assigner.ts";
+import { SplitAssigner } from "./split-assigner.ts";
+import type { RestoredSource } from "./split-book.ts";
 
 /** `keep`: the job goes on. `stop`: it ends at the cut, with no output after it. `drain`: windows are flushed first, as at the end of the input. */
 export type SavepointMode = "keep" | "stop" | "drain";

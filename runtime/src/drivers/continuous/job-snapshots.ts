@@ -14,7 +14,7 @@ import { planFingerprint, planOf } from "../../plan/plan.ts";
 import { deadLetterUid } from "../task/task-parts.ts";
 import { BaseScanner } from "./base-scanner.ts";
 import type { JobCapture, SavedSnapshot, SnapshotSaver } from "./checkpointer.ts";
-import type { RestoredSource } from "./split-assigner.ts";
+import type { RestoredSource } from "./split-book.ts";
 import type { RunStart } from "./supervisor.ts";
 
 export interface JobSnapshotOptions {

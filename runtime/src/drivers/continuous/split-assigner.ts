@@ -2,15 +2,10 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import { messageOf } from "../../base/errors.ts";
-import type { SourceSplit, SplitEnumerator } from "../../core/ports/source.ts";
+import type { SplitEnumerator } from "../../core/ports/source.ts";
 import type { DataflowNode, SourceBody } from "../../plan/dataflow.ts";
 import type { SourceInstance } from "../task/source-instance.ts";
-
-export interface RestoredSource {
-  readonly splits: readonly { readonly split: SourceSplit; readonly watermarkMs: number }[];
-  readonly enumerator: unknown;
-  readonly finished: readonly string[];
-}
+import { type RestoredSource, SplitBook, type TimedSplit } from "./split-book.ts";
 
 /** The splits of one source: which are known, which have ended, and where new ones go. */
 export class SplitAssigner {
@@ -19,8 +14,7 @@ export class SplitAssigner {
   readonly #readers: readonly SourceInstance[];
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #known = new Set<string>();
-  readonly #counts: number[];
+  readonly #book: SplitBook;
   #cancel: (() => void) | undefined;
   #discovering: Promise<void> | undefined;
   #closed = false;
@@ -31,7 +25,7 @@ export class SplitAssigner {
     this.#readers = readers;
     this.#clock = clock;
     this.#log = log;
-    this.#counts = readers.map(() => 0);
+    this.#book = new SplitBook(readers.length);
   }
 
   /** Opens the enumerator, hands out restored and discovered splits, and goes on discovering. */
@@ -49,11 +43,8 @@ export class SplitAssigner {
     );
     const assigner = new SplitAssigner(node.uid, enumerator, readers, context.clock, log);
     if (restored !== undefined) {
-      for (const id of restored.finished) assigner.#known.add(id);
-      assigner.#assign(
-        restored.splits.map(({ split }) => split),
-        new Map(restored.splits.map(({ split, watermarkMs }) => [split.id, watermarkMs])),
-      );
+      assigner.#book.addFinished(restored.finished);
+      assigner.#assign(restored.splits);
     }
     await assigner.#discover();
     for (const reader of readers) reader.announce();
@@ -72,23 +63,24 @@ export class SplitAssigner {
 
   /** The ids of all splits ever handed out: the finished ones of them must not come back after a restart. */
   knownSplits(): readonly string[] {
-    return [...this.#known];
+    return [...this.#book.known];
   }
 
   async #discover(): Promise<void> {
-    this.#assign(await this.#enumerator.discover(this.#known), new Map());
+    const found = await this.#enumerator.discover(this.#book.known);
+    this.#assign(found.map((split) => ({ split })));
   }
 
-  #assign(splits: readonly SourceSplit[], watermarks: ReadonlyMap<string, number>): void {
-    const perReader: SourceSplit[][] = this.#readers.map(() => []);
-    for (const split of splits) {
-      this.#known.add(split.id);
-      const least = this.#counts.indexOf(Math.min(...this.#counts));
-      this.#counts[least] = (this.#counts[least] as number) + 1;
-      perReader[least]?.push(split);
-    }
-    perReader.forEach((some, index) => {
-      if (some.length > 0) this.#readers[index]?.assign(some, watermarks, this.#clock.now());
+  #assign(splits: readonly TimedSplit[]): void {
+    this.#book.deal(splits).forEach((some, index) => {
+      if (some.length === 0) return;
+      const watermarks = new Map<string, number>();
+      for (const { split, watermarkMs } of some) if (watermarkMs !== undefined) watermarks.set(split.id, watermarkMs);
+      this.#readers[index]?.assign(
+        some.map(({ split }) => split),
+        watermarks,
+        this.#clock.now(),
+      );
     });
     if (splits.length > 0) this.#log.info("splits assigned", { splitCount: splits.length, readerCount: this.#readers.length });
   }

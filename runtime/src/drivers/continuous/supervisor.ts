@@ -9,7 +9,7 @@ import type { TaskParts } from "../task/task-parts.ts";
 import type { CheckpointOptions, CheckpointRecord, SnapshotSaver } from "./checkpointer.ts";
 import { JobRun, type JobRunParts, type RunOutcome, type SavepointMode } from "./job-run.ts";
 import { type RunStatus, runStatus } from "./job-status.ts";
-import { RestartBackoff, type RestartOptions } from "./restart-backoff.ts";
+import { RestartBackoff, type RestartOptions, type RestartStrategy } from "./restart-backoff.ts";
 
 export type JobState = "created" | "restoring" | "running" | "stopping" | "restarting" | "finished" | "stopped" | "failed";
 
@@ -42,7 +42,7 @@ export interface SupervisorParts extends Omit<TaskParts, "wake" | "restore" | "w
   /** Where state on disk goes; a folder below it is this run's own and is removed at its end. */
   readonly directory: string;
   readonly checkpoints: CheckpointOptions;
-  readonly restarts: RestartOptions;
+  readonly restarts: RestartOptions | RestartStrategy;
   /** Takes the job's epoch and finds what to start from; called before every attempt. */
   readonly begin: () => Promise<RunStart>;
   readonly random: () => number;
@@ -71,6 +71,17 @@ const fatalCodes: ReadonlySet<string> = new Set([
   "STORAGE_DENIED",
 ]);
 
+/** A failure that ended an attempt. */
+export interface SupervisorFailure {
+  readonly atMs: number;
+  readonly region: string;
+  readonly attempt: number;
+  readonly code: string;
+  readonly message: string;
+}
+
+const failuresKept = 50;
+
 export class Supervisor {
   readonly #parts: SupervisorParts;
   readonly #clock: Clock;
@@ -80,6 +91,8 @@ export class Supervisor {
   #restarts = 0;
   #restoredFrom: string | null = null;
   #lastFailure: string | null = null;
+  #runningSinceMs: number | null = null;
+  readonly #failures: SupervisorFailure[] = [];
   #run: JobRun | undefined;
   #lastStatus: RunStatus | null = null;
   #history: readonly CheckpointRecord[] = [];
@@ -112,6 +125,16 @@ export class Supervisor {
 
   checkpoints(): readonly CheckpointRecord[] {
     return this.#run?.checkpointer.history ?? this.#history;
+  }
+
+  /** The last failures, oldest first. */
+  get failures(): readonly SupervisorFailure[] {
+    return this.#failures;
+  }
+
+  /** When processing began after the last restore; null while nothing runs. */
+  get runningSinceMs(): number | null {
+    return this.#runningSinceMs;
   }
 
   /** Takes a savepoint; with `stop` or `drain` the job ends there. */
@@ -147,6 +170,7 @@ export class Supervisor {
         return outcome;
       } catch (error) {
         this.#lastFailure = messageOf(error);
+        this.#noteFailure(error);
         const pauseMs = this.#pauseBefore(error, backoff, this.#clock.now() - startedMs);
         if (pauseMs === undefined) {
           this.#move("failed");
@@ -206,7 +230,7 @@ export class Supervisor {
     if (this.#stopAsked) return undefined;
     const neverRan = this.#state === "restoring" && this.#restarts === 0;
     const fatal = hasFatalCause(error) || (error instanceof MillraceError && neverRan);
-    return fatal ? undefined : backoff.next(ranMs, this.#parts.random());
+    return fatal ? undefined : backoff.next(ranMs, this.#parts.random(), this.#clock.now());
   }
 
   #sleep(pauseMs: number): Promise<void> {
@@ -219,8 +243,16 @@ export class Supervisor {
     });
   }
 
+  #noteFailure(error: unknown): void {
+    const code = error instanceof MillraceError ? error.code : "INTERNAL";
+    this.#failures.push({ atMs: this.#clock.now(), region: "job", attempt: this.#restarts + 1, code, message: messageOf(error) });
+    if (this.#failures.length > failuresKept) this.#failures.shift();
+  }
+
   #move(to: JobState): void {
     if (!moves[this.#state].includes(to)) throw new Error(`a job cannot go from ${this.#state} to ${to}`);
+    if (to === "running") this.#runningSinceMs = this.#clock.now();
+    else if (to !== "stopping") this.#runningSinceMs = null;
     this.#state = to;
   }
 }

@@ -57,11 +57,10 @@ export class SliceCheckpoints {
   }
 
   /** The checkpoint that has begun here and is not committed. */
-  get pending(): { readonly checkpointId: number; readonly then: After; readonly ack?: SliceAck } | undefined {
+  get pending(): { readonly checkpointId: number; readonly after: After; readonly ack?: SliceAck } | undefined {
     if (this.#pending === undefined) return undefined;
     const { checkpointId, after, ack } = this.#pending;
-    // oxlint-disable-next-line no-thenable -- plain data, never awaited
-    return { checkpointId, then: after, ...(ack === undefined ? {} : { ack }) };
+    return { checkpointId, after, ...(ack === undefined ? {} : { ack }) };
   }
 
   /** The slice is to process nothing more: its part of a checkpoint that ends it is captured. */

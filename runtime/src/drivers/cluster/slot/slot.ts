@@ -56,7 +56,7 @@ export class Slot {
       case "assign":
         return slice.assign(command.assignments);
       case "trigger":
-        return slice.trigger(command.checkpointId, command.then);
+        return slice.trigger(command.checkpointId, command.after);
       case "commit":
         return slice.commit(command.checkpointId);
       case "base":

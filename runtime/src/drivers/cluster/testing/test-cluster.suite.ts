@@ -295,8 +295,7 @@ export class TestCluster {
   }
 
   trigger(checkpointId: number, after: "go" | "hold" | "drain"): void {
-    // oxlint-disable-next-line no-thenable -- plain data, never awaited
-    this.#all({ kind: "trigger", checkpointId, then: after });
+    this.#all({ kind: "trigger", checkpointId, after });
   }
 
   async publish(checkpointId: number, acks: readonly Acknowledged[]): Promise<void> {

@@ -1,0 +1,116 @@
+// Runs a JobManager until it is told to stop, or the job has ended and nobody need be told any more.
+import { systemClock, type Clock } from "../../base/clock.ts";
+import type { CoordinatorOptions, Outcome } from "../../drivers/cluster/coordinator/types.ts";
+import { JobManager } from "../../drivers/cluster/leader/job-manager.ts";
+import type { LeaderParts } from "../../drivers/cluster/leader/leader-session.ts";
+import { readTls } from "../../drivers/cluster/rpc/tls.ts";
+import { entryMerging } from "../../state/entry-merging.ts";
+import { tokenReader } from "../rest/auth.ts";
+import { startRestServer } from "../rest/rest-server.ts";
+import { loadJob } from "../run/load-job.ts";
+import { openLog } from "../run/logging.ts";
+import { type ClusterConfig, graphOf, readClusterConfig } from "./cluster-config.ts";
+import { ClusterControl } from "./cluster-control.ts";
+import type { JobManagerFlags } from "./jobmanager-command.ts";
+import { openClusterMetrics } from "./cluster-metrics.ts";
+import { openLease } from "./open-lease.ts";
+import { stopSignal } from "./stop-signal.ts";
+
+/** Time that does not jump when somebody sets the clock. */
+const steadyClock: Clock = { now: () => performance.now(), after: (delayMs, callback) => systemClock.after(delayMs, callback) };
+
+export async function runJobManager(flags: JobManagerFlags): Promise<void> {
+  const config = await readClusterConfig(flags, process.env);
+  const log = (await openLog(flags.log, flags.logLevel, (line) => process.stderr.write(`${line}\n`))).child({ process: "jobmanager" });
+  const dataflow = await loadJob(config.run.module, config.run.parameters);
+  const token = tokenReader(config.tokenFile);
+  const tls = await readTls(config.tlsDir);
+  const { store: lease, times } = await openLease(config, dataflow.name);
+  const { promise: over, resolve: tellOver } = Promise.withResolvers<{ readonly outcome: Outcome; readonly reason: string | undefined }>();
+  const late: { manager?: JobManager } = {};
+  const control = new ClusterControl(() => late.manager, config, dataflow);
+  const metrics = await openClusterMetrics(dataflow.name, control);
+  control.useMetrics(metrics);
+  const rest = await startRestServer(control, { host: config.listen, port: flags.port, token });
+  const restPort = new URL(rest.url).port;
+  const manager = await JobManager.start({
+    holder: config.instance,
+    advertise: config.advertise,
+    restUrl: () => `http://${config.advertise}:${restPort}`,
+    rpc: { host: config.listen, port: flags.rpcPort, tls, token, heartbeats: config.heartbeats },
+    lease,
+    times,
+    session: sessionParts(config, dataflow, log),
+    over: (outcome, reason) => {
+      log.info("job is over", { outcome, reason });
+      tellOver({ outcome, reason });
+    },
+    clock: steadyClock,
+    random: Math.random,
+    log,
+  });
+  late.manager = manager;
+  log.info("job manager started", {
+    job: dataflow.name,
+    run: config.runNumber,
+    rest: rest.url,
+    rpc: `${config.advertise}:${manager.rpcPort}`,
+  });
+  const stop = stopSignal();
+  try {
+    const first = await Promise.race([stop.asked, manager.failed, flags.exitAtEnd === true ? over : stop.asked]);
+    if (typeof first === "object") {
+      // Whoever waits for the end over REST hears of it.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      if (first.outcome === "failed") process.exitCode = 1;
+    }
+  } finally {
+    stop.release();
+    await manager.stop();
+    await rest.close();
+  }
+}
+
+function sessionParts(
+  config: ClusterConfig,
+  dataflow: LeaderParts["dataflow"],
+  log: LeaderParts["log"],
+): Omit<LeaderParts, "over" | "fenced"> {
+  const { run, runNumber } = config;
+  const options: Omit<CoordinatorOptions, "epoch"> = {
+    revision: String(runNumber),
+    parallelism: run.parallelism,
+    vertexParallelism: run.vertexParallelism,
+    checkpointIntervalMs: run.checkpointIntervalMs,
+    minPauseMs: run.minPauseMs,
+    alignmentTimeoutMs: run.alignmentTimeoutMs,
+    checkpointTimeoutMs: run.checkpointTimeoutMs,
+    tolerableFailures: run.tolerableFailures,
+    restarts: run.restarts,
+    reconnectMs: 500,
+    adoptMs: 10_000,
+    deployTimeoutMs: 120_000,
+    cancelTimeoutMs: 5000,
+    allowNonRestoredState: run.allowNonRestoredState,
+  };
+  return {
+    dataflow,
+    graph: graphOf(dataflow, run),
+    run: runNumber,
+    storage: run.storage ?? "",
+    storageOptions: { s3: run.s3 },
+    retained: run.retained,
+    merging: entryMerging,
+    hasDeadLetterSink: run.deadLetters !== undefined,
+    restorePoint: restorePoint(run.initialSavepoint),
+    options,
+    clock: steadyClock,
+    random: Math.random,
+    log,
+  };
+}
+
+function restorePoint(initialSavepoint: string | undefined): LeaderParts["restorePoint"] {
+  const { MILLRACE_RESTORE_SINCE_RUN: since, MILLRACE_RESTORE_LOCATION: location } = process.env;
+  return { sinceRun: since === undefined ? 0 : Number(since), location: location ?? initialSavepoint };
+}

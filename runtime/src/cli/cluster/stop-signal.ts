@@ -1,0 +1,22 @@
+// SIGTERM and SIGINT as a promise; a second one ends the process at once.
+
+export interface StopSignal {
+  readonly asked: Promise<"stop">;
+  release(): void;
+}
+
+export function stopSignal(): StopSignal {
+  const { promise: asked, resolve } = Promise.withResolvers<"stop">();
+  let count = 0;
+  const listener = (): void => {
+    if (count++ > 0) process.exit(130);
+    resolve("stop");
+  };
+  process.on("SIGTERM", listener).on("SIGINT", listener);
+  return {
+    asked,
+    release: () => {
+      process.off("SIGTERM", listener).off("SIGINT", listener);
+    },
+  };
+}

@@ -1,0 +1,547 @@
+// A world for the coordinator: TaskManagers whose slots count records instead of processing them, a storage, and everything that can go wrong.
+import { expect } from "vitest";
+import type { UploadAck } from "../../../checkpoint/upload/ack.ts";
+import type { SavepointResult } from "../../../checkpoint/savepoint/savepoints.ts";
+import type {
+  FinishedSplits,
+  SliceAck,
+  SliceId,
+  SliceState,
+  SliceStatus,
+  SlotCommand,
+  SlotEvent,
+  VertexPlacement,
+} from "../slot-protocol.ts";
+import { Coordinator } from "./coordinator.ts";
+import type { JobGraph } from "./job-graph.ts";
+import type {
+  CoordinatorAction,
+  CoordinatorEvent,
+  CoordinatorOptions,
+  ExecutionRecord,
+  LatestSnapshot,
+  Outcome,
+  RescaleResult,
+  Failure,
+} from "./types.ts";
+
+export interface WorldOptions {
+  readonly graph: JobGraph;
+  readonly seed: number;
+  readonly parallelism: number;
+  /** By source. */
+  readonly splits: Readonly<Record<string, number>>;
+  readonly recordsPerSplit: number;
+  readonly bounded: boolean;
+  /** Chance of each fault per step. */
+  readonly faults: number;
+}
+
+interface SimSplit {
+  readonly id: string;
+  position: number;
+}
+
+interface SimSlice {
+  readonly id: SliceId;
+  readonly vertices: readonly VertexPlacement[];
+  state: SliceState;
+  readonly sources: Map<string, { readonly subtask: number; readonly splits: SimSplit[]; readonly finished: string[]; complete: boolean }>;
+  /** Output since the last cut, `split position`. */
+  output: string[];
+  pending:
+    | { readonly checkpointId: number; readonly after: "go" | "hold" | "drain"; readonly ack: SliceAck; readonly output: readonly string[] }
+    | undefined;
+  committedId: number;
+  draining: boolean;
+}
+
+interface Message {
+  readonly atMs: number;
+  readonly run: () => void;
+}
+
+class SimTaskManager {
+  readonly id: string;
+  readonly slices = new Map<string, SimSlice>();
+  connected = false;
+  epoch = 0;
+  /** Events that no leader has taken. */
+  readonly retained: { readonly index: number; readonly event: SlotEvent }[] = [];
+  ports: number[];
+  constructor(id: string, ports: number[]) {
+    this.id = id;
+    this.ports = ports;
+  }
+}
+
+const options = {
+  revision: "1",
+  vertexParallelism: {},
+  checkpointIntervalMs: 200,
+  minPauseMs: 0,
+  alignmentTimeoutMs: 1000,
+  checkpointTimeoutMs: 20_000,
+  tolerableFailures: 100,
+  restarts: { kind: "fixed-delay", maxAttempts: Infinity, delayMs: 20 },
+  reconnectMs: 100,
+  adoptMs: 2000,
+  deployTimeoutMs: 5000,
+  cancelTimeoutMs: 500,
+  allowNonRestoredState: false,
+} satisfies Omit<CoordinatorOptions, "epoch" | "parallelism">;
+
+export class World {
+  readonly options: WorldOptions;
+  nowMs = 0;
+  coordinator!: Coordinator;
+  outcome: Outcome | undefined;
+  readonly rescales: (RescaleResult | Failure)[] = [];
+  readonly logs: string[] = [];
+  /** What readers see: `split position` by uid of the sink. */
+  readonly visible = new Map<string, number>();
+  readonly counts = { leaders: 0, killed: 0, cut: 0, died: 0, storage: 0, checkpoints: 0, restarts: 0 };
+  faulty = true;
+  readonly taskManagers: SimTaskManager[] = [];
+  readonly #queues = new Map<string, Message[]>();
+  #seed: number;
+  #epoch = 0;
+  #next = 0;
+  #record: ExecutionRecord | undefined;
+  #latest: LatestSnapshot | undefined;
+  readonly #outputs = new Map<number, readonly string[]>();
+  readonly #savepoints = new Map<string, SavepointResult>();
+  readonly #restored = new Map<string, number>();
+
+  constructor(world: WorldOptions) {
+    this.options = world;
+    this.#seed = world.seed * 2654435761 + 1;
+    this.lead();
+  }
+
+  random(): number {
+    this.#seed = (Math.imul(this.#seed, 1664525) + 1013904223) >>> 0;
+    return this.#seed / 2 ** 32;
+  }
+
+  /** A new leader: all that it knows is what is stored. */
+  lead(): void {
+    this.counts.leaders++;
+    this.#epoch++;
+    // What was on its way to or from the old leader is lost.
+    for (const key of [...this.#queues.keys()]) if (!key.startsWith("new ")) this.#queues.delete(key);
+    for (const taskManager of this.taskManagers) taskManager.connected = false;
+    const made = (this.#record?.savepoints ?? []).flatMap(({ id }) => this.#savepoints.get(id) ?? []);
+    this.coordinator = new Coordinator(
+      this.options.graph,
+      { ...options, epoch: this.#epoch, parallelism: this.options.parallelism },
+      { record: this.#record, latest: this.#latest, nextCheckpointId: 1, made },
+      () => this.random(),
+      this.nowMs,
+    );
+    for (const taskManager of this.taskManagers) this.#connectSoon(taskManager);
+    this.tell({ kind: "tick" });
+  }
+
+  addTaskManager(slots: number): void {
+    const taskManager = new SimTaskManager(
+      `tm-${++this.#next}`,
+      Array.from({ length: slots }, () => ++this.#next),
+    );
+    this.taskManagers.push(taskManager);
+    this.#connectSoon(taskManager);
+  }
+
+  kill(taskManager: SimTaskManager): void {
+    this.counts.killed++;
+    const slots = taskManager.ports.length;
+    this.#disconnect(taskManager, "killed");
+    this.taskManagers.splice(this.taskManagers.indexOf(taskManager), 1);
+    this.#later(`new ${this.nowMs} ${this.random()}`, 300 * this.random(), () => this.addTaskManager(slots));
+  }
+
+  /** One step of time: messages arrive, slices process, and something may break. */
+  step(): void {
+    this.nowMs += 5;
+    if (this.faulty) this.#break();
+    for (const [key, queue] of this.#queues) {
+      while (queue[0] !== undefined && queue[0].atMs <= this.nowMs) queue.shift()?.run();
+      if (queue.length === 0) this.#queues.delete(key);
+    }
+    for (const taskManager of this.taskManagers) for (const slice of taskManager.slices.values()) this.#process(taskManager, slice);
+    this.tell({ kind: "tick" });
+  }
+
+  tell(event: CoordinatorEvent): void {
+    const epoch = this.#epoch;
+    for (const action of this.coordinator.handle(event, this.nowMs)) this.#act(action, epoch);
+  }
+
+  #break(): void {
+    const { faults } = this.options;
+    const pick = this.taskManagers[Math.floor(this.random() * this.taskManagers.length)];
+    if (this.random() < faults) this.lead();
+    if (pick === undefined) return;
+    // Four kinds of faults, each as often as a new leader.
+    const chance = this.random() / faults;
+    if (chance < 1) this.kill(pick);
+    else if (chance < 2) {
+      this.counts.cut++;
+      this.#disconnect(pick, "cut");
+      this.#connectSoon(pick);
+    } else if (chance < 3) this.#killSlot(pick, Math.floor(this.random() * pick.ports.length), "crashed");
+    else if (chance < 4) {
+      const slice = [...pick.slices.values()].find((one) => one.state === "running");
+      if (slice !== undefined) {
+        slice.state = "failed";
+        this.#event(pick, indexOf(pick, slice), {
+          slice: slice.id,
+          kind: "failed",
+          code: "FUNCTION_FAILED",
+          message: "chance",
+          fatal: false,
+        });
+      }
+    }
+  }
+
+  #killSlot(taskManager: SimTaskManager, index: number, reason: string): void {
+    this.counts.died++;
+    for (const [key, slice] of taskManager.slices) if (indexOf(taskManager, slice) === index) taskManager.slices.delete(key);
+    const incarnation = taskManager.ports[index] ?? 0;
+    taskManager.ports[index] = ++this.#next;
+    const slot = { index, incarnation: taskManager.ports[index] as number, host: "h", port: 1 };
+    if (!taskManager.connected) return;
+    this.#later(`up ${taskManager.id}`, 0, () => {
+      if (!taskManager.connected) return;
+      this.tell({ kind: "slotDied", taskManagerId: taskManager.id, index, incarnation, reason });
+      this.tell({ kind: "slotBack", taskManagerId: taskManager.id, slot });
+    });
+  }
+
+  #disconnect(taskManager: SimTaskManager, reason: string): void {
+    if (!taskManager.connected) return;
+    taskManager.connected = false;
+    this.#queues.delete(`up ${taskManager.id}`);
+    this.#queues.delete(`down ${taskManager.id}`);
+    this.tell({ kind: "disconnected", taskManagerId: taskManager.id, gone: false, reason });
+  }
+
+  #connectSoon(taskManager: SimTaskManager): void {
+    const epoch = this.#epoch;
+    this.#later(`connect ${taskManager.id}`, 150 * this.random(), () => {
+      if (!this.taskManagers.includes(taskManager) || taskManager.connected || epoch !== this.#epoch) return;
+      taskManager.connected = true;
+      taskManager.epoch = epoch;
+      const slices = [...taskManager.slices.values()].map((slice) => ({ index: indexOf(taskManager, slice), status: statusOf(slice) }));
+      const slots = taskManager.ports.map((port, index) => ({ index, incarnation: port, host: "h", port: 1 }));
+      this.tell({ kind: "registered", taskManagerId: taskManager.id, slots, slices });
+      for (const { index, event } of taskManager.retained) this.tell({ kind: "slot", taskManagerId: taskManager.id, index, event });
+    });
+  }
+
+  #later(queue: string, delayMs: number, run: () => void): void {
+    const messages = this.#queues.get(queue) ?? [];
+    // In order within a connection, however long the delay.
+    const atMs = Math.max(this.nowMs + delayMs, messages.at(-1)?.atMs ?? 0);
+    messages.push({ atMs, run });
+    this.#queues.set(queue, messages);
+  }
+
+  #event(taskManager: SimTaskManager, index: number, event: SlotEvent): void {
+    if (event.kind !== "report") {
+      taskManager.retained.push({ index, event });
+      if (taskManager.retained.length > 200) taskManager.retained.shift();
+    }
+    if (!taskManager.connected) return;
+    this.#later(`up ${taskManager.id}`, 20 * this.random(), () => {
+      if (taskManager.connected) this.tell({ kind: "slot", taskManagerId: taskManager.id, index, event });
+    });
+  }
+
+  #act(action: CoordinatorAction, epoch: number): void {
+    switch (action.kind) {
+      case "send": {
+        const taskManager = this.taskManagers.find((one) => one.id === action.taskManagerId);
+        expect(taskManager?.connected, "commands go to connected TaskManagers").toBe(true);
+        if (taskManager === undefined) return;
+        return this.#later(`down ${action.taskManagerId}`, 20 * this.random(), () => {
+          const same = taskManager.ports[action.index] === action.incarnation;
+          if (taskManager.connected && same && action.command.epoch >= taskManager.epoch)
+            this.#command(taskManager, action.index, action.command);
+        });
+      }
+      case "resetSlot": {
+        const taskManager = this.taskManagers.find((one) => one.id === action.taskManagerId);
+        if (taskManager !== undefined) this.#killSlot(taskManager, action.index, "reset");
+        return;
+      }
+      case "discover": {
+        const { uid, generation } = action;
+        const all = Array.from({ length: this.options.splits[uid] ?? 0 }, (_, at) => ({ id: `${uid}-${at}`, position: 0 }));
+        return this.#later(`discover ${uid}`, 30 * this.random(), () =>
+          this.tell({
+            kind: "discovered",
+            uid,
+            generation,
+            splits: all.filter(({ id }) => !action.known.has(id)),
+            exhausted: this.options.bounded,
+            enumerator: undefined,
+          }),
+        );
+      }
+      case "publish":
+      case "makeSavepoint":
+      case "markCommitted":
+        return this.#store(action, epoch);
+      case "writeRecord":
+        return this.#later("record", 10 * this.random(), () => {
+          this.#record = JSON.parse(JSON.stringify(action.record)) as ExecutionRecord;
+          this.tell({ kind: "recordWritten", record: action.record });
+        });
+      case "answerRescale":
+        this.rescales.push(action.result);
+        return;
+      case "over":
+        this.outcome = action.outcome;
+        return;
+      case "log":
+        this.logs.push(`${this.nowMs} ${action.message} ${JSON.stringify(action.fields)}`);
+        if (action.message.startsWith("region failed")) this.counts.restarts++;
+        return;
+      case "stopDiscovery":
+        return;
+    }
+  }
+
+  #store(action: Extract<CoordinatorAction, { kind: "publish" | "makeSavepoint" | "markCommitted" }>, epoch: number): void {
+    const { checkpointId } = action;
+    const lost = this.faulty && this.random() < 10 * this.options.faults;
+    // A write may come through although its answer does not.
+    const written = !lost || this.random() < 0.5;
+    this.#later("storage", 30 * this.random(), () => {
+      if (epoch !== this.#epoch) return;
+      const step = action.kind === "publish" ? "publish" : action.kind === "makeSavepoint" ? "savepoint" : "markCommitted";
+      if (written) {
+        if (action.kind === "publish") this.#publish(action);
+        if (action.kind === "makeSavepoint")
+          this.#savepoints.set(action.id, { id: action.id, url: `sp/${action.id}`, checkpointId, totalBytes: 1 });
+        if (action.kind === "markCommitted" && this.#latest?.checkpointId === checkpointId)
+          this.#latest = { ...this.#latest, committed: true };
+      }
+      if (lost) {
+        this.counts.storage++;
+        return this.tell({ kind: "storageFailed", step, checkpointId, failure: { code: "STORAGE_UNREACHABLE", message: "chance" } });
+      }
+      if (action.kind === "publish")
+        this.tell({ kind: "published", checkpointId, url: `chk-${checkpointId}`, writtenBytes: 1, totalBytes: 1 });
+      if (action.kind === "makeSavepoint")
+        this.tell({ kind: "savepointMade", checkpointId, result: this.#savepoints.get(action.id) as SavepointResult });
+      if (action.kind === "markCommitted") this.tell({ kind: "markedCommitted", checkpointId });
+    });
+  }
+
+  #publish(action: Extract<CoordinatorAction, { kind: "publish" }>): void {
+    const { checkpointId, acks, sources } = action;
+    if (this.#latest?.checkpointId === checkpointId) return;
+    expect(checkpointId, "checkpoints are published in order").toBeGreaterThan(this.#latest?.checkpointId ?? 0);
+    expect(this.#latest?.committed ?? true, "a checkpoint is published when the one before it is committed").toBe(true);
+    const subtasks = acks.flatMap((ack) => ack.subtasks);
+    for (const [uid, some] of Map.groupBy(subtasks, (one) => one.uid)) {
+      expect(new Set(some.map((one) => one.subtask)).size, `all instances of ${uid} once`).toBe(some[0]?.parallelism);
+      expect(some.length).toBe(some[0]?.parallelism);
+    }
+    this.counts.checkpoints++;
+    const heldIds = subtasks.flatMap((one) => one.splits ?? []).map(({ id, position }) => `${id}@${String(position)}`);
+    const finishedIds = [...sources.values()].flatMap(({ finished = [] }) => finished);
+    this.logs.push(`${this.nowMs} published ${checkpointId} with ${heldIds.join(" ")}; finished ${finishedIds.join(" ")}`);
+    this.#outputs.set(
+      checkpointId,
+      subtasks.flatMap((one) => (one.sink !== undefined && "inline" in one.sink ? (JSON.parse(one.sink.inline) as string[]) : [])),
+    );
+    const restored = new Map<string, LatestSnapshot["sources"] extends ReadonlyMap<string, infer S> ? S : never>();
+    for (const [uid, { finished = [] }] of sources) {
+      const splits = subtasks.flatMap((one) => (one.uid === uid ? (one.splits ?? []) : []));
+      const ids = [...splits.map(({ id }) => id), ...finished];
+      expect(new Set(ids).size, `no split of ${uid} twice: ${ids.join(" ")}`).toBe(ids.length);
+      restored.set(uid, {
+        splits: splits.map(({ id, position }) => ({ split: { id, position }, watermarkMs: -Infinity })),
+        finished,
+        enumerator: undefined,
+      });
+    }
+    this.#latest = { checkpointId, url: `chk-${checkpointId}`, committed: false, own: true, sources: restored };
+  }
+
+  // Commits a slice's share of a checkpoint: what was published, and nothing else, and once however often it is asked for.
+  #show(checkpointId: number, output: readonly string[]): void {
+    const all = new Set(this.#outputs.get(checkpointId));
+    for (const line of output) {
+      expect(all.has(line), `what is committed of checkpoint ${checkpointId} was published`).toBe(true);
+      const before = this.visible.get(line);
+      if (before !== undefined) expect(before, `${line} becomes visible by one checkpoint`).toBe(checkpointId);
+      this.visible.set(line, checkpointId);
+    }
+  }
+
+  #command(taskManager: SimTaskManager, index: number, command: SlotCommand): void {
+    taskManager.epoch = Math.max(taskManager.epoch, command.epoch);
+    const key = `${command.slice.region}#${command.slice.attempt}`;
+    if (command.kind === "deploy") return this.#deploy(taskManager, index, command);
+    const slice = taskManager.slices.get(`${index} ${key}`);
+    if (slice === undefined) {
+      if (command.kind === "cancel") this.#event(taskManager, index, { slice: command.slice, kind: "closed" });
+      return;
+    }
+    switch (command.kind) {
+      case "start":
+        if (slice.state === "deployed") slice.state = "running";
+        break;
+      case "assign":
+        for (const { uid, subtask, splits, complete } of command.assignments) {
+          const source = slice.sources.get(uid);
+          expect(source?.subtask).toBe(subtask);
+          for (const { split } of splits) {
+            expect(
+              source?.splits.some(({ id }) => id === split.id) === true || source?.finished.includes(split.id) === true,
+              `${split.id} is not assigned twice`,
+            ).toBe(false);
+            source?.splits.push({ id: split.id, position: Number(split.position) });
+          }
+          if (source !== undefined) source.complete ||= complete;
+        }
+        break;
+      case "trigger":
+        this.#trigger(taskManager, index, slice, command.checkpointId, command.after);
+        break;
+      case "commit":
+        if (slice.pending?.checkpointId === command.checkpointId) {
+          this.#show(command.checkpointId, slice.pending.output);
+          slice.pending = undefined;
+          slice.committedId = command.checkpointId;
+        }
+        this.#event(taskManager, index, { slice: slice.id, kind: "committed", checkpointId: command.checkpointId });
+        break;
+      case "cancel":
+        taskManager.slices.delete(`${index} ${key}`);
+        this.#event(taskManager, index, { slice: slice.id, kind: "closed" });
+        break;
+      case "base":
+        break;
+    }
+  }
+
+  #deploy(taskManager: SimTaskManager, index: number, command: Extract<SlotCommand, { kind: "deploy" }>): void {
+    const key = `${command.slice.region}#${command.slice.attempt}`;
+    const restoredId = command.restore?.checkpointId ?? 0;
+    expect(this.#restored.get(key) ?? restoredId, `all slices of ${key} restore the same snapshot`).toBe(restoredId);
+    this.#restored.set(key, restoredId);
+    expect(restoredId, "a restart begins from the newest snapshot").toBe(this.#latest?.checkpointId ?? 0);
+    const held = [...taskManager.slices.values()].filter(
+      (one) => one.id.region === command.slice.region && indexOf(taskManager, one) === index,
+    );
+    expect(
+      held.map(({ id, state }) => `${id.region}#${id.attempt} ${state}`),
+      `a slot runs one slice of a region; deploying ${key} to ${taskManager.id}/${index}`,
+    ).toEqual([]);
+    // Restoring commits what the snapshot's sinks had prepared.
+    if (restoredId > 0) this.#show(restoredId, this.#outputs.get(restoredId) ?? []);
+    const sources: SimSlice["sources"] = new Map();
+    for (const vertex of command.vertices) {
+      const subtask = vertex.slots.indexOf(command.slice.slot);
+      if (subtask >= 0 && this.options.splits[vertex.uid] !== undefined)
+        sources.set(vertex.uid, { subtask, splits: [], finished: [], complete: false });
+    }
+    const slice: SimSlice = {
+      id: command.slice,
+      vertices: command.vertices,
+      state: "deployed",
+      sources,
+      output: [],
+      pending: undefined,
+      committedId: restoredId,
+      draining: false,
+    };
+    taskManager.slices.set(`${index} ${key}`, slice);
+    this.#event(taskManager, index, { slice: slice.id, kind: "deployed" });
+  }
+
+  #trigger(taskManager: SimTaskManager, index: number, slice: SimSlice, checkpointId: number, after: "go" | "hold" | "drain"): void {
+    if (slice.committedId >= checkpointId) return;
+    if (slice.pending === undefined) {
+      expect(slice.state, "only started slices are asked for checkpoints").toMatch(/running|ended|failed/);
+      if (slice.state === "failed") return;
+      const output = slice.output;
+      slice.output = [];
+      slice.pending = { checkpointId, after, ack: this.#ack(slice, checkpointId, output), output };
+      if (after !== "go") slice.state = "holding";
+    }
+    expect(slice.pending.checkpointId, "one checkpoint at a time").toBe(checkpointId);
+    expect(slice.pending.after).toBe(after);
+    const times = { alignmentMs: 0, cutMs: 1, unaligned: false, inFlightBytes: 0, uploadMs: 1 };
+    this.#event(taskManager, index, { slice: slice.id, kind: "acknowledged", times, ...slice.pending.ack });
+    this.#report(taskManager, index, slice);
+  }
+
+  #ack(slice: SimSlice, checkpointId: number, output: readonly string[]): SliceAck {
+    const subtasks: UploadAck["subtasks"][number][] = [];
+    for (const vertex of slice.vertices) {
+      const subtask = vertex.slots.indexOf(slice.id.slot);
+      if (subtask < 0) continue;
+      const common = { uid: vertex.uid, kind: "k", subtask, parallelism: vertex.parallelism, specs: [], state: [], lists: [] };
+      const source = slice.sources.get(vertex.uid);
+      if (source !== undefined)
+        subtasks.push({ ...common, splits: source.splits.map(({ id, position }) => ({ id, position, subtask, watermarkMs: null })) });
+      else subtasks.push({ ...common, sink: { inline: JSON.stringify(vertex.uid.startsWith("sink") ? output : []) } });
+    }
+    return { checkpointId, ack: { checkpointId, files: [], subtasks, writtenBytes: 1 }, finishedSplits: finishedOf(slice) };
+  }
+
+  #process(taskManager: SimTaskManager, slice: SimSlice): void {
+    if (slice.state !== "running" || this.random() < 0.3) return;
+    for (const source of slice.sources.values()) {
+      for (const split of [...source.splits]) {
+        slice.output.push(`${split.id} ${split.position++}`);
+        if (this.options.bounded && split.position >= this.options.recordsPerSplit) {
+          source.splits.splice(source.splits.indexOf(split), 1);
+          source.finished.push(split.id);
+        }
+      }
+    }
+    if ([...slice.sources.values()].every((source) => source.complete && source.splits.length === 0)) {
+      slice.state = "ended";
+      this.#event(taskManager, indexOf(taskManager, slice), { slice: slice.id, kind: "ended" });
+    } else if (this.random() < 0.1) this.#report(taskManager, indexOf(taskManager, slice), slice);
+  }
+
+  #report(taskManager: SimTaskManager, index: number, slice: SimSlice): void {
+    const exchange = { bytesIn: 0, bytesOut: 0, queuedBytesIn: 0, queuedBytesOut: 0 };
+    const report = { state: slice.state, busyMs: 0, backpressuredMs: 0, idleMs: 0, subtasks: [], exchange };
+    this.#event(taskManager, index, { slice: slice.id, kind: "report", report });
+  }
+}
+
+function indexOf(taskManager: SimTaskManager, slice: SimSlice): number {
+  for (const [key, one] of taskManager.slices) if (one === slice) return Number(key.split(" ")[0]);
+  return -1;
+}
+
+function finishedOf(slice: SimSlice): readonly FinishedSplits[] {
+  return [...slice.sources].flatMap(([uid, { subtask, finished }]) =>
+    finished.length === 0 ? [] : [{ uid, subtask, splitIds: [...finished] }],
+  );
+}
+
+function statusOf(slice: SimSlice): SliceStatus {
+  const { id, state, vertices, pending, committedId } = slice;
+  return {
+    slice: id,
+    state,
+    vertices,
+    slots: [],
+    ...(pending === undefined ? {} : { pending: { checkpointId: pending.checkpointId, after: pending.after, ack: pending.ack } }),
+    committedCheckpointId: committedId,
+    splits: [...slice.sources].map(([uid, { subtask, splits }]) => ({ uid, subtask, splitIds: splits.map((split) => split.id) })),
+    finishedSplits: finishedOf(slice),
+  };
+}

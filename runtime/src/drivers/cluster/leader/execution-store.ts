@@ -1,0 +1,92 @@
+// The execution record in the job's folder: what one leader leaves to the next. Replaced conditionally, and never by an older leader.
+import { isMillraceError, MillraceError } from "../../../base/errors.ts";
+import type { ObjectVersion, SnapshotStorage } from "../../../core/ports/snapshot-storage.ts";
+import type { ExecutionRecord } from "../coordinator/types.ts";
+
+interface Stored {
+  readonly epoch: number;
+  readonly record: ExecutionRecord;
+}
+
+const maxAttempts = 5;
+
+export class ExecutionStore {
+  readonly #storage: SnapshotStorage;
+  readonly #path: string;
+  readonly #epoch: number;
+  #version: ObjectVersion | undefined;
+
+  private constructor(storage: SnapshotStorage, path: string, epoch: number) {
+    this.#storage = storage;
+    this.#path = path;
+    this.#epoch = epoch;
+  }
+
+  /** Reads what the leader before left. Rejects with EXECUTION_RECORD when it cannot be understood. */
+  static async open(
+    storage: SnapshotStorage,
+    jobId: string,
+    epoch: number,
+  ): Promise<{ readonly store: ExecutionStore; readonly record: ExecutionRecord | undefined }> {
+    const store = new ExecutionStore(storage, `${jobId}/execution.json`, epoch);
+    return { store, record: (await store.#read())?.record };
+  }
+
+  /** Rejects with FENCED when a later leader has written it. */
+  async write(record: ExecutionRecord): Promise<void> {
+    const content = Buffer.from(`${JSON.stringify({ epoch: this.#epoch, record } satisfies Stored)}\n`);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        this.#version =
+          this.#version === undefined
+            ? await this.#storage.create(this.#path, content)
+            : await this.#storage.replace(this.#path, content, this.#version);
+        return;
+      } catch (error) {
+        // A write that came through without its answer, or somebody else's: the epoch in it tells.
+        if (!isMillraceError(error, "OBJECT_CONFLICT") || attempt === maxAttempts) throw error;
+        await this.#read();
+      }
+    }
+  }
+
+  async #read(): Promise<Stored | undefined> {
+    let found: Awaited<ReturnType<SnapshotStorage["get"]>>;
+    try {
+      found = await this.#storage.get(this.#path);
+    } catch (error) {
+      if (!isMillraceError(error, "OBJECT_MISSING")) throw error;
+      this.#version = undefined;
+      return undefined;
+    }
+    const stored = this.#parse(found.content);
+    if (stored.epoch > this.#epoch) {
+      throw new MillraceError(
+        "FENCED",
+        `${this.#storage.url}/${this.#path}`,
+        `a leader with epoch ${stored.epoch} has taken over from epoch ${this.#epoch}`,
+        "stop this process: another one leads the job",
+      );
+    }
+    this.#version = found.version;
+    return stored;
+  }
+
+  #parse(content: Buffer): Stored {
+    const bad = (): MillraceError =>
+      new MillraceError(
+        "EXECUTION_RECORD",
+        `${this.#storage.url}/${this.#path}`,
+        "is not what this version of millrace writes",
+        "run the version that wrote it, or delete it: the job then starts from its newest checkpoint with the manifest's parallelism",
+      );
+    try {
+      const stored = JSON.parse(content.toString("utf8")) as Partial<Stored>;
+      if (typeof stored.epoch !== "number" || stored.record?.format !== "millrace-execution" || stored.record.formatVersion !== 1)
+        throw bad();
+      return stored as Stored;
+    } catch (error) {
+      throw error instanceof SyntaxError ? bad() : error;
+    }
+  }
+}

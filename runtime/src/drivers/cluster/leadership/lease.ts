@@ -1,0 +1,30 @@
+// Who leads: the port of a lease, and what it says.
+import type { LeaderAddress } from "./leader-address.ts";
+
+export interface LeaseRecord {
+  /** Unique per process. */
+  readonly holder: string;
+  /** Rises with every write, so that others see that the holder lives. */
+  readonly renewals: number;
+  /** How long it holds after the last write that others see, ms. */
+  readonly durationMs: number;
+  readonly address: LeaderAddress;
+  /** Given up by its holder: anybody may take it at once. */
+  readonly released: boolean;
+}
+
+export interface LeaseState {
+  readonly record: LeaseRecord;
+  /** What a conditional write names. */
+  readonly version: string;
+  /** The holder is known to be dead, not only silent. */
+  readonly holderIsDead: boolean;
+}
+
+/** A place that all JobManagers of a job see, with conditional writes. Calls reject when the place cannot be reached. */
+export interface LeaseStore {
+  read(): Promise<LeaseState | undefined>;
+  /** Writes if the lease still has `version` (undefined: if there is none). False when somebody was faster. */
+  write(record: LeaseRecord, version: string | undefined): Promise<boolean>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,44 @@
+// A TaskManager's side of the control plane: one attempt to reach one JobManager.
+import { WebSocket } from "ws";
+import type { Clock } from "../../../base/clock.ts";
+import { messageOf } from "../../../base/errors.ts";
+import { Connection, type ConnectionListener, type HeartbeatOptions } from "./connection.ts";
+import { type LeaderMessage, maxMessageBytes, type WorkerMessage } from "./messages.ts";
+import type { TlsMaterial } from "./tls.ts";
+
+export type LeaderConnection = Connection<WorkerMessage, LeaderMessage>;
+
+export interface RpcClientOptions {
+  readonly tls: TlsMaterial | undefined;
+  readonly token: string | undefined;
+  readonly heartbeats: HeartbeatOptions;
+  readonly connectTimeoutMs: number;
+  readonly clock: Clock;
+}
+
+/** Connects to `host:port`; rejects when nobody answers in time. */
+export function connectTo(
+  address: string,
+  options: RpcClientOptions,
+  listener: ConnectionListener<LeaderMessage>,
+): Promise<LeaderConnection> {
+  const { tls, token, connectTimeoutMs } = options;
+  return new Promise((resolve, reject) => {
+    const socket = new WebSocket(`${tls === undefined ? "ws" : "wss"}://${address}`, {
+      ...tls,
+      handshakeTimeout: connectTimeoutMs,
+      maxPayload: maxMessageBytes,
+      perMessageDeflate: false,
+      ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
+    });
+    const failed = (error: Error): void => {
+      socket.terminate();
+      reject(new Error(`${address}: ${messageOf(error)}`));
+    };
+    socket.once("error", failed);
+    socket.once("open", () => {
+      socket.off("error", failed);
+      resolve(new Connection<WorkerMessage, LeaderMessage>(socket, address, options.clock, options.heartbeats, listener));
+    });
+  });
+}
