@@ -6,6 +6,7 @@ import { coreSuite } from "./core.ts";
 import { peerEngines } from "./kafka/peers.ts";
 import { kafkaSuite } from "./kafka/suite.ts";
 import { kafkaQueries } from "./kafka/verify.ts";
+import { latencyCases, latencySuite } from "./latency/suite.ts";
 
 const usage = `usage: npm run bench -- SUITE [--records N] [--runs N] [--json]
 
@@ -14,6 +15,8 @@ const usage = `usage: npm run bench -- SUITE [--records N] [--runs N] [--json]
               [--gb N] [--heap-mb N] [--value-bytes N] [--dir FOLDER]
   kafka       whole queries from topic to topic by \`millrace run\` (5,000,000 records): pass-through, window, keyed count
               [--queries q0,q12e,count] [--peers FOLDER] [--engines flink,ks,spark]
+  latency     from sent to seen, at a steady rate: a bare consumer, stateless, window updates, exactly-once on S3
+              [--cases floor,q0,updates,exactly-once] [--rate 10000] [--seconds 60] [--warm 10] [--peers FOLDER]
 
 Every run's output is checked, and a run with a wrong one has no figure. The median of several runs is shown.
 `;
@@ -45,6 +48,10 @@ const { values, positionals } = parseArgs({
     queries: { type: "string", default: kafkaQueries.join() },
     engines: { type: "string", default: peerEngines.join() },
     peers: { type: "string" },
+    cases: { type: "string", default: latencyCases.join() },
+    rate: { type: "string", default: "10000" },
+    seconds: { type: "string", default: "60" },
+    warm: { type: "string", default: "10" },
   },
 });
 if (positionals.length === 1 && positionals[0] === "core") {
@@ -66,6 +73,16 @@ if (positionals.length === 1 && positionals[0] === "core") {
     queries: chosen(values.queries, kafkaQueries, "queries"),
     peers: values.peers,
     engines: chosen(values.engines, peerEngines, "engines"),
+  });
+  process.exitCode = passed ? 0 : 1;
+} else if (positionals.length === 1 && positionals[0] === "latency") {
+  const passed = await latencySuite({
+    cases: chosen(values.cases, latencyCases, "cases"),
+    rate: positive(values.rate, "rate"),
+    seconds: positive(values.seconds, "seconds"),
+    warmSeconds: positive(values.warm, "warm"),
+    json: values.json,
+    peers: values.peers,
   });
   process.exitCode = passed ? 0 : 1;
 } else {

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { mkdtemp, open, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 export interface Measured {
   readonly exitCode: number;
@@ -67,7 +67,8 @@ export async function measure(command: readonly string[], options: MeasureOption
   const startedMs = Date.now();
   const shell = spawn("bash", ["-c", `TIMEFORMAT='%U %S'; { time "$@" 2>&3; } 2> "${folder}/time"`, "bash", ...command], {
     stdio: ["ignore", log.fd, "inherit", log.fd],
-    env: { ...process.env, ...options.environment },
+    // Programs that ask for `node` get this one.
+    env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env["PATH"] ?? ""}`, ...options.environment },
   });
   const exited = new Promise<number>((resolve, reject) => {
     shell.once("error", reject);

@@ -34,7 +34,7 @@ export interface OurRunOptions {
 /** The command line of `millrace run` for a bench job. */
 export function runCommand(query: string, parameters: Readonly<Record<string, string>>, flags: readonly string[]): readonly string[] {
   const given = Object.entries(parameters).flatMap(([name, value]) => ["-p", `${name}=${value}`]);
-  return [process.execPath, command, "run", jobModule(query), ...given, ...flags, "--port", "0", "--no-status"];
+  return [command, "run", jobModule(query), ...given, ...flags, "--port", "0", "--no-status"];
 }
 
 export async function ourRun(query: KafkaQuery, options: OurRunOptions): Promise<OurRun> {

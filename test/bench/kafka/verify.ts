@@ -1,5 +1,6 @@
 // The outputs of the Kafka benchmarks against a plain computation over the input topic, by code that shares nothing with the engine's decoders.
 import type { WireKafkaClient } from "../../../runtime/src/connectors/kafka/client/wire-client.ts";
+import { numberField } from "./number-field.ts";
 import { readTopic } from "./topics.ts";
 
 export type KafkaQuery = "q0" | "q12e" | "count";
@@ -15,20 +16,9 @@ export interface Verdict {
 const windowMs = 10_000;
 const watermarkDelayMs = 4000;
 
-/** The number behind `"name":` in a JSON record without spaces; its writers are the benchmark's generator and the engines' encoders. */
-function numberField(bytes: Buffer, start: number, end: number, key: Buffer): number {
-  const found = bytes.indexOf(key, start);
-  if (found < 0 || found >= end) throw new Error(`no ${key.toString()} in ${bytes.toString("utf8", start, end)}`);
-  let at = found + key.length;
-  let value = 0;
-  for (; at < end && (bytes[at] as number) >= 0x30 && (bytes[at] as number) <= 0x39; at++)
-    value = value * 10 + (bytes[at] as number) - 0x30;
-  return value;
-}
-
 const keyOf = (name: string): Buffer => Buffer.from(`"${name}":`);
 
-/** A 32-bit hash of numbers; sums of it do not depend on the order of rows. */
+/** A 32-bit hash of numbers; sums of it modulo 2^32 do not depend on the order of rows. */
 export function mix(...values: readonly number[]): number {
   let hash = 0;
   for (const value of values) {
@@ -117,7 +107,7 @@ export function countSums(counts: Iterable<readonly [number, number]>): CountSum
   for (const [key, count] of counts) {
     keys++;
     sum += count;
-    hash += mix(key, count);
+    hash = (hash + mix(key, count)) >>> 0;
   }
   return { keys, sum, hash };
 }
@@ -129,12 +119,8 @@ async function rowSums(client: WireKafkaClient, topic: string, times?: (timestam
   await readTopic(client, topic, (bytes, start, end, timestampMs) => {
     rows++;
     times?.(timestampMs);
-    hash += mix(
-      numberField(bytes, start, end, auction),
-      numberField(bytes, start, end, bidder),
-      numberField(bytes, start, end, price),
-      numberField(bytes, start, end, time),
-    );
+    const numbers = [auction, bidder, price, time].map((key) => numberField(bytes, start, end, key));
+    hash = (hash + mix(...numbers)) >>> 0;
   });
   return { rows, hash };
 }

@@ -58,10 +58,8 @@ class GroupAggregate implements Operator {
   #groups: Int32Array = new Int32Array(1024);
   #lastRows: Int32Array = new Int32Array(1024);
   #existed: Uint8Array = new Uint8Array(1024);
-  /** Per slot, the number of the batch that it was last seen in, and where it stands among the batch's groups. */
-  #seen: Int32Array = new Int32Array(1024);
+  /** Per slot, where it stands among the batch's groups, if that place holds it; else what an earlier batch left. */
   #position: Int32Array = new Int32Array(1024);
-  #batchNumber = 0;
 
   constructor(context: OperatorContext, params: GroupAggregateParams) {
     const { set, output } = resolveGroupAggregate(params);
@@ -119,18 +117,18 @@ class GroupAggregate implements Operator {
 
   // The groups that the batch changes, and which of them were there before.
   #collectGroups({ selection, count }: Batch, created: number): number {
-    const number = ++this.#batchNumber;
     let groups = 0;
     for (let k = 0; k < count; k++) {
       const slot = this.#slots[k] as number;
-      if (slot >= this.#seen.length) this.#growSlots(slot + 1);
-      if (this.#seen[slot] !== number) {
-        this.#seen[slot] = number;
-        this.#position[slot] = groups;
-        this.#existed[groups] = 1;
-        this.#groups[groups++] = slot;
+      if (slot >= this.#position.length) this.#growSlots(slot + 1);
+      let position = this.#position[slot] as number;
+      if (position >= groups || this.#groups[position] !== slot) {
+        position = groups++;
+        this.#position[slot] = position;
+        this.#existed[position] = 1;
+        this.#groups[position] = slot;
       }
-      this.#lastRows[this.#position[slot] as number] = selection[k] as number;
+      this.#lastRows[position] = selection[k] as number;
     }
     for (let k = 0; k < created; k++) this.#existed[this.#position[this.#table.created[k] as number] as number] = 0;
     return groups;
@@ -152,11 +150,7 @@ class GroupAggregate implements Operator {
   }
 
   #growSlots(count: number): void {
-    const size = Math.max(count, this.#seen.length * 2);
-    const seen = new Int32Array(size);
-    seen.set(this.#seen);
-    this.#seen = seen;
-    const position = new Int32Array(size);
+    const position = new Int32Array(Math.max(count, this.#position.length * 2));
     position.set(this.#position);
     this.#position = position;
   }

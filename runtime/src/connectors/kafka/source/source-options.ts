@@ -33,9 +33,9 @@ export interface KafkaSourceOptions extends KafkaConnectionOptions {
   readonly discoveryIntervalMs?: number;
   /** What to do when the log no longer holds the position. Default `fail`. */
   readonly onOffsetOutOfRange?: OutOfRangePolicy;
-  /** Fetched per partition and request. Default 1 MiB. */
+  /** Fetched per partition and request. Default 512 KiB. */
   readonly maxPartitionBytes?: number;
-  /** Fetched ahead per reader. Default 32 MiB. */
+  /** Fetched ahead per reader. Default 16 MiB. */
   readonly maxBufferedBytes?: number;
   /** How long a broker may wait for new records before it answers with none. Costs no latency. Default 500 ms. */
   readonly maxWaitMs?: number;
@@ -82,7 +82,7 @@ export function sourceConfig(options: KafkaSourceOptions): KafkaSourceConfig {
   checkStart(startFrom, options.groupId);
   const client = clientOptions(options);
   const isolation = oneOf("isolation", options.isolation ?? "read_committed", ["read_committed", "read_uncommitted"]);
-  const maxPartitionBytes = integerOption(subject, "maxPartitionBytes", options.maxPartitionBytes, mebibyte, 1024, 64 * mebibyte);
+  const maxPartitionBytes = integerOption(subject, "maxPartitionBytes", options.maxPartitionBytes, mebibyte / 2, 1024, 64 * mebibyte);
   const bounded = options.bounded ?? false;
   return {
     client,
@@ -96,7 +96,14 @@ export function sourceConfig(options: KafkaSourceOptions): KafkaSourceConfig {
       isolation,
       onOffsetOutOfRange: oneOf("onOffsetOutOfRange", options.onOffsetOutOfRange ?? "fail", ["fail", "earliest", "latest"]),
       maxPartitionBytes,
-      maxBufferedBytes: integerOption(subject, "maxBufferedBytes", options.maxBufferedBytes, 32 * mebibyte, maxPartitionBytes, 2 ** 31),
+      maxBufferedBytes: integerOption(
+        subject,
+        "maxBufferedBytes",
+        options.maxBufferedBytes,
+        Math.max(16 * mebibyte, maxPartitionBytes),
+        maxPartitionBytes,
+        2 ** 31,
+      ),
       maxWaitMs: integerOption(subject, "maxWaitMs", options.maxWaitMs, 500, 1, 60_000),
       failureTimeoutMs: client.retryTimeoutMs,
     },
