@@ -6,11 +6,12 @@ interface NativeBatch {
   _put(key: Uint8Array, value: Uint8Array): void;
   _del(key: Uint8Array): void;
   _writeSync(options: object): void;
+  _clear(): void;
   _closeSync(): void;
 }
 
 interface NativeIterator {
-  /** Keys and values in turn. */
+  /** Keys and values in turn; here the keys are left out. */
   _nextvSync(count: number, options: object): { readonly rows: readonly Buffer[]; readonly finished: boolean };
   _closeSync(): void;
 }
@@ -21,6 +22,8 @@ interface NativeDatabase {
   _chainedBatch(): NativeBatch;
   _getManySync(keys: readonly Uint8Array[], options: object): readonly (Buffer | undefined)[];
   _iterator(options: object): NativeIterator;
+  /** Its own list of what was made from it; closing something synchronously does not take it off. */
+  detachResource(resource: object): void;
   getProperty(name: string): string;
 }
 
@@ -41,6 +44,10 @@ const fixedOptions = {
   walCompression: false,
   // Index and filter blocks count as cache, so that the memory does not grow with the state.
   cacheIndexAndFilterBlocks: true,
+  // A hash index in each block and Ribbon filters: a read of one key costs nearly half, and filters take a third less.
+  optimize: "point-lookup",
+  // Four times the default: a quarter of the index, which competes for the cache with everything else.
+  blockSize: 16_384,
   parallelism: 1,
 } as const;
 
@@ -85,11 +92,11 @@ export class RocksDatabase {
   /** Writes what waits. The binding always writes its log ahead too, but never waits for the disk. */
   write(): void {
     const batch = this.#batch;
-    if (batch === null) return;
-    this.#batch = null;
+    if (batch === null || this.pending === 0) return;
     this.pending = 0;
     batch._writeSync({});
-    batch._closeSync();
+    // One batch for all writes: a closed one keeps its memory until the collector finds its small handle, which may be never.
+    batch._clear();
   }
 
   getMany(keys: readonly Uint8Array[]): readonly (Buffer | undefined)[] {
@@ -99,13 +106,16 @@ export class RocksDatabase {
   /** Keys from `from` on, before `before`. */
   iterate(from: Uint8Array, before: Uint8Array | undefined): RocksIterator {
     const range = before === undefined ? { gte: from } : { gte: from, lt: before };
-    const native = this.#native._iterator({ ...buffers, ...range, keys: true, values: true, highWaterMarkBytes: 1 << 18 });
+    const native = this.#native._iterator({ ...buffers, ...range, keys: false, values: true, highWaterMarkBytes: 1 << 18 });
     return {
       next(count) {
         const { rows, finished } = native._nextvSync(count, {});
         return { values: rows.filter((_row, i) => i % 2 === 1), finished };
       },
-      close: () => native._closeSync(),
+      close: () => {
+        native._closeSync();
+        this.#native.detachResource(native);
+      },
     };
   }
 
