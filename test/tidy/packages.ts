@@ -6,6 +6,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   "@aws-sdk/client-s3": ["checkpoint/storage", "connectors/files"],
   "@datadog/sketches-js": ["operators/aggregate"],
   "@duckdb/node-api": ["connectors/files", "drivers/microbatch", "cli"],
+  "@duckdb/node-bindings": ["drivers/microbatch"],
   "@hono/node-server": ["cli"],
   "@node-rs/crc32": ["connectors/kafka", "checkpoint"],
   "@nxtedition/rocksdb": ["state"],

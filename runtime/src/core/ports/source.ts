@@ -50,6 +50,10 @@ export interface SplitEnumerator {
   discover(known: ReadonlySet<string>): Promise<readonly SourceSplit[]>;
   /** How often to discover again, ms; Infinity for a bounded source. */
   readonly intervalMs: number;
+  /** The same splits with an end where each of them ends now: for runs that end. Absent where every split ends by itself. */
+  withEnds?(splits: readonly SourceSplit[]): Promise<readonly SourceSplit[]>;
+  /** The same splits without such an end. */
+  withoutEnds?(splits: readonly SourceSplit[]): readonly SourceSplit[];
   /** State beyond the splits (files already finished), as JSON; undefined where there is none. */
   snapshot?(): unknown;
   close(): Promise<void>;

@@ -2,11 +2,22 @@
 import type { Log } from "../../base/log.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { KeyGroupRange } from "../../core/operator/operator.ts";
-import type { BaseScan, StateBlock, StoredTableSpec } from "../../core/ports/state-backend.ts";
-import type { OperatorSlot, Task } from "../task/task.ts";
+import type { BaseScan, KeyedStateBackend, StateBlock, StoredTableSpec } from "../../core/ports/state-backend.ts";
 
 /** How much is encoded between two batches: about a tenth of a millisecond of work. */
 const sliceBytes = 128 * 1024;
+
+/** An operator instance with keyed state. */
+export interface ScannedSlot {
+  readonly instance: { readonly uid: string; readonly subtask: number };
+  readonly backend: KeyedStateBackend | undefined;
+  readonly keyGroups: KeyGroupRange;
+}
+
+/** What has instances with state: a task, or a query in batches. */
+export interface ScannedTask {
+  readonly operators: readonly ScannedSlot[];
+}
 
 /** The uploading half of a base: `BaseUpload` of the checkpoint store. */
 export interface BaseTarget {
@@ -27,7 +38,7 @@ export interface BaseTargets {
 }
 
 interface Running {
-  readonly slot: OperatorSlot;
+  readonly slot: ScannedSlot;
   readonly scan: BaseScan;
   readonly target: BaseTarget;
   uploading: boolean;
@@ -36,12 +47,12 @@ interface Running {
 export class BaseScanner {
   readonly #targets: BaseTargets;
   readonly #log: Log;
-  readonly #tables = new Map<OperatorSlot, readonly StoredTableSpec[]>();
+  readonly #tables = new Map<ScannedSlot, readonly StoredTableSpec[]>();
   #running: Running | undefined;
   #lastCaptured = 0;
   #checked = 0;
   /** The slot whose base ended last: it gets no second one before its first is published. */
-  #waitFor = new Map<OperatorSlot, number>();
+  #waitFor = new Map<ScannedSlot, number>();
 
   constructor(targets: BaseTargets, log: Log) {
     this.#targets = targets;
@@ -49,7 +60,11 @@ export class BaseScanner {
   }
 
   /** A barrier has captured the task: what scans relate to. */
-  captured(checkpointId: number, task: Task, tablesOf: (uid: string, subtask: number) => readonly StoredTableSpec[] | undefined): void {
+  captured(
+    checkpointId: number,
+    task: ScannedTask,
+    tablesOf: (uid: string, subtask: number) => readonly StoredTableSpec[] | undefined,
+  ): void {
     this.#lastCaptured = checkpointId;
     for (const slot of task.operators) {
       const tables = tablesOf(slot.instance.uid, slot.instance.subtask);
@@ -63,7 +78,7 @@ export class BaseScanner {
   }
 
   /** Does a slice, when there is one to do; called between batches. */
-  step(task: Task): void {
+  step(task: ScannedTask): void {
     const running = this.#running;
     if (running === undefined) {
       // What is due changes only with a checkpoint.
@@ -92,7 +107,7 @@ export class BaseScanner {
     await running.target.cancel();
   }
 
-  #begin(task: Task): void {
+  #begin(task: ScannedTask): void {
     for (const slot of task.operators) {
       const { backend, keyGroups, instance } = slot;
       const tables = this.#tables.get(slot);

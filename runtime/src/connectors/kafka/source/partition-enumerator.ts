@@ -3,7 +3,7 @@ import type { SourceSplit, SplitEnumerator } from "../../../core/ports/source.ts
 import type { KafkaClient, OffsetQuery } from "../client/kafka-client.ts";
 import { splitIdOf } from "./source-options.ts";
 import type { KafkaSourceConfig } from "./source-options.ts";
-import type { SplitPosition } from "./split-position.ts";
+import { partitionSplit, type SplitPosition } from "./split-position.ts";
 
 interface Found {
   readonly id: string;
@@ -74,6 +74,21 @@ export class PartitionEnumerator implements SplitEnumerator {
     if (bounded === undefined || bounded === false) return undefined;
     const latest = await this.#ends(found, "latest");
     return bounded === true ? latest : new Map([...latest, ...Object.entries(bounded.offsets)]);
+  }
+
+  async withEnds(splits: readonly SourceSplit[]): Promise<readonly SourceSplit[]> {
+    const found = splits.map((split) => ({ ...partitionSplit(split, "bounded run"), position: split.position as SplitPosition }));
+    // The client must know the topics before it is asked for their ends.
+    await this.#client.topics(this.#config.topics);
+    const ends = await this.#ends(found, "latest");
+    return found.map(({ id, position }) => ({ id, position: { ...position, endOffset: Math.max(position.offset, ends.get(id) ?? 0) } }));
+  }
+
+  withoutEnds(splits: readonly SourceSplit[]): readonly SourceSplit[] {
+    return splits.map(({ id, position }) => {
+      const { endOffset: _end, ...going } = position as SplitPosition;
+      return { id, position: going };
+    });
   }
 
   close(): Promise<void> {

@@ -1,0 +1,37 @@
+// What DataFrame programs import: sessions, DataFrames, column functions, and running queries.
+export { isMillraceError, MillraceError } from "./base/errors.ts";
+export { AggregateColumn, Column, type ColumnsOf, WindowColumn } from "./dataframe/expression/column.ts";
+export {
+  approxCountDistinct,
+  avg,
+  call,
+  type Cases,
+  coalesce,
+  col,
+  collectList,
+  collectSet,
+  count,
+  countDistinct,
+  expr,
+  first,
+  last,
+  lit,
+  max,
+  maxBy,
+  min,
+  minBy,
+  percentile,
+  sessionWindow,
+  sum,
+  udf,
+  when,
+  window,
+} from "./dataframe/expression/functions.ts";
+export { DataFrame, type Ordering, type TriggerOptions, type WriteStreamOptions } from "./dataframe/data-frame.ts";
+export type { GroupedData, PivotedData } from "./dataframe/grouped-data.ts";
+export type { BatchQuery, BatchRows, BatchSink, BatchSinkWriter, FrameSink, StreamQuery } from "./dataframe/query.ts";
+export { type FrameSource, type ReadOptions, Session } from "./dataframe/session.ts";
+export type { KernelOptions } from "./drivers/microbatch/kernel/kernel.ts";
+export type { QueryProgress, SourceProgress, StateOperatorProgress } from "./drivers/microbatch/progress.ts";
+export type { QueryOptions } from "./drivers/microbatch/query-options.ts";
+export { type QueryState, type StopMode, StreamingQuery } from "./drivers/microbatch/streaming-query.ts";

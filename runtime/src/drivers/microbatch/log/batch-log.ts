@@ -1,0 +1,129 @@
+// The two logs of a query: what each batch reads, written before it runs, and that it was committed, written after.
+import { isMillraceError, MillraceError, messageOf } from "../../../base/errors.ts";
+import type { SnapshotStorage } from "../../../core/ports/snapshot-storage.ts";
+import type { SourceSplit } from "../../../core/ports/source.ts";
+
+/** What a batch reads of one source. */
+export interface SourceRange {
+  readonly from: readonly SourceSplit[];
+  readonly to: readonly SourceSplit[];
+  /** Records by split. */
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+export interface OffsetEntry {
+  readonly version: 1;
+  readonly batchId: number;
+  readonly epoch: number;
+  /** When the batch was planned: what the current time is within it. */
+  readonly timestampMs: number;
+  /** Event time before the batch; null for none yet. */
+  readonly watermarkMs: number | null;
+  readonly sources: Readonly<Record<string, SourceRange>>;
+}
+
+export interface CommitEntry {
+  readonly version: 1;
+  readonly batchId: number;
+  readonly epoch: number;
+  readonly committedAtMs: number;
+}
+
+/** How many entries are kept: enough to look back, and never the one that a restart needs. */
+const keptBatches = 100;
+
+export class BatchLog {
+  readonly #storage: SnapshotStorage;
+  readonly #folder: string;
+
+  /** `folder` is the query's, below the storage's root. */
+  constructor(storage: SnapshotStorage, folder: string) {
+    this.#storage = storage;
+    this.#folder = folder;
+  }
+
+  async lastOffsets(): Promise<OffsetEntry | undefined> {
+    const last = await this.#last("offsets");
+    return last === undefined ? undefined : await this.#read<OffsetEntry>("offsets", last);
+  }
+
+  async offsets(batchId: number): Promise<OffsetEntry> {
+    return this.#read("offsets", batchId);
+  }
+
+  async lastCommit(): Promise<number | undefined> {
+    return this.#last("commits");
+  }
+
+  /**
+   * Writes down what a batch reads. Undefined when that is done; else the entry of another driver that was there first, to be run
+   * instead. Rejects with FENCED where that driver has taken the query over.
+   */
+  async plan(entry: OffsetEntry): Promise<OffsetEntry | undefined> {
+    try {
+      await this.#storage.create(this.#path("offsets", entry.batchId), encode(entry));
+      return undefined;
+    } catch (error) {
+      if (!isMillraceError(error, "OBJECT_CONFLICT")) throw error;
+      const other = await this.offsets(entry.batchId);
+      if (other.epoch <= entry.epoch) return other;
+      throw new MillraceError(
+        "FENCED",
+        `query at ${this.#storage.url}/${this.#folder}`,
+        `another driver has taken it over (epoch ${other.epoch}, this one has ${entry.epoch})`,
+        "stop one of the two drivers, or give each a checkpoint location of its own",
+      );
+    }
+  }
+
+  async commit(entry: CommitEntry): Promise<void> {
+    await this.#storage.put(this.#path("commits", entry.batchId), encode(entry));
+    if (entry.batchId % 10 === 0) await this.#trim(entry.batchId);
+  }
+
+  async #trim(batchId: number): Promise<void> {
+    const until = batchId - keptBatches;
+    if (until <= 0) return;
+    for (const kind of ["offsets", "commits"] as const) {
+      const old: string[] = [];
+      for await (const { path } of this.#storage.list(`${this.#folder}${kind}/`)) if (idOf(path) < until) old.push(path);
+      await this.#storage.delete(old);
+    }
+  }
+
+  async #last(kind: "offsets" | "commits"): Promise<number | undefined> {
+    let last: number | undefined;
+    for await (const { path } of this.#storage.list(`${this.#folder}${kind}/`)) last = Math.max(last ?? 0, idOf(path));
+    return last;
+  }
+
+  async #read<Entry>(kind: "offsets" | "commits", batchId: number): Promise<Entry> {
+    const path = this.#path(kind, batchId);
+    const { content } = await this.#storage.get(path);
+    try {
+      const entry = JSON.parse(content.toString("utf8")) as { readonly version?: unknown };
+      if (entry.version === 1) return entry as Entry;
+      throw new Error(`its version is ${String(entry.version)}`);
+    } catch (cause) {
+      throw new MillraceError(
+        "QUERY_LOG_CORRUPT",
+        `${this.#storage.url}/${path}`,
+        `cannot be read: ${messageOf(cause)}`,
+        "restore the file, or start anew with another checkpoint location",
+        { cause },
+      );
+    }
+  }
+
+  #path(kind: "offsets" | "commits", batchId: number): string {
+    return `${this.#folder}${kind}/${String(batchId).padStart(12, "0")}.json`;
+  }
+}
+
+function idOf(path: string): number {
+  return Number(/(\d+)\.json$/.exec(path)?.[1] ?? Number.NaN);
+}
+
+function encode(entry: object): Buffer {
+  return Buffer.from(`${JSON.stringify(entry)}\n`);
+}

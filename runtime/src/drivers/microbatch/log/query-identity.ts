@@ -1,0 +1,79 @@
+// What a checkpoint location belongs to: the parts of a query that its state and positions depend on, written once and compared at every start.
+import { isMillraceError, MillraceError } from "../../../base/errors.ts";
+import type { SnapshotStorage } from "../../../core/ports/snapshot-storage.ts";
+import { canonicalJson } from "../../../core/schema/schema.ts";
+import type { OutputMode } from "../../../operators/frame/frame-aggregate.ts";
+import type { Dataflow } from "../../../plan/dataflow.ts";
+
+export interface QueryIdentity {
+  readonly version: 1;
+  /** Stays for the life of the checkpoint location. */
+  readonly id: string;
+  readonly mode: OutputMode;
+  /** By name: what kind of node it is, and what about it cannot change. */
+  readonly nodes: Readonly<Record<string, unknown>>;
+}
+
+/** Options of a source that say what is read; the others say how. */
+const sourceSubjects = ["topic", "path"] as const;
+
+export function identityOf(dataflow: Dataflow, mode: OutputMode, id: string): QueryIdentity {
+  const nodes: Record<string, unknown> = {};
+  for (const { uid, kind, body, options, schema } of dataflow.nodes) {
+    if (body.kind === "source")
+      nodes[uid] = { kind, ...Object.fromEntries(sourceSubjects.flatMap((name) => (name in options ? [[name, options[name]]] : []))) };
+    else if (body.kind === "sink") nodes[uid] = { kind };
+    else
+      nodes[uid] =
+        kind === "frameWatermark"
+          ? { kind }
+          : { kind, ...options, fields: Object.fromEntries(schema.fields.map(({ name, spec }) => [name, spec.type.kind])) };
+  }
+  return { version: 1, id, mode, nodes };
+}
+
+/** The differences between what a checkpoint location was written by and a query, in words; none where it can go on. */
+export function differences(stored: QueryIdentity, now: QueryIdentity): readonly string[] {
+  const found: string[] = [];
+  const stateful = Object.values(now.nodes).some((node) => !/^(source|sink)\./.test((node as { readonly kind: string }).kind));
+  if (stored.mode !== now.mode && stateful) found.push(`its output mode was ${stored.mode} and is ${now.mode}`);
+  for (const [uid, before] of Object.entries(stored.nodes)) {
+    const after = now.nodes[uid];
+    if (after === undefined) {
+      found.push(`"${uid}" (${(before as { readonly kind: string }).kind}) is no longer there`);
+      continue;
+    }
+    found.push(...nodeDifferences(uid, before as Record<string, unknown>, after as Record<string, unknown>));
+  }
+  for (const [uid, node] of Object.entries(now.nodes))
+    if (stored.nodes[uid] === undefined) found.push(`"${uid}" (${(node as { readonly kind: string }).kind}) is new`);
+  return found;
+}
+
+function nodeDifferences(uid: string, before: Record<string, unknown>, after: Record<string, unknown>): readonly string[] {
+  return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap((what) => {
+    const [was, is] = [canonicalJson(before[what]), canonicalJson(after[what])];
+    return was === is ? [] : [`"${uid}": ${what} was ${was} and is ${is}`];
+  });
+}
+
+/** Writes the identity where there is none; else throws QUERY_CHANGED with what differs. Returns what is stored. */
+export async function claimLocation(storage: SnapshotStorage, folder: string, identity: QueryIdentity): Promise<QueryIdentity> {
+  const path = `${folder}query.json`;
+  try {
+    await storage.create(path, Buffer.from(`${JSON.stringify(identity, null, 2)}\n`));
+    return identity;
+  } catch (error) {
+    if (!isMillraceError(error, "OBJECT_CONFLICT")) throw error;
+  }
+  const { content } = await storage.get(path);
+  const stored = JSON.parse(content.toString("utf8")) as QueryIdentity;
+  const found = differences(stored, identity);
+  if (found.length === 0) return stored;
+  throw new MillraceError(
+    "QUERY_CHANGED",
+    `checkpoint location ${storage.url}/${folder}`,
+    `belongs to a query that this one cannot go on from: ${found.join("; ")}`,
+    "undo the change, or start anew with another checkpoint location",
+  );
+}

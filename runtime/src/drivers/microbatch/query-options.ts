@@ -1,0 +1,34 @@
+// How a query is run: where it keeps its checkpoint, and with what.
+import type { StorageOptions } from "../../checkpoint/storage/open-storage.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { Log } from "../../base/log.ts";
+import type { StateBackendFactory } from "../../core/ports/state-backend.ts";
+import type { KernelOptions } from "./kernel/kernel.ts";
+import type { QueryProgress } from "./progress.ts";
+import type { WatermarkPolicy } from "./run/watermarks.ts";
+
+export interface QueryOptions {
+  /**
+   * `file://` or `s3://`: offset log, commit log and state, in a folder of the query's name. Without it they are kept in a temporary
+   * folder and a restart begins anew.
+   */
+  readonly checkpointLocation?: string;
+  readonly storageOptions?: StorageOptions;
+  /** The most records of a batch, over all sources that have no limit of their own. Default 1,000,000. */
+  readonly maxRecordsPerTrigger?: number;
+  /** Lowers the size of batches to what was processed within the trigger's interval. Default false. */
+  readonly backpressure?: boolean;
+  /** How several watermarks make one. Default `min`. */
+  readonly multipleWatermarkPolicy?: WatermarkPolicy;
+  /** Batches without records where event time has come further, so that results are not held back. Default true. */
+  readonly noDataBatches?: boolean;
+  readonly stateBackend?: StateBackendFactory;
+  readonly maxParallelism?: number;
+  /** Checkpoints of state that are kept. Default 3. */
+  readonly retained?: number;
+  readonly kernel?: KernelOptions;
+  readonly clock?: Clock;
+  readonly log?: Log;
+  /** Told of each batch. */
+  readonly onProgress?: (progress: QueryProgress) => void;
+}

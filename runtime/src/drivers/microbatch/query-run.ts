@@ -1,0 +1,245 @@
+// Everything that one run of a streaming query has open, from its analysis to its restored state.
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { systemClock } from "../../base/clock.ts";
+import { MillraceError, messageOf } from "../../base/errors.ts";
+import { silentLog, type Log } from "../../base/log.ts";
+import { openStorage } from "../../checkpoint/storage/open-storage.ts";
+import type { SnapshotStorage } from "../../core/ports/snapshot-storage.ts";
+import { analyze } from "../../dataframe/analysis/analyzer.ts";
+import { checkMode } from "../../dataframe/analysis/mode-check.ts";
+import type { StreamQuery } from "../../dataframe/query.ts";
+import { memoryBackend } from "../../state/memory/memory-backend.ts";
+import { Kernel } from "./kernel/kernel.ts";
+import { BatchLog, type OffsetEntry } from "./log/batch-log.ts";
+import { claimLocation, identityOf, type QueryIdentity } from "./log/query-identity.ts";
+import { queryDataflow, watermarkUid } from "./query-dataflow.ts";
+import type { QueryOptions } from "./query-options.ts";
+import { QuerySnapshots } from "./query-snapshots.ts";
+import { OperatorRunner } from "./run/operator-runner.ts";
+import { checkpointIdOf, openSink, type SinkRunner, sinkUid } from "./run/sink-runner.ts";
+import { SourceFeed } from "./run/source-feed.ts";
+import { StageRunner } from "./run/stage-runner.ts";
+import { Watermarks } from "./run/watermarks.ts";
+import { buildStages } from "./stages/build-stages.ts";
+import type { BatchStages } from "./stages/stage.ts";
+
+const namePattern = /^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/;
+
+/** What a restart found: the batch whose state is restored, and the one that was planned after it and not finished. */
+export interface Recovery {
+  /** -1 where there is none. */
+  readonly lastBatchId: number;
+  readonly unfinished: OffsetEntry | undefined;
+  /** The last batch's commit was not recorded: its sink's commit was finished when the sink opened. */
+  readonly commitMissing: boolean;
+}
+
+export interface QueryRun {
+  readonly query: StreamQuery;
+  readonly identity: QueryIdentity;
+  readonly stages: BatchStages;
+  /** The streaming sources, by uid. */
+  readonly feeds: ReadonlyMap<string, SourceFeed>;
+  readonly operators: OperatorRunner;
+  readonly runner: StageRunner;
+  readonly sink: SinkRunner;
+  readonly watermarks: Watermarks;
+  readonly batchLog: BatchLog;
+  readonly snapshots: QuerySnapshots;
+  readonly recovery: Recovery;
+  readonly restoredFrom: string | undefined;
+  /** The watermark that the last batch of the run before had; -Infinity for none. */
+  readonly restoredWatermarkMs: number;
+  close(): Promise<void>;
+}
+
+/** Opens and restores; rejects with why the query cannot run. Whatever was opened is closed again then. */
+export async function openQueryRun(query: StreamQuery, options: QueryOptions): Promise<QueryRun> {
+  const opened: (() => Promise<void> | void)[] = [];
+  const close = async (): Promise<void> => {
+    for (const one of opened.splice(0).reverse()) {
+      await Promise.resolve(one()).catch((error: unknown) =>
+        (options.log ?? silentLog).warn("a part of the query could not be closed", { reason: messageOf(error) }),
+      );
+    }
+  };
+  try {
+    return await new Opening(query, options, opened).open(close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+class Opening {
+  readonly #query: StreamQuery;
+  readonly #options: QueryOptions;
+  readonly #opened: (() => Promise<void> | void)[];
+  readonly #log: Log;
+
+  constructor(query: StreamQuery, options: QueryOptions, opened: (() => Promise<void> | void)[]) {
+    this.#query = query;
+    this.#options = options;
+    this.#opened = opened;
+    this.#log = (options.log ?? silentLog).child({ query: query.name });
+  }
+
+  async open(close: () => Promise<void>): Promise<QueryRun> {
+    const { name, mode, trigger, sink: target, relation } = this.#query;
+    if (!namePattern.test(name))
+      throw new MillraceError(
+        "OPTION_INVALID",
+        `query "${name}"`,
+        "has no usable name",
+        "use up to 63 lower-case letters, digits, dots and dashes",
+      );
+    const { clock = systemClock, maxParallelism = 128 } = this.#options;
+    const work = await mkdtemp(join(tmpdir(), "millrace-query-"));
+    this.#opened.push(() => rm(work, { recursive: true, force: true }));
+    const kernel = await Kernel.open({ directory: join(work, "kernel"), ...this.#options.kernel });
+    this.#opened.push(() => kernel.close());
+    const plan = await analyze(relation, kernel);
+    checkMode(plan, mode);
+    const stages = buildStages(plan, mode);
+    const dataflow = queryDataflow(name, stages, target);
+    const location = this.#options.checkpointLocation ?? pathToFileURL(join(work, "checkpoint")).href;
+    const storage = await openStorage(location, this.#options.storageOptions);
+    this.#opened.push(() => storage.close());
+    const identity = await claimLocation(storage, `${name}/`, identityOf(dataflow, mode, randomUUID()));
+    const snapshots = await QuerySnapshots.open({
+      storage,
+      dataflow,
+      maxParallelism,
+      retained: this.#options.retained ?? 3,
+      log: this.#log,
+      clock,
+    });
+    this.#opened.push(() => snapshots.close());
+    const batchLog = new BatchLog(storage, `${name}/`);
+    const recovery = await this.#recover(batchLog, snapshots, storage);
+    const watermarks = this.#watermarks(stages, snapshots);
+    const operators = await OperatorRunner.open(stages.operators, {
+      maxParallelism,
+      stateBackend: this.#options.stateBackend ?? memoryBackend(),
+      workDirectory: join(work, "state"),
+      clock,
+      log: this.#log,
+      restored: snapshots.restored,
+      watermarkMs: restoredWatermark(snapshots, "previous"),
+    });
+    this.#opened.push(() => operators.close(this.#log));
+    const runner = await StageRunner.open(kernel, stages, operators);
+    const feeds = await this.#openFeeds(stages, runner, snapshots, trigger.kind === "availableNow" || trigger.kind === "once");
+    const triggerMs = trigger.kind === "processingTime" ? Math.max(trigger.intervalMs, 1000) : 10_000;
+    const { restored } = snapshots;
+    const sink = await openSink(target, {
+      queryName: name,
+      schema: stages.result.schema,
+      clock,
+      log: this.#log,
+      triggerMs,
+      restored:
+        restored === undefined
+          ? undefined
+          : {
+              checkpointId: restored.checkpointId,
+              committed: restored.committed || !recovery.commitMissing,
+              states: restored.sinkStates(sinkUid) ?? [],
+            },
+    });
+    this.#opened.push(() => sink.close());
+    if (restored !== undefined && !restored.committed) await snapshots.markCommitted(checkpointIdOf(recovery.lastBatchId));
+    return {
+      query: this.#query,
+      identity,
+      stages,
+      feeds,
+      operators,
+      runner,
+      sink,
+      watermarks,
+      batchLog,
+      snapshots,
+      recovery,
+      restoredFrom: restored?.url,
+      restoredWatermarkMs: restoredWatermark(snapshots, "previous"),
+      close,
+    };
+  }
+
+  async #recover(batchLog: BatchLog, snapshots: QuerySnapshots, storage: SnapshotStorage): Promise<Recovery> {
+    const lastBatchId = (snapshots.restored?.checkpointId ?? 0) - 1;
+    const planned = await batchLog.lastOffsets();
+    const committed = await batchLog.lastCommit();
+    if (planned !== undefined && planned.batchId > lastBatchId + 1) {
+      throw new MillraceError(
+        "QUERY_STATE_LOST",
+        `checkpoint location ${storage.url}/${this.#query.name}`,
+        `its log goes to batch ${planned.batchId}, but the newest state is that of batch ${lastBatchId}`,
+        "restore the checkpoints that are missing, or start anew with another checkpoint location",
+      );
+    }
+    const unfinished = planned !== undefined && planned.batchId === lastBatchId + 1 ? planned : undefined;
+    return { lastBatchId, unfinished, commitMissing: lastBatchId >= 0 && (committed ?? -1) < lastBatchId };
+  }
+
+  #watermarks(stages: BatchStages, snapshots: QuerySnapshots): Watermarks {
+    const delays = stages.watermarks.map(({ delayMs }) => delayMs);
+    const policy = this.#options.multipleWatermarkPolicy ?? "min";
+    if (snapshots.restored === undefined) return new Watermarks(delays, policy, undefined);
+    const each = delays.map((_delay, index) => snapshots.number(watermarkUid(index), "reached", "reached"));
+    return new Watermarks(delays, policy, { currentMs: restoredWatermark(snapshots, "current"), each });
+  }
+
+  async #openFeeds(
+    stages: BatchStages,
+    runner: StageRunner,
+    snapshots: QuerySnapshots,
+    bounded: boolean,
+  ): Promise<ReadonlyMap<string, SourceFeed>> {
+    const feeds = new Map<string, SourceFeed>();
+    const { clock = systemClock } = this.#options;
+    for (const table of stages.tables) {
+      if (table.rows.kind !== "scan") continue;
+      const scan = table.rows;
+      const timeColumns = stages.watermarks.flatMap(({ from }) => (from.kind === "scan" && from.uid === scan.uid ? [from.column] : []));
+      const parts = {
+        scan,
+        table: runner.loaderOf(table),
+        jobName: this.#query.name,
+        clock,
+        log: this.#log,
+        timeColumns: [...new Set(timeColumns)],
+      };
+      if (!table.streaming) {
+        // An input that is no stream is read whole, once per run.
+        const feed = await SourceFeed.open({ ...parts, bounded: true }, undefined);
+        try {
+          await feed.poll(Infinity, Infinity);
+        } finally {
+          await feed.close();
+        }
+        continue;
+      }
+      const restored = snapshots.source(scan.uid);
+      const feed = await SourceFeed.open(
+        { ...parts, bounded },
+        restored === undefined
+          ? undefined
+          : { splits: restored.splits.map(({ split }) => split), finished: restored.finished, enumerator: restored.enumerator },
+      );
+      this.#opened.push(() => feed.close());
+      feeds.set(scan.uid, feed);
+    }
+    return feeds;
+  }
+}
+
+// `current`: what the next batch runs with. `previous`: what the last one ran with.
+function restoredWatermark(snapshots: QuerySnapshots, which: "current" | "previous"): number {
+  return snapshots.number(watermarkUid(0), "reached", which);
+}

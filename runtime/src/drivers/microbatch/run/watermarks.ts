@@ -1,0 +1,47 @@
+// Event time of a query: per declared watermark the latest time less its delay, and of those the least (or the greatest) for all.
+
+export type WatermarkPolicy = "min" | "max";
+
+export class Watermarks {
+  readonly #delaysMs: readonly number[];
+  readonly #reachedMs: Float64Array;
+  readonly #policy: WatermarkPolicy;
+  #currentMs: number;
+
+  /** `restoredMs` is the query's watermark when it was stopped. */
+  constructor(
+    delaysMs: readonly number[],
+    policy: WatermarkPolicy,
+    restored: { readonly currentMs: number; readonly each: readonly number[] } | undefined,
+  ) {
+    this.#delaysMs = delaysMs;
+    this.#policy = policy;
+    this.#reachedMs = Float64Array.from(delaysMs, (_delay, index) => restored?.each[index] ?? -Infinity);
+    this.#currentMs = restored?.currentMs ?? -Infinity;
+  }
+
+  /** The watermark that the next batch runs with. Never goes back. */
+  get currentMs(): number {
+    return this.#currentMs;
+  }
+
+  get each(): readonly number[] {
+    return [...this.#reachedMs];
+  }
+
+  /** A batch had rows up to `latestMs` where watermark `index` is declared. */
+  observe(index: number, latestMs: number): void {
+    const reached = latestMs - (this.#delaysMs[index] as number);
+    if (reached > (this.#reachedMs[index] as number)) this.#reachedMs[index] = reached;
+  }
+
+  /** After a batch: what it saw counts for the next one. True when event time has come further. */
+  advance(): boolean {
+    if (this.#reachedMs.length === 0) return false;
+    // An input without a row yet says nothing of its time, so by `min` event time waits for it.
+    const next = this.#policy === "min" ? Math.min(...this.#reachedMs) : Math.max(...this.#reachedMs);
+    if (next <= this.#currentMs) return false;
+    this.#currentMs = next;
+    return true;
+  }
+}

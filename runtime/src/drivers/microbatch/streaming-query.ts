@@ -1,0 +1,299 @@
+// A running streaming query: one batch per trigger, until its input ends, it is stopped, or it fails.
+import { randomUUID } from "node:crypto";
+import { systemClock, type Clock } from "../../base/clock.ts";
+import { MillraceError, messageOf } from "../../base/errors.ts";
+import { silentLog, type Log } from "../../base/log.ts";
+import { WakeFlag } from "../../base/wake-flag.ts";
+import type { StreamQuery } from "../../dataframe/query.ts";
+import { BatchAborted, BatchExecutor, type PlannedBatch } from "./batch-executor.ts";
+import type { SourceRange } from "./log/batch-log.ts";
+import { Phases, type QueryProgress } from "./progress.ts";
+import type { QueryOptions } from "./query-options.ts";
+import { openQueryRun, type QueryRun } from "./query-run.ts";
+import { RateEstimator } from "./rate-estimator.ts";
+
+/** `batch`: the batch under way is finished. `immediate`: it is given up, and run again by the next start. */
+export type StopMode = "batch" | "immediate";
+
+export type QueryState = "running" | "stopping" | "finished" | "stopped" | "failed";
+
+const moves: Readonly<Record<QueryState, readonly QueryState[]>> = {
+  running: ["stopping", "finished", "failed"],
+  stopping: ["stopped", "finished", "failed"],
+  finished: [],
+  stopped: [],
+  failed: [],
+};
+
+const keptProgress = 100;
+const defaultMaxRecords = 1_000_000;
+/** How long a batch is read into while its source says that there is more, ms. */
+const readMs = 1000;
+/** How long the loop rests when nothing wakes it, ms. */
+const restMs = 500;
+
+export class StreamingQuery {
+  readonly name: string;
+  readonly runId: string = randomUUID();
+  /** Settles when the query has ended; rejects with why it failed. */
+  readonly done: Promise<"finished" | "stopped">;
+  readonly #run: QueryRun;
+  readonly #options: QueryOptions;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #executor: BatchExecutor;
+  readonly #signal = new WakeFlag();
+  readonly #progress: QueryProgress[] = [];
+  readonly #estimator: RateEstimator | undefined;
+  readonly #watched = new Set<string>();
+  #state: QueryState = "running";
+  #aborted = false;
+  #nextBatchId: number;
+  #idle: (() => void)[] = [];
+  #failure: unknown;
+  #feedFailure: { readonly error: unknown } | undefined;
+  #batchWatermarkMs = -Infinity;
+
+  private constructor(run: QueryRun, options: QueryOptions) {
+    const { name, trigger } = run.query;
+    this.name = name;
+    this.#run = run;
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#log = (options.log ?? silentLog).child({ query: name });
+    this.#executor = new BatchExecutor(run, this.#clock, this.runId, () => this.#aborted);
+    this.#estimator =
+      options.backpressure === true && trigger.kind === "processingTime" ? new RateEstimator(trigger.intervalMs) : undefined;
+    this.#nextBatchId = run.recovery.lastBatchId + 1;
+    this.done = this.#runAll();
+    // Whoever started the query awaits `done`; until then a failure must not count as unhandled.
+    this.done.catch(() => {});
+  }
+
+  /** Opens and restores the query, then runs it. Rejects with why it cannot run at all. */
+  static async start(query: StreamQuery, options: QueryOptions = {}): Promise<StreamingQuery> {
+    if (query.trigger.kind === "continuous") {
+      throw new MillraceError(
+        "DATAFRAME_UNSUPPORTED",
+        "trigger continuous",
+        "is not possible yet",
+        "use processingTime with a short interval, or write the job with the dataflow API",
+      );
+    }
+    return new StreamingQuery(await openQueryRun(query, options), options);
+  }
+
+  get state(): QueryState {
+    return this.#state;
+  }
+
+  get id(): string {
+    return this.#run.identity.id;
+  }
+
+  get restoredFrom(): string | undefined {
+    return this.#run.restoredFrom;
+  }
+
+  get lastProgress(): QueryProgress | undefined {
+    return this.#progress.at(-1);
+  }
+
+  /** Of the last hundred batches, oldest first. */
+  get recentProgress(): readonly QueryProgress[] {
+    return this.#progress;
+  }
+
+  get lastBatchId(): number {
+    return this.#nextBatchId - 1;
+  }
+
+  /** Ends the query. Settles when it has ended. */
+  async stop(mode: StopMode = "batch"): Promise<void> {
+    if (this.#state === "running") this.#move("stopping");
+    if (mode === "immediate") this.#aborted = true;
+    this.#signal.wake();
+    await this.done;
+  }
+
+  /** Settles when everything that was there when this was called has been processed; rejects when the query fails before. */
+  async processAllAvailable(): Promise<void> {
+    if (this.#state === "failed") throw this.#failure;
+    if (this.#state !== "running") return;
+    await Promise.race([
+      new Promise<void>((resolve) => {
+        this.#idle.push(resolve);
+        this.#signal.wake();
+      }),
+      this.done,
+    ]);
+  }
+
+  async #runAll(): Promise<"finished" | "stopped"> {
+    try {
+      await this.#recover();
+      const ended = await this.#batches();
+      this.#move(ended);
+      return ended;
+    } catch (error) {
+      this.#failure = error;
+      if (this.#state !== "failed") this.#move("failed");
+      this.#log.error("query failed", { batchId: this.#nextBatchId, reason: messageOf(error) });
+      throw error;
+    } finally {
+      for (const resolve of this.#idle.splice(0)) resolve();
+      await this.#run.close();
+    }
+  }
+
+  async #recover(): Promise<void> {
+    const { recovery, batchLog, snapshots } = this.#run;
+    if (recovery.commitMissing) {
+      await batchLog.commit({ version: 1, batchId: recovery.lastBatchId, epoch: snapshots.epoch, committedAtMs: this.#clock.now() });
+      this.#log.info("commit of the last batch finished", { batchId: recovery.lastBatchId });
+    }
+    this.#batchWatermarkMs = this.#run.restoredWatermarkMs;
+    if (recovery.unfinished === undefined) return;
+    this.#log.info("running the unfinished batch again", { batchId: recovery.unfinished.batchId });
+    await this.#execute(await this.#executor.replay(recovery.unfinished));
+  }
+
+  async #batches(): Promise<"finished" | "stopped"> {
+    const { trigger } = this.#run.query;
+    const intervalMs = trigger.kind === "processingTime" ? trigger.intervalMs : 0;
+    let dueMs = this.#clock.now();
+    for (;;) {
+      if (this.#feedFailure !== undefined) throw this.#feedFailure.error;
+      if (this.#state === "stopping") return "stopped";
+      const lateMs = Math.max(0, this.#clock.now() - dueMs);
+      const ran = await this.#tryBatch(lateMs);
+      if (ran && trigger.kind === "once") return "finished";
+      if (!ran) {
+        if (this.#exhausted() && !this.#needsEmptyBatch()) return "finished";
+        for (const resolve of this.#idle.splice(0)) resolve();
+        await this.#rest();
+        continue;
+      }
+      dueMs = await this.#untilNextTrigger(dueMs, intervalMs);
+    }
+  }
+
+  // Triggers are at the multiples of the interval; one that a batch ran over is left out.
+  async #untilNextTrigger(dueMs: number, intervalMs: number): Promise<number> {
+    if (intervalMs <= 0) return this.#clock.now();
+    const nowMs = this.#clock.now();
+    const next = (Math.floor(dueMs / intervalMs) + 1) * intervalMs;
+    if (next <= nowMs) return Math.floor(nowMs / intervalMs) * intervalMs;
+    await this.#sleepUntil(next);
+    return next;
+  }
+
+  async #sleepUntil(timeMs: number): Promise<void> {
+    while (this.#state === "running" && this.#clock.now() < timeMs) {
+      const cancel = this.#clock.after(timeMs - this.#clock.now(), () => this.#signal.wake());
+      await this.#signal.sleep();
+      cancel();
+      if (this.#idle.length > 0) return;
+    }
+  }
+
+  async #rest(): Promise<void> {
+    for (const feed of this.#run.feeds.values()) this.#watch(feed.uid);
+    const cancel = this.#clock.after(restMs, () => this.#signal.wake());
+    await this.#signal.sleep();
+    cancel();
+  }
+
+  // One pending `ready` per source, so that waking for another reason does not pile promises up.
+  #watch(uid: string): void {
+    const feed = this.#run.feeds.get(uid);
+    if (feed === undefined || feed.exhausted || this.#watched.has(uid)) return;
+    this.#watched.add(uid);
+    feed.ready().then(
+      () => {
+        this.#watched.delete(uid);
+        this.#signal.wake();
+      },
+      (error: unknown) => {
+        this.#feedFailure ??= { error };
+        this.#signal.wake();
+      },
+    );
+  }
+
+  #exhausted(): boolean {
+    return [...this.#run.feeds.values()].every((feed) => feed.exhausted);
+  }
+
+  /** A batch without records gives out what event time has closed since. */
+  #needsEmptyBatch(): boolean {
+    const { stages, watermarks } = this.#run;
+    return (
+      (this.#options.noDataBatches ?? true) && stages.operators.some(({ timed }) => timed) && watermarks.currentMs > this.#batchWatermarkMs
+    );
+  }
+
+  // True when a batch was run.
+  async #tryBatch(lateMs: number): Promise<boolean> {
+    const phases = new Phases();
+    const ranges = new Map<string, SourceRange>();
+    const records = await phases.time("latestOffset", () => this.#read(ranges));
+    if (records === 0 && !this.#needsEmptyBatch()) return false;
+    const batch = await this.#executor.plan(this.#nextBatchId, ranges, records, phases);
+    const startedMs = this.#clock.now();
+    await this.#execute(batch);
+    const nowMs = this.#clock.now();
+    this.#estimator?.observe(nowMs, records, nowMs - startedMs, lateMs);
+    return true;
+  }
+
+  async #read(ranges: Map<string, SourceRange>): Promise<number> {
+    let left = Math.min(this.#options.maxRecordsPerTrigger ?? defaultMaxRecords, this.#estimator?.maxRecords() ?? Infinity);
+    if (this.#run.query.trigger.kind === "once") left = Infinity;
+    let records = 0;
+    for (const { uid, plan } of this.#run.stages.scans) {
+      const feed = this.#run.feeds.get(uid);
+      if (feed === undefined) continue;
+      const own = plan.relation.options.maxRecordsPerTrigger;
+      const { range, records: read } = await feed.poll(own ?? left, readMs);
+      if (own === undefined) left -= read;
+      records += read;
+      ranges.set(uid, range);
+    }
+    return records;
+  }
+
+  async #execute(batch: PlannedBatch): Promise<void> {
+    let progress: QueryProgress;
+    try {
+      progress = await this.#executor.execute(batch);
+    } catch (error) {
+      if (error instanceof BatchAborted) return;
+      throw error;
+    }
+    this.#nextBatchId = batch.entry.batchId + 1;
+    this.#batchWatermarkMs = batch.entry.watermarkMs ?? -Infinity;
+    this.#progress.push(progress);
+    if (this.#progress.length > keptProgress) this.#progress.shift();
+    this.#log.info("batch committed", {
+      batchId: progress.batchId,
+      inputRows: progress.numInputRows,
+      outputRows: progress.sink.numOutputRows,
+      durationMs: progress.batchDuration,
+    });
+    try {
+      this.#options.onProgress?.(progress);
+    } catch (error) {
+      this.#log.warn("a listener of progress failed", { reason: messageOf(error) });
+    }
+  }
+
+  #move(to: QueryState): void {
+    if (!moves[this.#state].includes(to)) {
+      // An ended query stays what it ended as.
+      if (this.#state === "stopping" || this.#state === "running") throw new Error(`a query cannot go from ${this.#state} to ${to}`);
+      return;
+    }
+    this.#state = to;
+  }
+}
