@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Clock, ManualClock, systemClock } from "../../runtime/src/base/clock.ts";
 import { type MemorySink, memorySink } from "../../runtime/src/connectors/memory/index.ts";
-import type { NexmarkOptions } from "../../runtime/src/connectors/nexmark/index.ts";
 import type { StateBackendFactory } from "../../runtime/src/core/ports/state-backend.ts";
 import { memoryBackend } from "../../runtime/src/state/memory/memory-backend.ts";
 import { rocksdbBackend } from "../../runtime/src/state/rocksdb/rocksdb-backend.ts";
@@ -14,53 +13,23 @@ import { Random, runSeed } from "../reference/random.ts";
 import { Gate } from "./gate.ts";
 import { queries } from "./queries/all.ts";
 import { type NexmarkInput, type NexmarkQuery, nexmarkJob } from "./queries/tables.ts";
-import { references } from "./reference/all.ts";
-import { NexmarkDuck } from "./reference/events.ts";
-import { type ClockSteps, q12 } from "./reference/q12.ts";
-import { differences, referenceLines, resultLines } from "./result.ts";
+import { clockSteps, clockStops, events, expectedLines, generatorOf, openReferences, type References } from "./golden-input.ts";
+import { differences, resultLines } from "./result.ts";
 import { QueryRun } from "./run-query.ts";
 
 const seed = runSeed();
-const events = 4000;
-const hourMs = 3_600_000;
-
-/** 80 s of event time; events are up to 0.4 s out of order, which is within the watermarks' 4 s, so nothing is late. */
-const generator: NexmarkOptions = { events, splits: 4, seed, eventTimeRate: 50, outOfOrderGroupSize: 20 };
-/** 11 hours, from 16:00 on over midnight: for queries that look at the hour or the day. */
-const slowGenerator: NexmarkOptions = { ...generator, eventTimeRate: 0.1, baseTimeMs: 1_436_918_400_000 + 16 * hourMs };
-/** For queries about persons: more of them, and more of them sell. */
-const peopleGenerator: NexmarkOptions = { ...generator, personProportion: 5, auctionProportion: 15, bidProportion: 30, hotSellersRatio: 2 };
-/** For processing time the order of events must be that of their numbers. */
-const orderedGenerator: NexmarkOptions = { ...generator, outOfOrderGroupSize: 1 };
-const clockSteps: ClockSteps = { startMs: 7_003_000, stepMs: 3000, every: 600 };
-
-function generatorOf(query: NexmarkQuery): NexmarkOptions {
-  if (query.number === 12) return orderedGenerator;
-  if (query.number === 3 || query.number === 8) return peopleGenerator;
-  return query.number === 14 || query.number === 17 ? slowGenerator : generator;
-}
-
-const opened = new Map<NexmarkOptions, NexmarkDuck>();
+let references: References;
 beforeAll(async () => {
   process.stdout.write(`nexmark: MILLRACE_SEED=${seed}\n`);
-  for (const options of [generator, slowGenerator, peopleGenerator, orderedGenerator]) opened.set(options, await NexmarkDuck.open(options));
+  references = await openReferences(seed);
 });
-afterAll(() => {
-  for (const duck of opened.values()) duck.close();
-});
+afterAll(() => references.close());
 
 let directory = "";
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "millrace-nexmark-"));
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
-
-async function expectedLines(query: NexmarkQuery): Promise<readonly string[]> {
-  const reference = query.number === 12 ? q12(clockSteps) : references.get(query.number);
-  const duck = opened.get(generatorOf(query));
-  if (reference === undefined || duck === undefined) throw new Error(`query ${query.number} has no reference`);
-  return referenceLines(await reference(duck));
-}
 
 /** One run of a query, from its start or from a savepoint, with the places where it is to stop on its way. */
 class Course {
@@ -85,7 +54,7 @@ class Course {
     // A limit holds to the event where the clock moves between two of them.
     this.gate = new Gate(query.number === 12 ? 1 : 64);
     this.#clock = options.clock;
-    const job = nexmarkJob(query, { generator: generatorOf(query), form, wrap: (source) => this.gate.wrap(source) }, sink);
+    const job = nexmarkJob(query, { generator: generatorOf(query, seed), form, wrap: (source) => this.gate.wrap(source) }, sink);
     this.run = QueryRun.start(job, { checkpointIntervalMs: Infinity, ...rest, directory: join(directory, name) });
   }
 
@@ -102,13 +71,11 @@ class Course {
   }
 }
 
-const clockStops = Array.from({ length: Math.floor(events / clockSteps.every) }, (_, index) => (index + 1) * clockSteps.every);
-
 async function golden(query: NexmarkQuery, form: NexmarkInput["form"], stateBackend: StateBackendFactory): Promise<void> {
   const random = new Random(seed * 100 + query.number);
   const ownsClock = query.number === 12;
   const newClock = (): Clock => (ownsClock ? new ManualClock(clockSteps.startMs) : systemClock);
-  const expected = await expectedLines(query);
+  const expected = await expectedLines(query, references);
   expect(expected.length).toBeGreaterThan(4);
   const common = { form, stateBackend };
 

@@ -11,8 +11,8 @@ import { FrameReader } from "../exchange/frame/frame-reader.ts";
 import type { Receiver } from "./edge.ts";
 import type { CapturedList } from "./operator-state-registry.ts";
 
-/** The list of an operator's or a sink's state that holds them. */
-export const inFlightName = "in-flight";
+/** The list of an operator's or a sink's state that holds them; no operator has one of this name. */
+export const inFlightName = "exchange/in-flight";
 
 export interface InFlightRows {
   readonly input: number;

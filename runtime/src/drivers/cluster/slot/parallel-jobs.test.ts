@@ -1,21 +1,20 @@
-// Jobs over several slots give what they give in one: windows, sessions and timers, under checkpoints of both kinds and restores at other parallelisms.
+// Jobs over several slots give what a plain computation gives: windows, sessions and timers, under checkpoints of both kinds and restores at other parallelisms.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { Random, runSeed } from "../../../../../test/reference/random.ts";
+import type { SnapshotRef } from "../../../checkpoint/store/checkpoint-store.ts";
 import { MemoryStorage } from "../../../checkpoint/storage/memory-storage.ts";
-import { type MemorySink, memorySink, memorySource } from "../../../connectors/memory/index.ts";
-import { int32, string, timestamp } from "../../../core/schema/field.ts";
-import { type RowType, schema } from "../../../core/schema/schema.ts";
-import { boundedOutOfOrderness } from "../../../core/time/watermark-strategy.ts";
-import { job } from "../../../dsl/job.ts";
-import { tumbling } from "../../../dsl/windows.ts";
-import { count, max, sum } from "../../../operators/aggregate/call.ts";
-import type { Dataflow } from "../../../plan/dataflow.ts";
+import { memorySink } from "../../../connectors/memory/index.ts";
+import type { Scheduler } from "../../exchange/wire/memory-wire.ts";
 import { TestCluster } from "../testing/test-cluster.suite.ts";
+import { makeBids, newSource, push, shown, slowSink, turns, type Workload, workloads } from "../testing/workload.suite.ts";
 
-const Bid = schema({ bidder: string(), price: int32(), at: timestamp() });
-type Bid = RowType<typeof Bid>;
+const seed = runSeed();
+beforeAll(() => {
+  process.stdout.write(`parallel jobs: MILLRACE_SEED=${seed}\n`);
+});
 
 let directory = "";
 beforeEach(async () => {
@@ -23,59 +22,132 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-function bids(howMany: number): readonly Bid[] {
-  return Array.from({ length: howMany }, (_, index) => ({ bidder: `b${(index * 7) % 23}`, price: (index * 31) % 997, at: index * 10 }));
+const sorted = (lines: readonly string[]): readonly string[] => [...lines].sort();
+
+/** Delivers frames in an order of the seed's choice: any wire's next one may come first, and some wait for later turns. */
+function seededScheduler(random: Random): Scheduler {
+  const steps: (() => void)[] = [];
+  let pumping = false;
+  const pump = (): void => {
+    for (let count = random.int(0, steps.length); count > 0; count--) steps.splice(random.int(0, steps.length - 1), 1)[0]?.();
+    pumping = steps.length > 0;
+    if (pumping) setImmediate(pump);
+  };
+  return {
+    schedule(step) {
+      steps.push(step);
+      if (pumping) return;
+      pumping = true;
+      setImmediate(pump);
+    },
+  };
 }
 
-function windows(source: ReturnType<typeof memorySource<Bid>>, sink: MemorySink): Dataflow {
-  return job("windows", (flow) => {
-    flow
-      .source("bids", source, { time: "at", watermarks: boundedOutOfOrderness(600) })
-      .keyBy("bidder")
-      .window(tumbling(1000))
-      .aggregate({ n: count(), total: sum("price"), best: max("price") }, { uid: "windows" })
-      .to("out", sink);
-  }).build();
-}
-
-function expected(all: readonly Bid[]): readonly string[] {
-  const found = new Map<string, { n: number; total: number; best: number }>();
-  for (const bid of all) {
-    const id = `${bid.bidder} ${Math.floor(bid.at / 1000) * 1000}`;
-    const window = found.get(id) ?? { n: 0, total: 0, best: -1 };
-    found.set(id, { n: window.n + 1, total: window.total + bid.price, best: Math.max(window.best, bid.price) });
-  }
-  return [...found].map(([id, { n, total, best }]) => `${id} ${n} ${total} ${best}`).sort();
-}
-
-function shown(sink: MemorySink): readonly string[] {
-  return sink.written
-    .map(({ row }) => row as { bidder: string; windowStart: number; n: number; total: number; best: number })
-    .map(({ bidder, windowStart, n, total, best }) => `${bidder} ${windowStart} ${n} ${total} ${best}`)
-    .sort();
-}
-
-describe("a job over several slots", () => {
-  test.each([
-    [2, 2, "memory"],
+describe(`a job over several slots (seed ${seed})`, () => {
+  const placements = [
     [4, 2, "memory"],
     [4, 4, "tcp"],
-  ] as const)("parallelism %i over %i slots by %s equals the reference", async (parallelism, slots, transport) => {
-    const source = memorySource(Bid, { splits: 4 });
-    const sink = memorySink();
-    const all = bids(4000);
-    for (const [index, bid] of all.entries()) source.push(bid, { split: `split-${index % 4}` });
-    source.end();
+    [3, 2, "memory"],
+  ] as const;
+  const cases = workloads.flatMap((workload) => placements.map((placement) => [workload.name, ...placement, workload] as const));
+
+  test.each(cases)(
+    "%s: parallelism %i over %i slots by %s equals the reference",
+    async (_name, parallelism, slots, transport, workload) => {
+      const random = new Random(seed);
+      const source = newSource();
+      const sink = memorySink();
+      const bids = makeBids(() => random.next(), 4000);
+      push(source, bids);
+      source.end();
+      const dataflow = workload.build(source, sink);
+      const cluster = await TestCluster.start({ dataflow, parallelism, slots, storage: new MemoryStorage(), directory, transport });
+      await cluster.finish();
+      await cluster.close();
+      expect(sorted(shown(sink))).toEqual(sorted(workload.expected(bids)));
+    },
+  );
+});
+
+interface Phases {
+  readonly workload: Workload;
+  readonly seed: number;
+  readonly alignmentTimeoutMs: number;
+  readonly parallelisms: readonly number[];
+}
+
+// Runs a job in phases, each at another parallelism from the last phase's checkpoint, with rows on their way at every one of them.
+async function inPhases({
+  workload,
+  seed: ownSeed,
+  alignmentTimeoutMs,
+  parallelisms,
+}: Phases): Promise<{ readonly inFlightBytes: number; readonly unaligned: number }> {
+  const random = new Random(ownSeed);
+  const source = newSource();
+  const sink = memorySink();
+  const bids = makeBids(() => random.next(), 1500 * parallelisms.length);
+  const storage = new MemoryStorage();
+  const slow = slowSink(sink, 20, () => turns(random.int(1, 6)));
+  let restore: SnapshotRef | undefined;
+  let inFlightBytes = 0;
+  let unaligned = 0;
+  for (const [phase, parallelism] of parallelisms.entries()) {
+    const isLast = phase === parallelisms.length - 1;
+    push(source, bids, phase * 1500, (phase + 1) * 1500);
+    if (isLast) source.end();
     const cluster = await TestCluster.start({
-      dataflow: windows(source, sink),
+      dataflow: workload.build(source, slow),
       parallelism,
-      slots,
-      storage: new MemoryStorage(),
-      directory,
-      transport,
+      slots: random.int(1, parallelism),
+      storage,
+      directory: join(directory, `phase-${phase}`),
+      scheduler: seededScheduler(random),
+      exchange: {
+        limits: { frameBytes: random.pick([200, 2000]), frameRows: random.pick([4, 30]) },
+        flushTimeoutMs: random.pick([0, 2]),
+        bufferBytes: random.pick([1, 4000]),
+      },
+      alignmentTimeoutMs,
+      ...(restore === undefined ? {} : { restore }),
     });
-    await cluster.finish();
+    for (let checkpoint = 0; checkpoint < 3; checkpoint++) {
+      await turns(random.int(0, 12));
+      if (checkpoint === 1) cluster.bases();
+      const taken = await cluster.checkpoint(checkpoint === 2 && !isLast ? "hold" : "go");
+      restore = taken.ref;
+      for (const { times } of taken.acks) {
+        inFlightBytes += times.inFlightBytes;
+        unaligned += times.unaligned ? 1 : 0;
+      }
+    }
+    if (isLast) await cluster.finish();
     await cluster.close();
-    expect(shown(sink)).toEqual(expected(all));
-  });
+  }
+  expect(sorted(shown(sink))).toEqual(sorted(workload.expected(bids)));
+  return { inFlightBytes, unaligned };
+}
+
+describe(`restores at other parallelisms (seed ${seed})`, () => {
+  test.each(workloads.map((workload) => [workload.name, workload] as const))(
+    "%s: 1 -> 4 -> 3 -> 2 from aligned checkpoints equals the run without",
+    async (_name, workload) => {
+      const { unaligned } = await inPhases({ workload, seed, alignmentTimeoutMs: Infinity, parallelisms: [1, 4, 3, 2] });
+      expect(unaligned).toBe(0);
+    },
+    60_000,
+  );
+
+  test.each(workloads.map((workload) => [workload.name, workload] as const))(
+    "%s: 1 -> 4 -> 3 -> 2 from checkpoints that overtake rows equals the run without",
+    async (_name, workload) => {
+      let inFlightBytes = 0;
+      for (let round = 0; round < 4; round++) {
+        const found = await inPhases({ workload, seed: seed + round, alignmentTimeoutMs: 0, parallelisms: [1, 4, 3, 2] });
+        inFlightBytes += found.inFlightBytes;
+      }
+      expect(inFlightBytes).toBeGreaterThan(0);
+    },
+    120_000,
+  );
 });

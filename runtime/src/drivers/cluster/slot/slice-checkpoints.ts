@@ -1,7 +1,6 @@
 // The checkpoints of one slice: triggered or heard of by a barrier, captured, written, acknowledged, committed. One at a time.
 import { MillraceError, messageOf } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
-import type { Clock } from "../../../base/clock.ts";
 import type { CheckpointUpload } from "../../../checkpoint/upload/checkpoint-upload.ts";
 import type { Uploader } from "../../../checkpoint/upload/uploader.ts";
 import type { TaskCapture } from "../../task/captures.ts";
@@ -33,7 +32,6 @@ interface Pending {
 export interface SliceCheckpointParts {
   readonly task: Task;
   readonly uploader: Uploader | undefined;
-  readonly clock: Clock;
   readonly log: Log;
   readonly facts: OperatorFacts;
   readonly alignmentTimeoutMs: number;
@@ -158,7 +156,7 @@ export class SliceCheckpoints {
   }
 
   async #write(pending: Pending, capture: TaskCapture, cut: CompleteCut["times"]): Promise<void> {
-    const { uploader, clock, facts, tell, isOver } = this.#parts;
+    const { uploader, facts, tell, isOver } = this.#parts;
     const { checkpointId } = pending;
     const startedMs = performance.now();
     // What the sinks need to be able to commit is part of the checkpoint; a sink that cannot prepare cannot go on.
@@ -170,7 +168,6 @@ export class SliceCheckpoints {
       uploader === undefined
         ? { ack: { checkpointId, files: [], subtasks: [], writtenBytes: 0 }, upload: undefined }
         : await untilDone(() => uploadCapture(uploader, checkpointId, capture, prepared, facts), {
-            clock,
             isOver,
             onFailure: (reason, fatal) => tell({ kind: "uploadFailed", checkpointId, reason, fatal }),
           });
@@ -199,10 +196,9 @@ export class SliceCheckpoints {
   }
 
   async #commit(pending: Pending): Promise<void> {
-    const { task, uploader, clock, log, tell, isOver, wake } = this.#parts;
+    const { task, uploader, log, tell, isOver, wake } = this.#parts;
     const { checkpointId } = pending;
     const done = await untilDone(() => Promise.all(task.sinks.map((sink) => sink.writer.commit(checkpointId))), {
-      clock,
       isOver,
       onFailure: (reason, fatal) => tell({ kind: "commitFailed", checkpointId, reason, fatal }),
     });

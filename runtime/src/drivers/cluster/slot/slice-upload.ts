@@ -1,5 +1,5 @@
 // Writes a slice's part of a checkpoint to the snapshot storage, again and again until it is there.
-import type { Clock } from "../../../base/clock.ts";
+import { systemClock } from "../../../base/clock.ts";
 import { isMillraceError, MillraceError, messageOf } from "../../../base/errors.ts";
 import type { UploadAck } from "../../../checkpoint/upload/ack.ts";
 import type { CheckpointUpload, SubtaskSnapshot } from "../../../checkpoint/upload/checkpoint-upload.ts";
@@ -23,13 +23,12 @@ const firstPauseMs = 1000;
 const mostPauseMs = 30_000;
 
 export interface RetryParts {
-  readonly clock: Clock;
   readonly isOver: () => boolean;
   readonly onFailure: (reason: string, fatal: boolean) => void;
 }
 
 /** Tries until it succeeds, with growing pauses; undefined when the slice ended before. Rejects with a failure that cannot be mended. */
-export async function untilDone<T>(attempt: () => Promise<T>, { clock, isOver, onFailure }: RetryParts): Promise<T | undefined> {
+export async function untilDone<T>(attempt: () => Promise<T>, { isOver, onFailure }: RetryParts): Promise<T | undefined> {
   for (let pauseMs = firstPauseMs; !isOver(); pauseMs = Math.min(mostPauseMs, pauseMs * 2)) {
     try {
       return await attempt();
@@ -39,7 +38,7 @@ export async function untilDone<T>(attempt: () => Promise<T>, { clock, isOver, o
       if (fatal) throw error;
     }
     await new Promise<void>((resolve) => {
-      clock.after(pauseMs, resolve);
+      systemClock.after(pauseMs, resolve);
     });
   }
   return undefined;

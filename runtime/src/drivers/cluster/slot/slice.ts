@@ -1,6 +1,7 @@
 // One slice from its deployment to its end: opens and connects its instances, runs them, and tells what becomes of it.
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { systemClock } from "../../../base/clock.ts";
 import { MillraceError, messageOf } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import { WakeFlag } from "../../../base/wake-flag.ts";
@@ -70,7 +71,7 @@ export class Slice {
   }
 
   async #open(): Promise<void> {
-    const { planFingerprint, dataflow, reception, transport, clock, connectTimeoutMs } = this.#job;
+    const { planFingerprint, dataflow, reception, transport, connectTimeoutMs } = this.#job;
     const { slice, epoch, slots } = this.deploy;
     if (this.deploy.planFingerprint !== planFingerprint) {
       throw new MillraceError(
@@ -98,7 +99,6 @@ export class Slice {
     this.#checkpoints = new SliceCheckpoints({
       task,
       uploader,
-      clock,
       log: this.#log,
       facts: { kind: (uid) => this.#kind(uid), parallelism: (uid) => this.#vertex(uid)?.parallelism ?? 1 },
       alignmentTimeoutMs: this.deploy.alignmentTimeoutMs,
@@ -112,7 +112,6 @@ export class Slice {
     await connectPeers({
       exchange,
       transport,
-      clock,
       slots,
       hello: { job: dataflow.name, planFingerprint, region, attempt, epoch, from: slot },
       timeoutMs: connectTimeoutMs,
@@ -324,7 +323,7 @@ export class Slice {
     this.#cancelReport();
     this.#say({ kind: "report", report: sliceReport(this.#state, this.#task, this.#loop) });
     if (this.#isOver) return;
-    this.#cancelReport = this.#job.clock.after(reportMs, () => this.#report());
+    this.#cancelReport = systemClock.after(reportMs, () => this.#report());
   }
 
   #say(news: SliceNews): void {
