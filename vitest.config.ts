@@ -1,4 +1,4 @@
-// Test projects: `unit` needs nothing but this repository, `real` needs the Kafka and S3 that hack/ starts.
+// Test projects: `unit` needs nothing but this repository, `real` needs the Kafka and S3 that hack/ starts, `cluster` the Kubernetes.
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
@@ -36,6 +36,16 @@ export default defineConfig({
           include: ["runtime/src/**/*.real.test.ts", "test/real/**/*.test.ts"],
           testTimeout: 300_000,
           hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "cluster",
+          include: ["test/e2e/**/*.test.ts"],
+          testTimeout: 900_000,
+          hookTimeout: 600_000,
           fileParallelism: false,
         },
       },

@@ -49,7 +49,8 @@ export function resourceSchema(kind: Kind, read: (type: string) => JsonSchema): 
     properties: {
       apiVersion: { type: "string", description: `The version of this kind: ${GROUP}/${VERSION}.` },
       kind: { type: "string", description: `${kind.kind}.` },
-      metadata: { type: "object" },
+      // The API server's own limit, said once more so that it can tell what a rule about the name costs.
+      metadata: { type: "object", properties: { name: { type: "string", description: "The name of the resource.", maxLength: 253 } } },
       spec: { ...spec, description: kind.specDescription },
       status: { ...status, description: "What the operator last saw and did. Written by the operator only." },
     },

@@ -33,6 +33,7 @@ export interface Structural {
 const MAP_ENTRIES = 256;
 const LIST_ITEMS = 256;
 const TEXT_LENGTH = 32_768;
+const ITEM_LENGTH = 2048;
 
 const durations = {
   rule: "type(self) == int ? self >= 0 : self.matches('^( *[0-9]+([.][0-9]+)? *(ms|sec|s|min|m|h|d) *)+$')",
@@ -55,7 +56,12 @@ export function structural(schema: JsonSchema, path: string, limits: boolean): S
     case "array":
       return { ...described, ...kept, ...list(schema, path, limits) };
     case "string":
-      return { ...described, type: "string", ...kept, ...(limits ? { maxLength: schema.maxLength ?? TEXT_LENGTH } : {}) };
+      return {
+        ...described,
+        type: "string",
+        ...kept,
+        ...(limits ? { maxLength: schema.maxLength ?? (path.endsWith("[]") ? ITEM_LENGTH : TEXT_LENGTH) } : {}),
+      };
     case "integer":
       return { ...described, type: "integer", format: "int64", ...kept };
     case "number":

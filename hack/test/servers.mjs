@@ -8,7 +8,7 @@ import { identityOf } from "../real/process.mjs";
 
 const PREFIX = "run-test-";
 const OWNER = "owner";
-const upArguments = { kafka: ["--secure"], s3: [], postgres: [] };
+const upArguments = { kafka: ["--secure"], s3: [], postgres: [], cluster: [] };
 const givenBy = { kafka: "MILLRACE_TEST_KAFKA", s3: "MILLRACE_TEST_S3_ENDPOINT", postgres: "MILLRACE_TEST_POSTGRES" };
 
 export class Servers {

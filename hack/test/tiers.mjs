@@ -4,7 +4,7 @@
 //   what       one line for a person
 //   steps      commands, run one after the other in the repository's root; the tier fails with the first that fails.
 //              The first word is a program: `node`, `node22`, `node24`, or one of node_modules/.bin.
-//   needs      real servers that must be up: "kafka", "s3", "postgres". Started before the first tier that needs them, ended at the end
+//   needs      real servers that must be up: "kafka", "s3", "postgres", "cluster". Started before the first tier that needs them, ended at the end
 //   counts     "tests": steps are vitest runs, their tests count; otherwise the tier counts as one
 //   minutes    longer than this and it has failed
 
@@ -54,6 +54,14 @@ export const tiers = [
     needs: ["kafka", "s3"],
     counts: "tests",
     minutes: 30,
+  },
+  {
+    name: "cluster",
+    what: "the chart and the operator on a real Kubernetes, with a real Kafka and S3",
+    steps: [vitest("node", "cluster")],
+    needs: ["cluster"],
+    counts: "tests",
+    minutes: 60,
   },
   {
     name: "demo",

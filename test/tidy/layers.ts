@@ -36,6 +36,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "connectors/*": [...foundation, "connectors/contract"],
   drivers: everythingInside,
   testing: everythingInside,
+  kubectl: ["base", "api"],
   cli: [...everythingInside, "testing", "(entry)"],
   "(entry)": [...everythingInside, "testing"],
 };

@@ -12,7 +12,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   "@nxtedition/rocksdb": ["state"],
   "@platformatic/kafka": ["connectors/kafka"],
   ajv: ["cli"],
-  commander: ["cli"],
+  commander: ["cli", "kubectl"],
   hono: ["cli"],
   hyparquet: ["connectors/files", "cli"],
   "hyparquet-writer": ["connectors/files", "cli"],

@@ -73,8 +73,8 @@ export const keyGroups: readonly Rule[] = [
   {
     at: "spec.maxParallelism",
     rule: "self == oldSelf",
-    messageExpression:
-      "'is fixed for the life of the job: put back ' + string(oldSelf) + ', or make a job of another name and start it from a savepoint with spec.job.initialSavepoint'",
+    message:
+      "is fixed for the life of the job: put back the old value, or make a job of another name and start it from a savepoint with spec.job.initialSavepoint",
   },
 ];
 

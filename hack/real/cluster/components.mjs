@@ -54,8 +54,6 @@ state = "/run/containerd"
     cgroupRoot: `/${node.cgroup}`,
     failSwapOn: false,
     failCgroupV1: false,
-    // The machine's kernel settings are not this node's to change; without the gate the kubelet ends when it cannot.
-    featureGates: { KubeletInUserNamespace: true },
     tlsCertFile: pki("kubelet.crt"),
     tlsPrivateKeyFile: pki("kubelet.key"),
     clusterDNS: [node.address],

@@ -11,6 +11,14 @@ import { BRIDGE, components, configurationFiles } from "./components.mjs";
 
 const RESTART_DELAY_MS = 1000;
 const NETWORK_TIMEOUT_MS = 60_000;
+const kernelSettings = {
+  "vm/overcommit_memory": 1,
+  "vm/panic_on_oom": 0,
+  "kernel/panic": 10,
+  "kernel/panic_on_oops": 1,
+  "kernel/keys/root_maxkeys": 1_000_000,
+  "kernel/keys/root_maxbytes": 25_000_000,
+};
 
 const node = JSON.parse(readFileSync(join(process.argv[2], "node.json"), "utf8"));
 const command = (program, ...args) => execFileSync(program, args, { stdio: ["ignore", "pipe", "inherit"], encoding: "utf8" });
@@ -36,10 +44,11 @@ function makeMounts() {
   command("mount", "--make-rprivate", "/");
   command("mount", "--make-rshared", "/");
   for (const path of ["/run", "/var/log"]) command("mount", "-t", "tmpfs", "tmpfs", path);
-  // Settings of the machine's kernel, except of this network, are its own.
-  for (const path of ["/proc/sys/kernel", "/proc/sys/vm"]) {
-    command("mount", "--bind", path, path);
-    command("mount", "-o", "remount,bind,ro", path);
+  // The kubelet would set these for the whole machine. Here it finds what it wants, in a file of ours.
+  for (const [path, value] of Object.entries(kernelSettings)) {
+    const file = join(node.folder, "kernel", path.replaceAll("/", "-"));
+    writeFileSync(file, `${value}\n`);
+    if (existsSync(join("/proc/sys", path))) command("mount", "--bind", file, join("/proc/sys", path));
   }
 }
 
@@ -64,7 +73,8 @@ async function again(component) {
 }
 
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => process.exit(0));
-for (const folder of ["log", "pid", "hold", "etcd", "pod-logs"]) mkdirSync(join(node.folder, folder), { recursive: true, mode: 0o700 });
+for (const folder of ["log", "pid", "hold", "etcd", "pod-logs", "kernel"])
+  mkdirSync(join(node.folder, folder), { recursive: true, mode: 0o700 });
 for (const [file, text] of configurationFiles(node)) {
   mkdirSync(dirname(join(node.folder, file)), { recursive: true });
   writeFileSync(join(node.folder, file), text);

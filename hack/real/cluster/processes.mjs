@@ -3,13 +3,13 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { writeImage } from "../../image/archive.mjs";
+import { writeImage } from "../../images/archive.mjs";
 import { Problem } from "../problem.mjs";
 import { isAlive, startDaemon, stop, waitFor } from "../process.mjs";
 import { run } from "../tools.mjs";
 import { installKubernetes } from "./build-programs.mjs";
 import { makeClusterCertificates } from "./certificates.mjs";
-import { removeCgroups } from "./cgroups.mjs";
+import { makeCgroups, removeCgroups } from "./cgroups.mjs";
 import { BRIDGE, components, CONTAINERD_SOCKET, NODE, PAUSE_IMAGE, SERVICE_ADDRESS } from "./components.mjs";
 import { layCable, withFreeSubnet } from "./network.mjs";
 import { findNodePrograms } from "./node-programs.mjs";
@@ -49,6 +49,7 @@ export const processCluster = {
       const subnet = cluster.subnetNumber ?? number;
       Object.assign(cluster, addressesOf(subnet), { kubeconfig: join(cluster.folder, "pki/admin.kubeconfig") });
       makeClusterCertificates(join(cluster.folder, "pki"), { address: cluster.address, service: SERVICE_ADDRESS, node: NODE });
+      makeCgroups(cluster.cgroup);
       rmSync(join(cluster.folder, "pid"), { recursive: true, force: true });
       rmSync(join(cluster.folder, "hold"), { recursive: true, force: true });
       mkdirSync(join(cluster.folder, "log"), { recursive: true });

@@ -30,7 +30,6 @@ export interface EmbeddedStreamAppSpec {
   /**
    * The command of the container, if not the image's own.
    * @maxItems 64
-   * @items.maxLength 4096
    */
   readonly command?: readonly string[];
   /**

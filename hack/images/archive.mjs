@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { run } from "../real/tools.mjs";
 
 /** Order, owner and times do not come from this machine. */
-const sameEverywhere = [
+export const archiveOptions = [
   "--sort=name",
   "--mtime=@0",
   "--owner=0",
@@ -27,7 +27,7 @@ export async function writeImage({ name, layers, config, file }) {
     const diffIds = [];
     for (const [i, layer] of layers.entries()) {
       const archive = join(fresh, `layer-${i}.tar`);
-      if (layer.archive === undefined) run("tar", [...sameEverywhere, "-C", layer.folder, "-cf", archive, "."]);
+      if (layer.archive === undefined) run("tar", [...archiveOptions, "-C", layer.folder, "-cf", archive, "."]);
       else copyFileSync(layer.archive, archive);
       diffIds.push(await sha256(archive));
     }
@@ -43,7 +43,7 @@ export async function writeImage({ name, layers, config, file }) {
     const manifest = [{ Config: `${digest}.json`, RepoTags: [name], Layers: layers.map((_, i) => `layer-${i}.tar`) }];
     writeFileSync(join(fresh, "manifest.json"), JSON.stringify(manifest));
     const packed = `${fresh}.tar`;
-    run("tar", [...sameEverywhere, "-C", fresh, "-cf", packed, "manifest.json", `${digest}.json`, ...manifest[0].Layers]);
+    run("tar", [...archiveOptions, "-C", fresh, "-cf", packed, "manifest.json", `${digest}.json`, ...manifest[0].Layers]);
     renameSync(packed, file);
     return `sha256:${digest}`;
   } finally {

@@ -1,0 +1,153 @@
+// One screen about a job: state and conditions, what runs, the dataflow with its rates, checkpoints, revisions and savepoints. Text only.
+import { formatDuration } from "../base/duration.ts";
+import { formatSize } from "../base/size.ts";
+import { type GraphNode, graphOf } from "./graph.ts";
+import type { RevisionObject, SavepointObject, StreamJobObject } from "./objects.ts";
+import { textTable } from "./text-table.ts";
+
+export interface JobView {
+  readonly job: StreamJobObject;
+  readonly revisions: readonly RevisionObject[];
+  readonly savepoints: readonly SavepointObject[];
+  /** `GET /v1/job` and `GET /v1/checkpoints`; undefined when the job did not answer. */
+  readonly live: unknown;
+  readonly checkpoints: unknown;
+  readonly nowMs: number;
+}
+
+const SHOWN = 5;
+
+export function statusScreen(view: JobView): string {
+  const { job } = view;
+  const sections = [
+    heading(view),
+    conditions(job),
+    upgrade(view),
+    dataflow(view.live),
+    checkpointLines(view.checkpoints),
+    revisionLines(view),
+    savepointLines(view),
+  ];
+  return `${sections
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join("\n"))
+    .join("\n\n")}\n`;
+}
+
+const since = (time: string | undefined, nowMs: number): string =>
+  time === undefined ? "-" : formatDuration(Math.max(0, nowMs - Date.parse(time)));
+
+function heading({ job, nowMs }: JobView): readonly string[] {
+  const { metadata, status } = job;
+  const { parallelism, replicas, readyReplicas, run, currentRevision, stableRevision } = status ?? {};
+  const revision = currentRevision === undefined ? "-" : `${currentRevision}${currentRevision === stableRevision ? ", stable" : ""}`;
+  const lag = (status?.observedGeneration ?? 0) < (metadata.generation ?? 0) ? ["  the operator has not seen the last change yet"] : [];
+  return [
+    `StreamJob ${metadata.namespace}/${metadata.name}: ${status?.state ?? "not seen by an operator yet"}`,
+    ...lag,
+    ...textTable(
+      [
+        ["parallelism", String(parallelism ?? "-"), "TaskManagers", `${readyReplicas ?? 0} of ${replicas ?? 0} ready`],
+        ["revision", revision, "run", String(run ?? "-")],
+        ["restarts", String(status?.job?.restarts ?? "-"), "age", since(metadata.creationTimestamp, nowMs)],
+      ],
+      "  ",
+    ),
+    ...(status?.job?.lastFailure === undefined ? [] : [`  last failure: ${status.job.lastFailure}`]),
+  ];
+}
+
+function conditions({ status }: StreamJobObject): readonly string[] {
+  const all = status?.conditions ?? [];
+  if (all.length === 0) return [];
+  return [
+    "Conditions",
+    ...textTable(
+      all.map((one) => [one.type, one.status, one.reason, one.message]),
+      "  ",
+    ),
+  ];
+}
+
+function upgrade({ job, nowMs }: JobView): readonly string[] {
+  const { upgrade: current, lastUpgrade: last, pinned } = job.status ?? {};
+  return [
+    ...(current === undefined
+      ? []
+      : [
+          `In progress: ${current.kind}, ${current.phase} for ${since(current.phaseStartedAt, nowMs)}${current.problem === undefined ? "" : `; ${current.problem}`}`,
+        ]),
+    ...(last === undefined
+      ? []
+      : [
+          `Last ${last.kind}: ${last.result}${last.gapMs === undefined ? "" : `, nothing was processed for ${formatDuration(last.gapMs)}`}${last.message === undefined ? "" : `; ${last.message}`}`,
+        ]),
+    ...(pinned === undefined ? [] : [`Runs ${pinned.revision} instead of ${pinned.insteadOf}: ${pinned.message}`]),
+  ];
+}
+
+const shown = (value: number | undefined, format: (value: number) => string = (one) => String(Math.round(one))): string =>
+  value === undefined ? "-" : format(value);
+
+function dataflow(live: unknown): readonly string[] {
+  const nodes = graphOf(live);
+  if (nodes.length === 0) return [];
+  const row = (node: GraphNode): readonly string[] => [
+    node.name,
+    String(node.parallelism),
+    shown(node.rowsInPerSecond),
+    shown(node.rowsOutPerSecond),
+    shown(node.lagRecords),
+    shown(node.stateBytes, formatSize),
+    node.watermark ?? "-",
+  ];
+  return ["Dataflow", ...textTable([["operator", "instances", "in/s", "out/s", "lag", "state", "watermark"], ...nodes.map(row)], "  ")];
+}
+
+interface CheckpointRow {
+  readonly id?: number;
+  readonly state?: string;
+  readonly kind?: string;
+  readonly durationMs?: number;
+  readonly sizeBytes?: number;
+}
+
+function checkpointLines(answer: unknown): readonly string[] {
+  const all = ((answer as { readonly checkpoints?: readonly CheckpointRow[] } | undefined)?.checkpoints ?? []).slice(-SHOWN).toReversed();
+  if (all.length === 0) return [];
+  const row = (one: CheckpointRow): readonly string[] => [
+    String(one.id ?? "-"),
+    one.state ?? one.kind ?? "-",
+    shown(one.durationMs, formatDuration),
+    shown(one.sizeBytes, formatSize),
+  ];
+  return ["Checkpoints", ...textTable([["id", "state", "duration", "size"], ...all.map(row)], "  ")];
+}
+
+function revisionLines({ job, revisions, nowMs }: JobView): readonly string[] {
+  if (revisions.length === 0) return [];
+  const { currentRevision, stableRevision } = job.status ?? {};
+  const mark = (name: string): string =>
+    [...(name === currentRevision ? ["current"] : []), ...(name === stableRevision ? ["stable"] : [])].join(", ");
+  const row = (one: RevisionObject): readonly string[] => [
+    String(one.revision),
+    one.metadata.name,
+    one.data?.spec?.image ?? "-",
+    since(one.metadata.creationTimestamp, nowMs),
+    mark(one.metadata.name),
+  ];
+  return ["Revisions", ...textTable([["number", "name", "image", "age", ""], ...revisions.slice(0, SHOWN).map(row)], "  ")];
+}
+
+function savepointLines({ savepoints, nowMs }: JobView): readonly string[] {
+  if (savepoints.length === 0) return [];
+  const row = (one: SavepointObject): readonly string[] => [
+    one.metadata.name,
+    one.status?.phase ?? "-",
+    one.status?.trigger ?? "-",
+    shown(one.status?.sizeBytes, formatSize),
+    since(one.metadata.creationTimestamp, nowMs),
+    one.status?.error ?? one.status?.location ?? "",
+  ];
+  return ["Savepoints", ...textTable([["name", "phase", "trigger", "size", "age", ""], ...savepoints.slice(0, SHOWN).map(row)], "  ")];
+}
