@@ -1,5 +1,5 @@
 // How tests find the real cluster that `hack/cluster up` recorded, and speak to it with kubectl.
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -52,25 +52,4 @@ export async function kubectl(args: readonly string[], input?: string): Promise<
   const { code, stdout, stderr } = await tryKubectl(args, input);
   if (code !== 0) throw new Error(`kubectl ${args.join(" ")} ended with ${code}: ${stderr.trim()}`);
   return stdout;
-}
-
-/** Runs one of the repository's scripts: `hack("cluster", "kill", "--component", "etcd")`. */
-export function hack(script: string, ...args: readonly string[]): Promise<string> {
-  return new Promise((resolve, reject) => {
-    execFile(join(repository, "hack", script), args, { maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
-      if (error === null) resolve(stdout);
-      else reject(new Error(`hack/${script} ${args.join(" ")}: ${stderr.trim() || error.message}`));
-    });
-  });
-}
-
-/** Runs helm against the cluster of this run. */
-export async function helm(...args: readonly string[]): Promise<string> {
-  const path = (await hack("cluster", "helm")).trim();
-  return new Promise((resolve, reject) => {
-    execFile(path, ["--kubeconfig", realCluster().kubeconfig, ...args], { maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
-      if (error === null) resolve(stdout);
-      else reject(new Error(`helm ${args.slice(0, 2).join(" ")}: ${stderr.trim() || stdout.trim() || error.message}`));
-    });
-  });
 }

@@ -1,5 +1,5 @@
-// The REST API of a running job, as the plugin reads it: through the API server's proxy of the job's Service; where the job asks for its
-// token, which the proxy does not hand on, through a forwarded port.
+// The REST API of a running job, as the plugin reads it: a port forwarded to the JobManager that leads, with the token of the job's Secret.
+// (The API server's proxy of a Service would be shorter, but it takes the Authorization header for itself.)
 import type { ChildProcess } from "node:child_process";
 import { MillraceError } from "../base/errors.ts";
 import type { Kubectl } from "./kubectl.ts";
@@ -8,36 +8,43 @@ import type { StreamJobObject } from "./objects.ts";
 const FORWARD_TIMEOUT_MS = 15_000;
 const ANSWER_TIMEOUT_MS = 10_000;
 
-/** The answer of `GET path`; undefined when the job does not answer, which is normal while it starts or is suspended. */
-export async function jobAnswer(kubectl: Kubectl, { metadata }: StreamJobObject, path: string): Promise<unknown> {
-  const service = `/api/v1/namespaces/${metadata.namespace}/services/${metadata.name}-rest:rest/proxy`;
+/** Answers of `GET` requests; undefined for one that the job did not answer. */
+export type Ask = (path: string) => Promise<unknown>;
+
+/** Runs `use` with the leader; undefined when no JobManager leads or may be reached, which is normal while a job starts or is suspended. */
+export async function withLeader<T>(
+  kubectl: Kubectl,
+  { metadata }: StreamJobObject,
+  use: (ask: Ask) => Promise<T>,
+): Promise<T | undefined> {
+  const selector = `millrace.dev/job=${metadata.name},app.kubernetes.io/component=jobmanager`;
   try {
-    return JSON.parse(await kubectl.run(["get", "--raw", service + path])) as unknown;
-  } catch (error) {
-    if (!/unauthorized|credentials|forbidden/i.test(String(error))) return undefined;
-  }
-  try {
-    return await forwarded(kubectl, metadata.name, path);
+    const pods = await kubectl.run(["get", "pods", "--selector", selector, "--field-selector", "status.phase=Running", "-o", "name"]);
+    const secret = await kubectl.run(["get", "secret", `${metadata.name}-token`, "-o", "jsonpath={.data.token}"]);
+    const token = Buffer.from(secret, "base64").toString();
+    for (const pod of pods.split("\n").filter((name) => name !== "")) {
+      const child = kubectl.start(["port-forward", pod, ":rest", "--address", "127.0.0.1"]);
+      try {
+        const ask = asker(await forwardedPort(child), token);
+        // A standby answers 421 or 503, and a run that was replaced nothing of interest.
+        if ((await ask("/v1/job")) !== undefined) return await use(ask);
+      } finally {
+        child.kill();
+      }
+    }
   } catch {
-    return undefined;
+    // Without permission for Secrets or ports the resource itself still says a lot.
   }
+  return undefined;
 }
 
-async function forwarded(kubectl: Kubectl, job: string, path: string): Promise<unknown> {
-  const secret = JSON.parse(await kubectl.run(["get", "secret", `${job}-token`, "-o", "json"])) as {
-    readonly data: { readonly token: string };
-  };
-  const token = Buffer.from(secret.data.token, "base64").toString();
-  const child = kubectl.start(["port-forward", `service/${job}-rest`, ":rest", "--address", "127.0.0.1"]);
-  try {
-    const port = await forwardedPort(child);
+const asker =
+  (port: number, token: string): Ask =>
+  async (path) => {
     const headers = { authorization: `Bearer ${token}` };
     const answer = await fetch(`http://127.0.0.1:${port}${path}`, { headers, signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
     return answer.ok ? ((await answer.json()) as unknown) : undefined;
-  } finally {
-    child.kill();
-  }
-}
+  };
 
 function forwardedPort(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {

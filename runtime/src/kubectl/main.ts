@@ -32,7 +32,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   program
     .command("status <job>")
     .description("one screen: state, dataflow with rates and lag, checkpoints, revisions, savepoints")
-    .action(async (job: string) => print(await showStatus(kubectl(), job, machineClock.nowMs())));
+    .action(async (job: string) => print(await showStatus(kubectl(), job, machineClock)));
   program
     .command("graph <job>")
     .description("the dataflow that runs")

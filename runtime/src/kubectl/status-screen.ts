@@ -1,7 +1,7 @@
 // One screen about a job: state and conditions, what runs, the dataflow with its rates, checkpoints, revisions and savepoints. Text only.
 import { formatDuration } from "../base/duration.ts";
 import { formatSize } from "../base/size.ts";
-import { type GraphNode, graphOf } from "./graph.ts";
+import type { GraphNode } from "./graph.ts";
 import type { RevisionObject, SavepointObject, StreamJobObject } from "./objects.ts";
 import { textTable } from "./text-table.ts";
 
@@ -9,8 +9,9 @@ export interface JobView {
   readonly job: StreamJobObject;
   readonly revisions: readonly RevisionObject[];
   readonly savepoints: readonly SavepointObject[];
-  /** `GET /v1/job` and `GET /v1/checkpoints`; undefined when the job did not answer. */
-  readonly live: unknown;
+  /** Empty when the job did not answer. */
+  readonly graph: readonly GraphNode[];
+  /** The answer of `GET /v1/checkpoints`, if there is one. */
   readonly checkpoints: unknown;
   readonly nowMs: number;
 }
@@ -23,7 +24,7 @@ export function statusScreen(view: JobView): string {
     heading(view),
     conditions(job),
     upgrade(view),
-    dataflow(view.live),
+    dataflow(view.graph),
     checkpointLines(view.checkpoints),
     revisionLines(view),
     savepointLines(view),
@@ -89,39 +90,42 @@ function upgrade({ job, nowMs }: JobView): readonly string[] {
 const shown = (value: number | undefined, format: (value: number) => string = (one) => String(Math.round(one))): string =>
   value === undefined ? "-" : format(value);
 
-function dataflow(live: unknown): readonly string[] {
-  const nodes = graphOf(live);
+function dataflow(nodes: readonly GraphNode[]): readonly string[] {
   if (nodes.length === 0) return [];
   const row = (node: GraphNode): readonly string[] => [
-    node.name,
+    node.uid,
+    node.kind,
     String(node.parallelism),
     shown(node.rowsInPerSecond),
     shown(node.rowsOutPerSecond),
     shown(node.lagRecords),
-    shown(node.stateBytes, formatSize),
-    node.watermark ?? "-",
+    shown(node.watermarkMs, (ms) => (Math.abs(ms) > 8.64e15 ? "end" : new Date(ms).toISOString())),
   ];
-  return ["Dataflow", ...textTable([["operator", "instances", "in/s", "out/s", "lag", "state", "watermark"], ...nodes.map(row)], "  ")];
+  return ["Dataflow", ...textTable([["operator", "kind", "instances", "in/s", "out/s", "lag", "watermark"], ...nodes.map(row)], "  ")];
 }
 
 interface CheckpointRow {
-  readonly id?: number;
-  readonly state?: string;
-  readonly kind?: string;
+  readonly id: number;
+  readonly phase: string;
   readonly durationMs?: number;
-  readonly sizeBytes?: number;
+  readonly writtenBytes?: number;
+  readonly totalBytes?: number;
+  readonly failures?: readonly string[];
 }
 
 function checkpointLines(answer: unknown): readonly string[] {
-  const all = ((answer as { readonly checkpoints?: readonly CheckpointRow[] } | undefined)?.checkpoints ?? []).slice(-SHOWN).toReversed();
+  const all = (answer as { readonly checkpoints?: readonly CheckpointRow[] } | undefined)?.checkpoints ?? [];
   if (all.length === 0) return [];
   const row = (one: CheckpointRow): readonly string[] => [
-    String(one.id ?? "-"),
-    one.state ?? one.kind ?? "-",
+    String(one.id),
+    one.phase,
     shown(one.durationMs, formatDuration),
-    shown(one.sizeBytes, formatSize),
+    shown(one.writtenBytes, formatSize),
+    shown(one.totalBytes, formatSize),
+    one.failures?.at(-1) ?? "",
   ];
-  return ["Checkpoints", ...textTable([["id", "state", "duration", "size"], ...all.map(row)], "  ")];
+  const newest = all.toSorted((one, other) => other.id - one.id).slice(0, SHOWN);
+  return ["Checkpoints", ...textTable([["id", "phase", "duration", "written", "total", ""], ...newest.map(row)], "  ")];
 }
 
 function revisionLines({ job, revisions, nowMs }: JobView): readonly string[] {

@@ -43,20 +43,48 @@ const savepoint = (name: string, phase: string): object => ({
     error: phase === "Failed" ? "the bucket is full" : undefined,
   },
 });
-const live = {
-  operators: [
-    { uid: "clicks", name: "clicks", parallelism: 2, inputs: [], rowsOutPerSecond: 1200, lagRecords: 77 },
-    { uid: "per-user", name: "per-user", parallelism: 4, inputs: ["clicks"], rowsInPerSecond: 1200, stateBytes: 2048 },
+const operators = (rows: number): object => ({
+  regions: [
+    {
+      vertices: [
+        { uid: "clicks", parallelism: 2 },
+        { uid: "per-user", parallelism: 4 },
+      ],
+    },
   ],
-};
+  processing: {
+    operators: [
+      {
+        uid: "clicks",
+        kind: "source",
+        inputs: [],
+        subtasks: [
+          { rowsIn: 0, rowsOut: rows, watermarkMs: null },
+          { rowsIn: 0, rowsOut: rows, watermarkMs: null },
+        ],
+      },
+      {
+        uid: "per-user",
+        kind: "process",
+        inputs: ["clicks"],
+        subtasks: [{ rowsIn: 2 * rows, rowsOut: 0, watermarkMs: 1_700_000_000_000 }],
+      },
+    ],
+    lag: { clicks: 77 },
+  },
+});
+const token = "letmein";
 const normal = {
   "get streamjobs.millrace.dev clicks": job,
   "get controllerrevisions.apps": { items: [revision("clicks-aaa", 1, "shop/clicks:1"), revision("clicks-bbb", 2, "shop/clicks:2")] },
   "get savepoints.millrace.dev -o": { items: [savepoint("sp-1", "Completed")] },
   "get savepoints.millrace.dev mine": savepoint("mine", "Completed"),
-  "get --raw /api/v1/namespaces/shop/services/clicks-rest:rest/proxy/v1/job": live,
-  "get --raw /api/v1/namespaces/shop/services/clicks-rest:rest/proxy/v1/checkpoints": {
-    checkpoints: [{ id: 41, state: "completed", durationMs: 85, sizeBytes: 4096 }],
+  "get pods": "pod/clicks-7-jm-a\npod/clicks-7-jm-b\n",
+  "get secret clicks-token": Buffer.from(token).toString("base64"),
+  // The first JobManager does not lead.
+  [`Bearer ${token} pod/clicks-7-jm-b /v1/job`]: [operators(0), operators(0), operators(1_000_000)],
+  [`Bearer ${token} pod/clicks-7-jm-b /v1/checkpoints`]: {
+    checkpoints: [{ id: 41, phase: "completed", durationMs: 85, writtenBytes: 4096, totalBytes: 8192, failures: [] }],
   },
   "patch streamjobs.millrace.dev clicks": "patched",
   "create -f -": "created",
@@ -102,9 +130,9 @@ test("status is one screen: state, dataflow, checkpoints, revisions, savepoints"
     "2 of 2 ready",
     "clicks-bbb, stable",
     "Last upgrade: Succeeded, nothing was processed for 640 ms",
-    /clicks +2 +- +1200 +77/,
-    /per-user +4 +1200 +- +- +2\.0 KiB/,
-    /41 +completed +85 ms +4\.0 KiB/,
+    /clicks +source +2 +0 +[1-9]\d{4,} +77/,
+    /per-user +process +4 +[1-9]\d{4,} +0 +- +2023-11-14T22:13:20\.000Z/,
+    /41 +completed +85 ms +4\.0 KiB +8\.0 KiB/,
     /2 +clicks-bbb +shop\/clicks:2 .*current, stable/,
     /sp-1 +Completed +user +3\.0 MiB .*s3:\/\/snapshots\/sp-1/,
   ])
@@ -112,7 +140,7 @@ test("status is one screen: state, dataflow, checkpoints, revisions, savepoints"
 });
 
 test("status shows what the resource says when the job does not answer", async () => {
-  const { "get --raw /api/v1/namespaces/shop/services/clicks-rest:rest/proxy/v1/job": _, ...silent } = normal;
+  const { "get secret clicks-token": _, ...silent } = normal;
   const { code, out } = await plugin(["status", "clicks"], silent);
   expect(code).toBe(0);
   expect(out).toContain("StreamJob shop/clicks: Running");
@@ -125,9 +153,9 @@ test("flags of a context go to kubectl", async () => {
 });
 
 test("graph is text or Mermaid", async () => {
-  expect((await plugin(["graph", "clicks"])).out).toBe("clicks (2)\nper-user (4)  <-  clicks\n");
+  expect((await plugin(["graph", "clicks"])).out).toBe("clicks (source, 2)\nper-user (process, 4)  <-  clicks\n");
   expect((await plugin(["graph", "clicks", "--mermaid"])).out).toBe(
-    'flowchart LR\n  n0["clicks<br/>2"]\n  n1["per-user<br/>4"]\n  n0 --> n1\n',
+    'flowchart LR\n  n0["clicks<br/>source, 2"]\n  n1["per-user<br/>process, 4"]\n  n0 --> n1\n',
   );
 });
 

@@ -1,25 +1,38 @@
 // `kubectl millrace status`, `graph` and `logs`: what is.
 import { MillraceError } from "../../base/errors.ts";
-import { graphMermaid, graphOf, graphText } from "../graph.ts";
-import { jobAnswer } from "../job-rest.ts";
+import { graphMermaid, graphOf, graphText, type Sample } from "../graph.ts";
+import { withLeader } from "../job-rest.ts";
 import type { Kubectl } from "../kubectl.ts";
-import { revisionsOf, savepointsOf, streamJob } from "../objects.ts";
-import { statusScreen } from "../status-screen.ts";
+import { revisionsOf, savepointsOf, type StreamJobObject, streamJob } from "../objects.ts";
+import { type JobView, statusScreen } from "../status-screen.ts";
+import type { WaitClock } from "../waiting.ts";
 
-export async function showStatus(kubectl: Kubectl, name: string, nowMs: number): Promise<string> {
+/** Long enough for slots to have reported again. */
+const SAMPLE_MS = 2000;
+
+async function liveView(kubectl: Kubectl, job: StreamJobObject, clock: WaitClock): Promise<Pick<JobView, "graph" | "checkpoints">> {
+  const view = await withLeader(kubectl, job, async (ask) => {
+    const sample = async (): Promise<Sample> => ({ job: await ask("/v1/job"), atMs: clock.nowMs() });
+    const [before, checkpoints] = [await sample(), await ask("/v1/checkpoints")];
+    await clock.sleep(SAMPLE_MS);
+    return { graph: graphOf(await sample(), before), checkpoints };
+  });
+  return view ?? { graph: [], checkpoints: undefined };
+}
+
+export async function showStatus(kubectl: Kubectl, name: string, clock: WaitClock): Promise<string> {
   const job = await streamJob(kubectl, name);
-  const [revisions, savepoints, live, checkpoints] = await Promise.all([
+  const [revisions, savepoints, live] = await Promise.all([
     revisionsOf(kubectl, name),
     savepointsOf(kubectl, name),
-    jobAnswer(kubectl, job, "/v1/job"),
-    jobAnswer(kubectl, job, "/v1/checkpoints"),
+    liveView(kubectl, job, clock),
   ]);
-  return statusScreen({ job, revisions, savepoints, live, checkpoints, nowMs });
+  return statusScreen({ job, revisions, savepoints, ...live, nowMs: clock.nowMs() });
 }
 
 export async function showGraph(kubectl: Kubectl, name: string, options: { readonly mermaid?: boolean }): Promise<string> {
   const job = await streamJob(kubectl, name);
-  const nodes = graphOf(await jobAnswer(kubectl, job, "/v1/job"));
+  const nodes = (await withLeader(kubectl, job, async (ask) => graphOf({ job: await ask("/v1/job"), atMs: 0 }))) ?? [];
   if (nodes.length === 0) {
     throw new MillraceError(
       "JOB_SILENT",
