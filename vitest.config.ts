@@ -22,7 +22,7 @@ export default defineConfig({
           include: [
             "runtime/src/**/*.test.ts",
             "src/**/*.test.ts",
-            "test/{unit,tidy,nexmark,docs,cli}/**/*.test.ts",
+            "test/{unit,tidy,nexmark,docs,cli,simulation}/**/*.test.ts",
             "docs/examples/**/*.test.ts",
           ],
           exclude: ["**/*.real.test.ts"],

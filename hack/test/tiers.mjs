@@ -34,6 +34,13 @@ export const tiers = [
   },
   { name: "unit", what: "unit tests on Node 26", steps: [vitest("node", "unit", "src/", "test/unit/")], counts: "tests", minutes: 20 },
   {
+    name: "simulation",
+    what: "the operator over a simulated cluster: every scenario with every fault at every write",
+    steps: [vitest("node", "unit", "test/simulation/")],
+    counts: "tests",
+    minutes: 30,
+  },
+  {
     name: "node22",
     what: "the library's unit tests on Node 22",
     steps: [vitest("node22", "unit", "runtime/src")],

@@ -74,12 +74,38 @@ function checkLibrary({ path }: SourceFile, specifier: string): string | undefin
   return isAllowed(layer, to) ? undefined : `${layer} must not import ${to} (${specifier})`;
 }
 
+/** The same for the folders of src: the operator. Nobody imports what is not named here; `(entry)` are the files of src itself. */
+const operatorMayImport: Readonly<Record<string, readonly string[]>> = {
+  ports: [],
+  controller: ["ports"],
+  streamjob: ["ports", "controller"],
+  savepoint: ["ports", "controller", "streamjob"],
+  unsupported: ["ports", "controller"],
+  operator: ["ports", "controller", "streamjob", "savepoint", "unsupported"],
+  "job-rest": ["ports"],
+  kubernetes: ["ports"],
+  local: ["ports", "job-rest", "operator", "streamjob"],
+  simulation: ["ports", "operator"],
+  "(entry)": ["ports", "controller", "operator", "job-rest", "kubernetes", "local"],
+};
+
+/** Files that only compute: what decides and what builds. They know ports by their types, never a cluster, a clock or a file. */
+const pureFile =
+  /^src\/(streamjob\/build\/|streamjob\/(?!act|observe|reader|reconciler)[\w-]+\.ts$|savepoint\/(?!savepoint-reconciler)[\w-]+\.ts$)/;
+
 function checkOperator({ path }: SourceFile, specifier: string): string | undefined {
-  if (/^millrace(\/|$)/.test(specifier) && specifier !== "millrace/api")
-    return `the operator imports ${specifier}; it may import millrace/api only`;
-  if (specifier.startsWith(".") && !posix.join(posix.dirname(path), specifier).startsWith("src/"))
-    return `imports ${specifier}, which is outside src`;
-  return undefined;
+  if (/^millrace(\/|$)/.test(specifier))
+    return specifier === "millrace/api" ? undefined : `the operator imports ${specifier}; it may import millrace/api only`;
+  if (!specifier.startsWith("."))
+    return pureFile.test(path) && machine.test(specifier) ? `imports ${specifier}: what decides and builds only computes` : undefined;
+  const target = posix.join(posix.dirname(path), specifier);
+  if (!target.startsWith("src/")) return `imports ${specifier}, which is outside src`;
+  const folderOf = (file: string): string => (file.split("/").length === 2 ? "(entry)" : (file.split("/")[1] ?? ""));
+  const from = folderOf(path);
+  const to = folderOf(target);
+  const allowed = operatorMayImport[from];
+  if (allowed === undefined) return `src/${from} is not in the table of test/tidy/layers.ts`;
+  return from === to || allowed.includes(to) ? undefined : `src/${from} must not import src/${to} (${specifier})`;
 }
 
 /** Sources only: a test may import what it needs to make its point. */

@@ -28,6 +28,14 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   yaml: ["cli"],
 };
 
+/** The same for the operator: folders below src. */
+const operatorOwners: Readonly<Record<string, readonly string[]>> = {
+  "@kubernetes/client-node": ["kubernetes"],
+  "prom-client": ["controller"],
+  undici: ["kubernetes"],
+  yaml: ["local"],
+};
+
 const packageOf = (specifier: string): string =>
   specifier
     .split("/")
@@ -35,13 +43,17 @@ const packageOf = (specifier: string): string =>
     .join("/");
 
 export function packageFindings(files: readonly SourceFile[]): Finding[] {
+  return [...findingsBelow("runtime/src/", owners, files), ...findingsBelow("src/", operatorOwners, files)];
+}
+
+function findingsBelow(root: string, table: Readonly<Record<string, readonly string[]>>, files: readonly SourceFile[]): Finding[] {
   const findings: Finding[] = [];
-  for (const file of files.filter((one) => isCode(one) && !isTest(one) && one.path.startsWith("runtime/src/"))) {
+  for (const file of files.filter((one) => isCode(one) && !isTest(one) && one.path.startsWith(root))) {
     for (const specifier of importsOf(file).filter((one) => !/^(\.|node:|millrace(\/|$))/.test(one))) {
-      const folders = owners[packageOf(specifier)];
+      const folders = table[packageOf(specifier)];
       if (folders === undefined)
         findings.push({ path: file.path, problem: `imports ${specifier}, which has no owner in test/tidy/packages.ts` });
-      else if (!folders.some((folder) => file.path.startsWith(`runtime/src/${folder}/`))) {
+      else if (!folders.some((folder) => file.path.startsWith(`${root}${folder}/`))) {
         findings.push({ path: file.path, problem: `imports ${specifier}, which belongs to ${folders.join(", ")}` });
       }
     }

@@ -1,0 +1,13 @@
+// The reference by which a job's objects go when it goes.
+import type { OwnerReference, StreamJob } from "../../ports/objects.ts";
+
+export function ownerOf(job: StreamJob): OwnerReference {
+  return {
+    apiVersion: job.apiVersion,
+    kind: job.kind,
+    name: job.metadata.name,
+    uid: job.metadata.uid ?? "",
+    controller: true,
+    blockOwnerDeletion: true,
+  };
+}

@@ -1,0 +1,71 @@
+// What is known about a job at one moment: everything that a decision may rest on.
+import type { JobReport, SavepointReport } from "../ports/job-client.ts";
+import type { Savepoint, StreamJob } from "../ports/objects.ts";
+import type { Component } from "./names.ts";
+import type { Revision } from "./revision.ts";
+
+export interface WorkloadSeen {
+  readonly component: Component;
+  readonly name: string;
+  readonly uid: string;
+  readonly run: number;
+  readonly replicas: number;
+  readonly readyReplicas: number;
+  readonly builtFrom: string | undefined;
+  readonly deleting: boolean;
+}
+
+export interface PodSeen {
+  readonly name: string;
+  readonly run: number;
+  readonly component: Component;
+  readonly ready: boolean;
+  readonly running: boolean;
+  readonly deleting: boolean;
+  /** Its containers have ended and will not start again, as after an eviction. */
+  readonly ended: boolean;
+  readonly ip: string | undefined;
+  readonly restarts: number;
+  /** Why its container does not run, such as `CrashLoopBackOff`. */
+  readonly waiting: string | undefined;
+  readonly message: string | undefined;
+}
+
+/** An object of the job that is neither a workload nor a pod. */
+export interface OtherSeen {
+  readonly kind: "ConfigMap" | "Service" | "Secret" | "ServiceAccount" | "Role" | "RoleBinding" | "PodDisruptionBudget" | "NetworkPolicy";
+  readonly name: string;
+  readonly uid: string;
+  readonly run: number | undefined;
+  readonly builtFrom: string | undefined;
+}
+
+export type Asked<T> =
+  /** Nobody asked: nothing is in progress, and it is not time to look. */
+  | { readonly kind: "unasked" }
+  | { readonly kind: "unreachable"; readonly reason: string }
+  | { readonly kind: "answer"; readonly answer: T };
+
+export interface Observed {
+  readonly nowMs: number;
+  readonly job: StreamJob;
+  /** What is wrong with the spec. */
+  readonly problem: string | undefined;
+  /** Oldest first. */
+  readonly revisions: readonly Revision[];
+  readonly workloads: readonly WorkloadSeen[];
+  readonly pods: readonly PodSeen[];
+  readonly others: readonly OtherSeen[];
+  /** Looked for, and not there. Leases are not watched: their holders write them all the time. */
+  readonly leaseMissing: boolean;
+  readonly savepoints: readonly Savepoint[];
+  /** By run. */
+  readonly reports: ReadonlyMap<number, Asked<JobReport>>;
+  /** The savepoint of the upgrade in progress; an answer of undefined: the job does not know the id. */
+  readonly savepoint: Asked<SavepointReport | undefined>;
+  /** The job said no to the last step. */
+  readonly refused: { readonly step: "startSavepoint" | "rescale"; readonly reason: string } | undefined;
+  /** Nothing can be made in the namespace any more. */
+  readonly terminating: boolean;
+  readonly defaultImage: string | undefined;
+}

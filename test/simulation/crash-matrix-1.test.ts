@@ -1,0 +1,4 @@
+// Part 1 of the crash matrix; see crash-matrix.ts.
+import { crashMatrix } from "./crash-matrix.ts";
+
+crashMatrix(0, 4);

@@ -1,0 +1,4 @@
+// Part 4 of the crash matrix; see crash-matrix.ts.
+import { crashMatrix } from "./crash-matrix.ts";
+
+crashMatrix(3, 4);
