@@ -46,6 +46,11 @@ export class SinkInstance implements Receiver, Fillable {
     return this.#gate.currentMs;
   }
 
+  /** True while none of its inputs has anything to say about time. */
+  get idle(): boolean {
+    return this.#gate.idle;
+  }
+
   get isFull(): boolean {
     return this.writer.ready() !== undefined;
   }

@@ -30,10 +30,20 @@ export function kafkaSink<Row>(options: KafkaSinkOptions<Row>): Sink {
   return rawKafkaSink(sinkConfig(options) as KafkaSinkConfig, (client) => new WireKafkaClient(client));
 }
 
+/** A Kafka sink with its options at hand: for drivers that write its records in transactions of their own. */
+export interface KafkaSink extends Sink {
+  readonly kafka: KafkaSinkConfig;
+}
+
+export function isKafkaSink(sink: Sink): sink is KafkaSink {
+  return sink.connector === "kafka" && "kafka" in sink;
+}
+
 /** The sink over any implementation of the Kafka port. */
-export function rawKafkaSink(config: KafkaSinkConfig, openClient: OpenSinkClient): Sink {
+export function rawKafkaSink(config: KafkaSinkConfig, openClient: OpenSinkClient): KafkaSink {
   return {
     connector: "kafka",
+    kafka: config,
     options: config.printable,
     accepts: config.mode,
     delivery: config.delivery,

@@ -41,6 +41,8 @@ export interface ProducerParts {
   readonly buffers?: BatchBuffers;
   /** Told of each batch when it is closed; whoever listens keeps the batches, and gives their buffers back. */
   readonly onClosed?: (batch: ProducedBatch) => void;
+  /** Told where a batch was stored; not when the broker says that it had it already. */
+  readonly onStored?: (batch: ProducedBatch, baseOffset: number) => void;
 }
 
 export class RecordProducer {
@@ -242,7 +244,9 @@ export class RecordProducer {
   #answered(batches: readonly ProducedBatch[], results: readonly ProduceResult[]): void {
     const byPartition = new Map(results.map((each) => [`${each.topic}/${each.partition}`, each]));
     for (const batch of batches) {
-      const { errorCode = -1, message = "the answer leaves it out" } = byPartition.get(`${batch.topic}/${batch.partition}`) ?? {};
+      const answered = byPartition.get(`${batch.topic}/${batch.partition}`);
+      const { errorCode = -1, message = "the answer leaves it out" } = answered ?? {};
+      if (errorCode === kafkaCode.none && answered !== undefined) this.#parts.onStored?.(batch, answered.baseOffset);
       if (errorCode === kafkaCode.none || errorCode === kafkaCode.duplicateSequence) this.#acknowledge(batch);
       else this.#retry(batch, problemOf(errorCode, `Produce to ${batch.topic}/${batch.partition}`, message));
     }

@@ -108,7 +108,8 @@ export function sinkConfig<Row>(options: KafkaSinkOptions<Row>): KafkaSinkConfig
       "use a changelog format such as debezium-json, or upsert",
     );
   }
-  if (typeof key === "string") format.schema.field(key);
+  // A format without a schema of its own takes the rows' one: then the key is looked for when the sink is opened.
+  if (typeof key === "string" && format.schema.fields.length > 0) format.schema.field(key);
   const requestTimeoutMs = options.requestTimeoutMs ?? 30_000;
   return {
     client: clientOptions(options),

@@ -31,6 +31,8 @@ export interface FetcherParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly random: () => number;
+  /** Called whenever `ready` would settle. */
+  readonly onChanged?: () => void;
 }
 
 /** Where a partition begins. */
@@ -113,7 +115,12 @@ export class Fetcher {
 
   /** Wakes whoever waits in `ready`. */
   wake(): void {
+    this.#notify();
+  }
+
+  #notify(): void {
     this.#changed.notify();
+    this.#parts.onChanged?.();
   }
 
   get bufferedBytes(): number {
@@ -132,7 +139,7 @@ export class Fetcher {
   #fail(error: unknown): void {
     if (this.#closed || this.#failure !== undefined) return;
     this.#failure = error;
-    this.#changed.notify();
+    this.#notify();
   }
 
   // Sends what may be sent. Called whenever something has changed.
@@ -208,7 +215,7 @@ export class Fetcher {
     const served = new Set(asked.filter((each) => each.pieces.length > 0));
     if (served.size > 0) this.#order = [...this.#order.filter((each) => !served.has(each)), ...served];
     lease.give();
-    this.#changed.notify();
+    this.#notify();
   }
 
   #apply(partition: FetchedPartition, result: Answered, lease: AnswerLease): void {

@@ -31,10 +31,20 @@ export function kafkaSource<Row>(options: KafkaSourceOptions & { readonly format
   return { source: rawKafkaSource(sourceConfig(options), openWire), format: options.format };
 }
 
+/** A Kafka source with its options at hand: for drivers that read its partitions themselves. */
+export interface KafkaSource extends Source {
+  readonly kafka: KafkaSourceConfig;
+}
+
+export function isKafkaSource(source: Source): source is KafkaSource {
+  return source.connector === "kafka" && "kafka" in source;
+}
+
 /** The source alone, over any implementation of the Kafka port. */
-export function rawKafkaSource(config: KafkaSourceConfig, openClient: OpenClient): Source {
+export function rawKafkaSource(config: KafkaSourceConfig, openClient: OpenClient): KafkaSource {
   return {
     connector: "kafka",
+    kafka: config,
     options: config.printable,
     bounded: config.bounded !== undefined && config.bounded !== false,
     openEnumerator: async () => new PartitionEnumerator(config, openClient(config.client, 0)),

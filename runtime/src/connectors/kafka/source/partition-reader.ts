@@ -19,9 +19,12 @@ interface OpenSplit {
   reported: boolean;
 }
 
+/** What a reader needs of a fetcher, which it may share with others. */
+export type PartitionFetches = Pick<Fetcher, "add" | "remove" | "setPaused" | "take" | "endOffset" | "ready" | "wake" | "close">;
+
 export interface PartitionReaderParts {
-  readonly client: KafkaClient;
-  readonly fetcher: Fetcher;
+  readonly client: Pick<KafkaClient, "commitGroupOffsets" | "close">;
+  readonly fetcher: PartitionFetches;
   readonly readCommitted: boolean;
   readonly groupId: string | undefined;
   readonly uid: string;

@@ -1,0 +1,346 @@
+// An application in one process: its part in the group, its tasks, and its life.
+import { mkdir } from "node:fs/promises";
+import { MillraceError, messageOf } from "../../base/errors.ts";
+import { WakeFlag } from "../../base/wake-flag.ts";
+import type { ClientOptions } from "../../connectors/kafka/client/client-options.ts";
+import { FramePool } from "../../connectors/kafka/client/frames.ts";
+import type { KafkaClient } from "../../connectors/kafka/client/kafka-client.ts";
+import { WireKafkaClient } from "../../connectors/kafka/client/wire-client.ts";
+import { GroupMembership } from "../../connectors/kafka/group/group-membership.ts";
+import { Fetcher } from "../../connectors/kafka/source/fetcher.ts";
+import type { JoinedMember } from "../../connectors/kafka/wire/group-apis.ts";
+import type { Job } from "../../dsl/job.ts";
+import type { Dataflow } from "../../plan/dataflow.ts";
+import { type AppPlan, checkDataflow, firstCluster, planApp } from "./app-plan.ts";
+import { AppState, type EmbeddedState, type StateListener } from "./app-state.ts";
+import { assignTasks } from "./assignment/assign.ts";
+import {
+  decodeNews,
+  decodeOrders,
+  encodeNews,
+  encodeOrders,
+  type Orders,
+  ordersOf,
+  rulingFingerprint,
+} from "./assignment/group-protocol.ts";
+import { type CompleteConfig, completeConfig, type EmbeddedConfig, type EmbeddedParts } from "./config.ts";
+import type { TaskHost } from "./task/task-host.ts";
+import { StandbySet, openFollowers } from "./standby-set.ts";
+import { TaskSet, type TaskStatus } from "./task-set.ts";
+import { ensureInternalTopics, internalTopics } from "./topology/internal-topics.ts";
+
+export interface EmbeddedHealth {
+  readonly state: EmbeddedState;
+  /** All of its tasks run and have their state. */
+  readonly ready: boolean;
+  readonly tasks: readonly TaskStatus[];
+}
+
+const mebibyte = 1024 * 1024;
+const fetchBytes = 32 * mebibyte;
+const protocolName = "millrace";
+const defaultCloseMs = 30_000;
+
+export class EmbeddedApp {
+  readonly applicationId: string;
+  /** Settles when the application is closed; rejects with what it failed of. */
+  readonly done: Promise<void>;
+  readonly #config: CompleteConfig;
+  readonly #dataflow: Dataflow;
+  readonly #cluster: ClientOptions;
+  readonly #state: AppState = new AppState();
+  readonly #clients: KafkaClient[] = [];
+  readonly #ended: PromiseWithResolvers<void> = Promise.withResolvers<void>();
+  #tasks: TaskSet | undefined;
+  #standbys: StandbySet | undefined;
+  #membership: GroupMembership | undefined;
+  #running: Promise<void> | undefined;
+  #orders: Orders | undefined;
+  #round = 0;
+  #shutdown: string | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(job: Job, config: EmbeddedConfig, parts: EmbeddedParts) {
+    this.#config = completeConfig(config, parts);
+    this.#dataflow = job.build(this.#config.parameters);
+    this.applicationId = this.#config.applicationId ?? this.#dataflow.name;
+    const cluster = this.#config.client ?? firstCluster(this.#dataflow);
+    if (cluster === undefined)
+      throw new MillraceError(
+        "EMBEDDED_SOURCE",
+        `application ${this.applicationId}`,
+        "reads no Kafka topic",
+        "read one; or run the job as a StreamJob",
+      );
+    this.#cluster = cluster;
+    checkDataflow(this.#dataflow, cluster);
+    this.done = this.#ended.promise;
+    // Whoever does not look at it learns of a failure by the state.
+    this.done.catch(() => undefined);
+  }
+
+  get state(): EmbeddedState {
+    return this.#state.current;
+  }
+
+  onState(listener: StateListener): void {
+    this.#state.listen(listener);
+  }
+
+  health(): EmbeddedHealth {
+    return { state: this.state, ready: this.state === "running", tasks: this.#tasks?.status() ?? [] };
+  }
+
+  /** Checks the topics, creates its own, and joins the group; resolves when it takes part. Rejects with what is not as it must be. */
+  async start(): Promise<void> {
+    if (this.state !== "created")
+      throw new MillraceError("EMBEDDED_STARTED", `application ${this.applicationId}`, "was started already", "make a new one");
+    this.#state.to("rebalancing");
+    try {
+      await this.#open();
+    } catch (error) {
+      this.#state.to("error");
+      await this.close(0);
+      throw error;
+    }
+  }
+
+  async #open(): Promise<void> {
+    const config = this.#config;
+    const { applicationId } = this;
+    const client = this.#connect(fetchBytes);
+    const plan = await planApp(this.#dataflow, applicationId, config.maxParallelism, client);
+    await ensureInternalTopics(client, internalTopics(plan.topology, plan.counts), {
+      replicationFactor: config.replicationFactor,
+      configs: config.topicConfigs,
+    });
+    await mkdir(config.directory, { recursive: true });
+    const flag = new WakeFlag();
+    const host = this.#host(plan, client, flag);
+    const { clock, log, random } = config;
+    const standbys = new StandbySet(host, plan.places, config.acceptableLag, { warmed: () => this.#warmed() });
+    this.#standbys = standbys;
+    this.#tasks = new TaskSet(
+      host,
+      plan.places,
+      {
+        changed: () => this.#refresh(),
+        released: () => this.#rejoin(),
+        failed: (error, taskId) => this.#taskFailed(error, taskId),
+        followers: async (place) => (await standbys.take(place.id)) ?? (await openFollowers(host, place)),
+      },
+      flag,
+    );
+    this.#membership = new GroupMembership(
+      {
+        groupId: applicationId,
+        groupInstanceId: config.instanceId,
+        sessionTimeoutMs: config.sessionTimeoutMs,
+        rebalanceTimeoutMs: config.sessionTimeoutMs,
+        heartbeatIntervalMs: config.heartbeatIntervalMs,
+        protocolName,
+      },
+      {
+        metadata: () => this.#news(plan),
+        assign: (members) => this.#assign(plan, members),
+        assigned: (bytes) => this.#obey(decodeOrders(bytes)),
+        lost: () => this.#lose(),
+        failed: (error) => this.#fail(error),
+      },
+      { client, clock, log, random },
+    );
+    this.#running = this.#tasks.run().catch((error: unknown) => this.#fail(error));
+    this.#membership.start();
+  }
+
+  #connect(bufferBytes: number): KafkaClient {
+    const client = this.#config.openClient?.(this.#cluster) ?? new WireKafkaClient(this.#cluster, { pool: new FramePool(bufferBytes) });
+    this.#clients.push(client);
+    return client;
+  }
+
+  #host(plan: AppPlan, client: KafkaClient, flag: WakeFlag): TaskHost {
+    const config = this.#config;
+    const { clock, log, random } = config;
+    const isolation = config.exactlyOnce ? "read_committed" : "read_uncommitted";
+    const fetching = {
+      isolation,
+      onOffsetOutOfRange: "fail",
+      maxPartitionBytes: mebibyte,
+      maxBufferedBytes: fetchBytes,
+      maxWaitMs: 500,
+      failureTimeoutMs: this.#cluster.retryTimeoutMs,
+    } as const;
+    const restoring = this.#connect(fetchBytes);
+    return {
+      applicationId: this.applicationId,
+      client,
+      fetcher: new Fetcher(fetching, { client, clock, log, random, onChanged: () => flag.wake() }),
+      restoreFetcher: new Fetcher({ ...fetching, onOffsetOutOfRange: "earliest" }, { client: restoring, clock, log, random }),
+      clock,
+      log,
+      random,
+      exactlyOnce: config.exactlyOnce,
+      isolation,
+      maxParallelism: config.maxParallelism,
+      counts: plan.counts,
+      stateBackend: config.stateBackend,
+      directory: config.directory,
+      commitIntervalMs: config.commitIntervalMs,
+      transactionTimeoutMs: config.transactionTimeoutMs,
+      producer: {
+        compression: "none",
+        batchBytes: mebibyte / 4,
+        requestBytes: mebibyte,
+        lingerMs: 5,
+        deliveryTimeoutMs: 120_000,
+        requestTimeoutMs: this.#cluster.requestTimeoutMs,
+      },
+      maxBufferedBytes: 8 * mebibyte,
+      badRows: { onBadRecord: config.onBadRecord, maxPerMinute: config.maxBadRecordsPerMinute },
+      member: () => (this.#membership as GroupMembership).member,
+      wake: () => flag.wake(),
+    };
+  }
+
+  #news(plan: AppPlan): Buffer {
+    // The membership asks for it when it joins: a round of the group begins.
+    if (!this.#state.isOver) this.#state.to("rebalancing");
+    const owned = this.#tasks?.owned() ?? [];
+    return encodeNews(
+      plan.topics,
+      owned.flatMap((id) => plan.partitionsOf(id)),
+      {
+        process: this.#config.processId,
+        fingerprint: plan.fingerprint,
+        ...(this.#config.rack === undefined ? {} : { rack: this.#config.rack }),
+        owned,
+        lags: this.#standbys?.lags() ?? {},
+        round: this.#round,
+        ...(this.#shutdown === undefined ? {} : { shutdown: this.#shutdown }),
+      },
+    );
+  }
+
+  // The leader's part.
+  #assign(plan: AppPlan, members: readonly JoinedMember[]): ReadonlyMap<string, Uint8Array> {
+    const all = members.map(({ memberId, metadata }) => ({ memberId, ...decodeNews(this.applicationId, metadata) }));
+    const ruling = rulingFingerprint(all);
+    const shutdown = all.find((each) => each.shutdown !== undefined)?.shutdown;
+    const able = shutdown === undefined && ruling === plan.fingerprint ? all.filter((each) => each.fingerprint === ruling) : [];
+    const assigned = assignTasks(
+      plan.tasks,
+      able.map((each) => ({
+        memberId: each.memberId,
+        rack: each.rack,
+        owned: new Set(each.owned),
+        lags: new Map(Object.entries(each.lags)),
+      })),
+      { standbys: this.#config.standbys, acceptableLag: this.#config.acceptableLag, maxWarmups: this.#config.maxWarmups },
+    );
+    return new Map(
+      all.map(({ memberId, fingerprint }) => {
+        const orders = ordersOf(assigned, memberId);
+        const partitions = orders.active.flatMap((id) => plan.partitionsOf(id));
+        if (shutdown !== undefined) return [memberId, encodeOrders([], refusal("EMBEDDED_SHUTDOWN", shutdown))];
+        if (fingerprint !== ruling) {
+          const problem = "its dataflow differs from that of the members that run";
+          return [memberId, encodeOrders([], refusal("EMBEDDED_TOPOLOGY", problem))];
+        }
+        return [memberId, encodeOrders(partitions, orders)];
+      }),
+    );
+  }
+
+  #obey(orders: Orders): void {
+    if (this.#state.isOver) return;
+    this.#orders = orders;
+    if (orders.refused !== undefined) {
+      const { code, problem } = orders.refused;
+      const next =
+        code === "EMBEDDED_SHUTDOWN"
+          ? "see the log of the process that asked for it"
+          : "stop all processes before a change of the dataflow, or give the new one another application id";
+      this.#fail(new MillraceError(code, `application ${this.applicationId}`, problem, next));
+      return;
+    }
+    this.#config.log.info("tasks assigned", { active: orders.active, pending: orders.pending });
+    this.#standbys?.want(orders.standby, orders.active);
+    this.#tasks?.want(orders.active);
+    this.#refresh();
+  }
+
+  // What was given back may go to its next owner: another round.
+  #rejoin(): void {
+    if (this.#state.isOver) return;
+    this.#round++;
+    this.#membership?.rejoin();
+  }
+
+  // A task that waited for this copy can move now.
+  #warmed(): void {
+    if ((this.#orders?.pending ?? 0) > 0) this.#rejoin();
+  }
+
+  #lose(): void {
+    this.#orders = undefined;
+    this.#tasks?.lose();
+    this.#refresh();
+  }
+
+  #refresh(): void {
+    if (this.#state.isOver || this.#tasks === undefined) return;
+    if (this.#orders === undefined || this.#membership?.state !== "stable") this.#state.to("rebalancing");
+    else if (this.#tasks.allRunning) this.#state.to("running");
+    else this.#state.to(this.#state.current === "running" ? "rebalancing" : "restoring");
+  }
+
+  #taskFailed(error: unknown, taskId: string): boolean {
+    if (this.#state.isOver) return false;
+    const response = this.#config.onFailure(error, taskId);
+    if (response === "replace") return true;
+    if (response === "shutdown-application") {
+      this.#shutdown = `task ${taskId} failed: ${messageOf(error)}`;
+      this.#rejoin();
+      return false;
+    }
+    this.#fail(error);
+    return false;
+  }
+
+  #fail(error: unknown): void {
+    if (this.#state.isOver) return;
+    this.#config.log.error("the application failed", { applicationId: this.applicationId, reason: messageOf(error) });
+    this.#state.to("error");
+    this.#ended.reject(error);
+    void this.close();
+  }
+
+  /**
+   * Commits and closes all tasks, leaves the group and disconnects; what is not done within `timeoutMs` is left to whoever takes the
+   * tasks over. A process with an instance id keeps its place in the group for a session.
+   */
+  close(timeoutMs: number = defaultCloseMs): Promise<void> {
+    this.#closing ??= this.#close(timeoutMs);
+    return this.#closing;
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    const clean = this.#state.current !== "error";
+    const late = new Promise<void>((resolve) => setTimeout(resolve, timeoutMs).unref());
+    const tasks = (async () => {
+      await this.#tasks?.stop(clean);
+      await this.#standbys?.close();
+      await this.#membership?.leave(false);
+    })();
+    await Promise.race([tasks, late]);
+    for (const client of this.#clients) await client.close();
+    await Promise.all([tasks, this.#membership?.ended(), this.#running]);
+    this.#state.to("closed");
+    this.#ended.resolve();
+  }
+}
+
+function refusal(code: string, problem: string): Orders {
+  return { active: [], standby: [], pending: 0, refused: { code, problem } };
+}

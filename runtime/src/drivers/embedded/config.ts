@@ -1,0 +1,178 @@
+// The options of an embedded application, checked and completed.
+import { randomBytes } from "node:crypto";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Clock } from "../../base/clock.ts";
+import { systemClock } from "../../base/clock.ts";
+import { MillraceError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import { silentLog } from "../../base/log.ts";
+import { integerOption, refuseUnknownOptions } from "../../base/options.ts";
+import type { ClientOptions, KafkaConnectionOptions } from "../../connectors/kafka/client/client-options.ts";
+import { clientOptions } from "../../connectors/kafka/client/client-options.ts";
+import type { KafkaClient } from "../../connectors/kafka/client/kafka-client.ts";
+import type { StateBackendFactory } from "../../core/ports/state-backend.ts";
+import { memoryBackend } from "../../state/memory/memory-backend.ts";
+
+/** What to do when a task fails: run it again from its last commit, stop this process's part, or stop the application everywhere. */
+export type FailureResponse = "replace" | "shutdown-client" | "shutdown-application";
+
+export interface EmbeddedConfig {
+  /** How to reach the cluster. Default: as the job's first source does. */
+  readonly kafka?: KafkaConnectionOptions;
+  /** Names the consumer group, the internal topics and the transactions; never changes. Default: the job's name. */
+  readonly applicationId?: string;
+  /** The job's parameters. */
+  readonly parameters?: Readonly<Record<string, string>>;
+  /** Default `exactly-once`: output, state and offsets of a task are one transaction. */
+  readonly delivery?: "exactly-once" | "at-least-once";
+  /** How often a task commits: with exactly-once also how long output waits to be seen. Default 100 ms, or 1 s with at-least-once. */
+  readonly commitIntervalMs?: number;
+  /** Of state; fixed for an application's life. Default 128. */
+  readonly maxParallelism?: number;
+  /** Where state lives while it is used. Default: memory. */
+  readonly stateBackend?: StateBackendFactory;
+  /** A folder for state on disk; a folder of this process's own is made in it. Default: the system's folder for temporary files. */
+  readonly stateDirectory?: string;
+  /** A name of this process that survives its restart (a pod's name): it then gets its tasks back without a rebalance. */
+  readonly instanceId?: string;
+  /** Where the process runs (a zone): copies of state go to another one. */
+  readonly rack?: string;
+  /** Copies of each task's state that other processes keep, so that one takes over at once. Default 0. */
+  readonly standbys?: number;
+  /** A copy that is behind by no more than so many records may take over. Default 10,000. */
+  readonly acceptableLag?: number;
+  /** Tasks whose state is copied at once before they move to another process. Default 2. */
+  readonly maxWarmups?: number;
+  /** After this long without a sign of life its tasks go to others. Default 45 s. */
+  readonly sessionTimeoutMs?: number;
+  /** Default: a fifteenth of the session timeout. */
+  readonly heartbeatIntervalMs?: number;
+  /** Of the application's internal topics. Default: the broker's. */
+  readonly replicationFactor?: number;
+  /** More configuration of the internal topics. */
+  readonly topicConfigs?: Readonly<Record<string, string>>;
+  /** After this the broker aborts a transaction that nobody goes on with. Default 60 s. */
+  readonly transactionTimeoutMs?: number;
+  /** Default: `shutdown-client`. */
+  readonly onFailure?: (error: unknown, taskId: string) => FailureResponse;
+  /** Records that cannot be read or processed: to the log (`dead-letter`, default) or a failure (`fail`). */
+  readonly onBadRecord?: "dead-letter" | "fail";
+  /** Default 1,000. */
+  readonly maxBadRecordsPerMinute?: number;
+  readonly log?: Log;
+}
+
+export interface CompleteConfig {
+  readonly client: ClientOptions | undefined;
+  readonly applicationId: string | undefined;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly exactlyOnce: boolean;
+  readonly commitIntervalMs: number;
+  readonly maxParallelism: number;
+  readonly stateBackend: StateBackendFactory;
+  readonly directory: string;
+  readonly instanceId: string | null;
+  readonly rack: string | undefined;
+  readonly processId: string;
+  readonly standbys: number;
+  readonly acceptableLag: number;
+  readonly maxWarmups: number;
+  readonly sessionTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
+  readonly replicationFactor: number;
+  readonly topicConfigs: Readonly<Record<string, string>>;
+  readonly transactionTimeoutMs: number;
+  readonly onFailure: (error: unknown, taskId: string) => FailureResponse;
+  readonly onBadRecord: "dead-letter" | "fail";
+  readonly maxBadRecordsPerMinute: number;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly openClient: ((options: ClientOptions) => KafkaClient) | undefined;
+}
+
+/** What tests pass in besides. */
+export interface EmbeddedParts {
+  readonly clock?: Clock;
+  readonly random?: () => number;
+  readonly openClient?: (options: ClientOptions) => KafkaClient;
+}
+
+const subject = "embedded";
+const names = [
+  "kafka",
+  "applicationId",
+  "parameters",
+  "delivery",
+  "commitIntervalMs",
+  "maxParallelism",
+  "stateBackend",
+  "stateDirectory",
+  "instanceId",
+  "rack",
+  "standbys",
+  "acceptableLag",
+  "maxWarmups",
+  "sessionTimeoutMs",
+  "heartbeatIntervalMs",
+  "replicationFactor",
+  "topicConfigs",
+  "transactionTimeoutMs",
+  "onFailure",
+  "onBadRecord",
+  "maxBadRecordsPerMinute",
+  "log",
+];
+const dayMs = 24 * 3_600_000;
+
+/** Throws OPTION_UNKNOWN and OPTION_INVALID. */
+export function completeConfig(config: EmbeddedConfig, parts: EmbeddedParts): CompleteConfig {
+  refuseUnknownOptions(subject, config, names);
+  const { delivery = "exactly-once", applicationId, instanceId } = config;
+  if (delivery !== "exactly-once" && delivery !== "at-least-once")
+    throw invalid("delivery", `"${String(delivery)}" is not known`, "use exactly-once or at-least-once");
+  for (const [option, value] of [
+    ["applicationId", applicationId],
+    ["instanceId", instanceId],
+  ] as const) {
+    if (value !== undefined && !/^[A-Za-z0-9][\w.-]{0,99}$/.test(value))
+      throw invalid(option, `"${value}" is not usable`, "use up to 100 letters, digits, dots, dashes and underscores");
+  }
+  const exactlyOnce = delivery === "exactly-once";
+  const sessionTimeoutMs = integerOption(subject, "sessionTimeoutMs", config.sessionTimeoutMs, 45_000, 100, dayMs);
+  const processId = instanceId ?? randomBytes(6).toString("hex");
+  const heartbeatMs = Math.max(1, Math.floor(sessionTimeoutMs / 15));
+  return {
+    client: config.kafka === undefined ? undefined : clientOptions(config.kafka),
+    applicationId,
+    parameters: config.parameters ?? {},
+    exactlyOnce,
+    commitIntervalMs: integerOption(subject, "commitIntervalMs", config.commitIntervalMs, exactlyOnce ? 100 : 1000, 1, dayMs),
+    maxParallelism: integerOption(subject, "maxParallelism", config.maxParallelism, 128, 1, 32_768),
+    stateBackend: config.stateBackend ?? memoryBackend(),
+    directory: join(config.stateDirectory ?? join(tmpdir(), "millrace"), processId),
+    instanceId: instanceId ?? null,
+    rack: config.rack,
+    processId,
+    standbys: integerOption(subject, "standbys", config.standbys, 0, 0, 10),
+    acceptableLag: integerOption(subject, "acceptableLag", config.acceptableLag, 10_000, 0, 2 ** 40),
+    maxWarmups: integerOption(subject, "maxWarmups", config.maxWarmups, 2, 1, 1000),
+    sessionTimeoutMs,
+    heartbeatIntervalMs: integerOption(subject, "heartbeatIntervalMs", config.heartbeatIntervalMs, heartbeatMs, 1, sessionTimeoutMs),
+    replicationFactor: integerOption(subject, "replicationFactor", config.replicationFactor, -1, -1, 100),
+    topicConfigs: config.topicConfigs ?? {},
+    transactionTimeoutMs: integerOption(subject, "transactionTimeoutMs", config.transactionTimeoutMs, 60_000, 1000, dayMs),
+    onFailure: config.onFailure ?? (() => "shutdown-client"),
+    onBadRecord: config.onBadRecord ?? "dead-letter",
+    maxBadRecordsPerMinute: integerOption(subject, "maxBadRecordsPerMinute", config.maxBadRecordsPerMinute, 1000, 0, 2 ** 31),
+    log: config.log ?? silentLog,
+    clock: parts.clock ?? systemClock,
+    random: parts.random ?? Math.random,
+    openClient: parts.openClient,
+  };
+}
+
+function invalid(option: string, problem: string, next: string): MillraceError {
+  return new MillraceError("OPTION_INVALID", `${subject} option "${option}"`, problem, next);
+}

@@ -1,0 +1,289 @@
+// A task: one sub-topology over one partition of its topics, with its state, its producer and its commits.
+import { join } from "node:path";
+import { BufferBudget } from "../../../connectors/kafka/sink/buffer-budget.ts";
+import { isKafkaSink } from "../../../connectors/kafka/sink/kafka-sink.ts";
+import { RecordProducer } from "../../../connectors/kafka/sink/record-producer.ts";
+import type { TransactionOwner } from "../../../connectors/kafka/wire/transaction-apis.ts";
+import { messageOf } from "../../../base/errors.ts";
+import type { Sink } from "../../../core/ports/sink.ts";
+import { buildTask } from "../../task/build-task.ts";
+import type { SinkInstance } from "../../task/sink-instance.ts";
+import type { Task, TaskCapture } from "../../task/task.ts";
+import { ChangelogEncoder, type TakeRecord } from "../changelog/changelog-codec.ts";
+import { RepartitionOutput } from "../exchange/repartition-output.ts";
+import type { RepartitionEdge } from "../topology/sub-topologies.ts";
+import { exitUid, taskDataflow } from "../topology/task-dataflow.ts";
+import type { TaskHost, TaskPlace } from "./task-host.ts";
+import { TaskInputs, sharedSource } from "./task-inputs.ts";
+import type { ChangelogFollower } from "../changelog/changelog-follower.ts";
+import { type RestoreProgress, catchUp, restoreFrom } from "./task-restore.ts";
+import { taskSink } from "./task-sink.ts";
+
+const noHeaders: readonly [] = [];
+const nothing = new Uint8Array(0);
+const watermarkIntervalMs = 200;
+
+export class EmbeddedTask {
+  readonly place: TaskPlace;
+  readonly #host: TaskHost;
+  readonly #producer: RecordProducer;
+  readonly #budget: BufferBudget;
+  readonly #transactionalId: string | null;
+  readonly #outputs = new Map<string, RepartitionOutput>();
+  readonly #changelogs = new Map<
+    string,
+    { readonly topic: string; readonly encoder: ChangelogEncoder; readonly lists: Map<string, string> }
+  >();
+  #task!: Task;
+  #inputs!: TaskInputs;
+  #exits: readonly { readonly sink: SinkInstance; readonly output: RepartitionOutput }[] = [];
+  #dirty = false;
+  #commitUnderWay: Promise<void> | undefined;
+  #committedAtMs: number;
+  #commits = 0;
+  #closed = false;
+
+  private constructor(place: TaskPlace, host: TaskHost) {
+    this.place = place;
+    this.#host = host;
+    this.#transactionalId = host.exactlyOnce ? `${host.applicationId}-${place.id}` : null;
+    this.#budget = new BufferBudget(host.maxBufferedBytes);
+    this.#committedAtMs = host.clock.now();
+    const { client, clock, log, random } = host;
+    this.#producer = new RecordProducer(this.#transactionalId, host.producer, { client, clock, log, random, budget: this.#budget });
+    for (const { uid, topic } of place.subTopology.stores) {
+      this.#changelogs.set(uid, { topic, encoder: new ChangelogEncoder(), lists: new Map() });
+    }
+  }
+
+  /**
+   * Takes the task over: fences whoever ran it before, restores its state, by `followers` that may be warm already, and finds its
+   * place in its inputs. `signal` gives it up on the way; whatever was opened is closed then.
+   */
+  static async open(
+    place: TaskPlace,
+    host: TaskHost,
+    followers: ReadonlyMap<string, ChangelogFollower>,
+    progress: RestoreProgress,
+    signal: AbortSignal,
+  ): Promise<EmbeddedTask> {
+    const task = new EmbeddedTask(place, host);
+    try {
+      // First of all: what an earlier owner still has under way is decided from here on.
+      task.#producer.start(await host.client.initProducerId(task.#transactionalId, host.transactionTimeoutMs));
+      signal.throwIfAborted();
+      await catchUp([...followers.values()], progress, signal);
+      await task.#build(followers);
+      signal.throwIfAborted();
+      task.#inputs = await TaskInputs.open(task.#task, host, place);
+      signal.throwIfAborted();
+      return task;
+    } catch (error) {
+      await task.closeDirty();
+      throw error;
+    } finally {
+      for (const follower of followers.values()) await follower.close();
+    }
+  }
+
+  async #build(followers: ReadonlyMap<string, ChangelogFollower>): Promise<void> {
+    const host = this.#host;
+    const { subTopology, id } = this.place;
+    const dataflow = taskDataflow(host.applicationId, subTopology, {
+      source: (_node, source) => sharedSource(source, host, this.place),
+      repartition: (edge) => this.#exit(edge),
+      sink: (_node, sink) =>
+        isKafkaSink(sink)
+          ? taskSink(sink, { client: host.client, producer: this.#producer, budget: this.#budget, clock: host.clock })
+          : sink,
+    });
+    this.#task = await buildTask({
+      jobName: host.applicationId,
+      dataflow,
+      parallelism: 1,
+      maxParallelism: host.maxParallelism,
+      clock: host.clock,
+      log: host.log.child({ task: id }),
+      stateBackend: host.stateBackend,
+      workDirectory: join(host.directory, id),
+      checkpointIntervalMs: host.commitIntervalMs,
+      badRows: host.badRows,
+      ...(followers.size === 0 ? {} : { restore: restoreFrom(followers) }),
+      wake: () => host.wake(),
+    });
+    this.#exits = this.#task.sinks.flatMap((sink) => {
+      const output = this.#outputs.get(sink.uid);
+      return output === undefined ? [] : [{ sink, output }];
+    });
+  }
+
+  #exit(edge: RepartitionEdge): Sink {
+    const { counts, maxParallelism, clock } = this.#host;
+    const output = new RepartitionOutput({
+      edge,
+      partitions: counts[edge.to] as number,
+      upstream: this.place.partition,
+      maxParallelism,
+      producer: this.#producer,
+      clock,
+      watermarkIntervalMs,
+    });
+    this.#outputs.set(exitUid(edge), output);
+    return { connector: "repartition", options: {}, accepts: "retract", delivery: "exactly-once", openWriter: async () => output };
+  }
+
+  /** Works for about `forMs`. False when there was nothing to do. */
+  turn(forMs: number): boolean {
+    const task = this.#task;
+    const startedMs = performance.now();
+    let worked = false;
+    for (;;) {
+      if (this.#budget.failure !== undefined) throw this.#budget.failure;
+      const mail = task.runMailbox();
+      const polled = !task.paused && this.#inputs.step();
+      const timed = this.#fireTimers();
+      if (mail || polled || timed) worked = true;
+      if (!polled || performance.now() - startedMs >= forMs || this.full) break;
+    }
+    task.advanceState();
+    this.#advanceExits();
+    this.#dirty ||= worked;
+    return worked;
+  }
+
+  #fireTimers(): boolean {
+    const nowMs = this.#host.clock.now();
+    const due = this.#task.operators.some(({ instance }) => (instance.operator.nextWakeMs?.() ?? Infinity) <= nowMs);
+    if (due) this.#task.fireTimers();
+    return due;
+  }
+
+  #advanceExits(): void {
+    for (const { sink, output } of this.#exits) output.advance(sink.watermarkMs, sink.idle);
+  }
+
+  /** When a timer wants to fire next; Infinity for never. */
+  nextWakeMs(): number {
+    return Math.min(Infinity, ...this.#task.operators.map(({ instance }) => instance.operator.nextWakeMs?.() ?? Infinity));
+  }
+
+  /** True while it must not be handed anything: it commits, or its output is not taken fast enough. */
+  get waiting(): boolean {
+    return this.committing || this.full;
+  }
+
+  get full(): boolean {
+    return this.#task.fullSinks().length > 0 || this.#budget.ready() !== undefined;
+  }
+
+  get committing(): boolean {
+    return this.#commitUnderWay !== undefined;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  lag(): number {
+    return this.#inputs.lag();
+  }
+
+  /** The time until a commit is due, ms; Infinity while there is nothing to commit. */
+  commitDueMs(): number {
+    const owes = this.#exits.some(({ output }) => output.owesWatermarks);
+    if (!this.#dirty && !owes) return Infinity;
+    return this.#committedAtMs + this.#host.commitIntervalMs - this.#host.clock.now();
+  }
+
+  /** Makes what was done since the last commit permanent, all of it or nothing: output, state and offsets. */
+  async commit(): Promise<void> {
+    await this.#commitUnderWay;
+    this.#commitUnderWay = this.#commit();
+    try {
+      await this.#commitUnderWay;
+    } finally {
+      this.#commitUnderWay = undefined;
+      this.#host.wake();
+    }
+  }
+
+  async #commit(): Promise<void> {
+    this.#dirty = false;
+    this.#advanceExits();
+    const capture = this.#task.capture(++this.#commits);
+    const offsets = this.#inputs.moved();
+    this.#writeChangelogs(capture);
+    await Promise.all(capture.sinks.map((sink) => sink.prepared));
+    await this.#producer.flush();
+    await this.#finish(offsets);
+    this.#committedAtMs = this.#host.clock.now();
+  }
+
+  async #finish(offsets: ReturnType<TaskInputs["moved"]>): Promise<void> {
+    const { client, applicationId } = this.#host;
+    if (this.#transactionalId === null) {
+      if (offsets.length > 0) await client.commitGroupOffsets(applicationId, offsets, this.#host.member());
+    } else if (offsets.length > 0 || this.#producer.hasPartitions) {
+      const owner = this.#owner();
+      // The transactional id is the fence: it is the task's own, and was taken over before its offsets were read. So the offsets
+      // need no membership, and no rebalance under way ever fails a commit.
+      if (offsets.length > 0) await client.commitOffsetsInTransaction(owner, applicationId, offsets);
+      await client.endTransaction(owner, true);
+      this.#producer.transactionEnded();
+    }
+    this.#inputs.committed(offsets);
+  }
+
+  #owner(): TransactionOwner {
+    const { identity } = this.#producer;
+    if (identity === undefined || this.#transactionalId === null) throw new Error(`task ${this.place.id} has no transaction`);
+    return { transactionalId: this.#transactionalId, ...identity };
+  }
+
+  #writeChangelogs(capture: TaskCapture): void {
+    const nowMs = this.#host.clock.now();
+    for (const { uid, keyed, lists } of capture.operators) {
+      const changelog = this.#changelogs.get(uid);
+      if (changelog === undefined) continue;
+      const queue = this.#producer.queue(changelog.topic, this.place.partition);
+      const take: TakeRecord = (key, value) => {
+        const bytes = value?.buffer ?? nothing;
+        this.#producer.append(queue, nowMs, key.buffer, 0, key.length, bytes, value === null ? -1 : 0, value?.length ?? 0, noHeaders);
+      };
+      if (keyed !== undefined) changelog.encoder.blocks(keyed.tables, keyed.blocks, take);
+      for (const list of lists) {
+        const content = JSON.stringify(list.entries.map((each) => [each.key, Buffer.from(each.value).toString("base64")]));
+        if ((changelog.lists.get(list.name) ?? "[]") === content) continue;
+        changelog.lists.set(list.name, content);
+        changelog.encoder.list(list, take);
+      }
+    }
+  }
+
+  /** Commits what is done, then closes. */
+  async closeClean(): Promise<void> {
+    try {
+      if (!this.#closed) await this.commit();
+    } finally {
+      await this.closeDirty();
+    }
+  }
+
+  /** Closes; what was not committed is undone. */
+  async closeDirty(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const { client, log } = this.#host;
+    await this.#producer.close();
+    if (this.#transactionalId !== null && this.#producer.identity !== undefined && this.#producer.hasPartitions) {
+      try {
+        await client.endTransaction(this.#owner(), false);
+      } catch (error) {
+        // The next owner aborts it when it takes the task over.
+        log.debug("a transaction was left open", { task: this.place.id, reason: messageOf(error) });
+      }
+    }
+    // It may have failed before it was built.
+    await (this.#task as Task | undefined)?.close();
+  }
+}

@@ -1,0 +1,48 @@
+// What the tasks of a process share.
+import type { Clock } from "../../../base/clock.ts";
+import type { Log } from "../../../base/log.ts";
+import type { KafkaClient } from "../../../connectors/kafka/client/kafka-client.ts";
+import type { ProducerOptions } from "../../../connectors/kafka/sink/record-producer.ts";
+import type { Fetcher } from "../../../connectors/kafka/source/fetcher.ts";
+import type { Isolation } from "../../../connectors/kafka/wire/offset-apis.ts";
+import type { GroupMember } from "../../../connectors/kafka/wire/offset-apis.ts";
+import type { StateBackendFactory } from "../../../core/ports/state-backend.ts";
+import type { BadRowOptions } from "../../task/bad-row-policy.ts";
+import type { SubTopology } from "../topology/sub-topologies.ts";
+
+export interface TaskHost {
+  readonly applicationId: string;
+  readonly client: KafkaClient;
+  /** Reads what tasks process. */
+  readonly fetcher: Fetcher;
+  /** Reads changelogs, over connections of its own: a restore keeps nothing else waiting. */
+  readonly restoreFetcher: Fetcher;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: () => number;
+  readonly exactlyOnce: boolean;
+  /** How far the application's own topics are read. */
+  readonly isolation: Isolation;
+  readonly maxParallelism: number;
+  /** The number of tasks of each sub-topology. */
+  readonly counts: readonly number[];
+  readonly stateBackend: StateBackendFactory;
+  /** A folder of this process's own for state on disk. */
+  readonly directory: string;
+  readonly commitIntervalMs: number;
+  readonly transactionTimeoutMs: number;
+  readonly producer: ProducerOptions;
+  readonly maxBufferedBytes: number;
+  readonly badRows: BadRowOptions;
+  /** As whom to commit offsets without a transaction. */
+  member(): GroupMember;
+  /** Something may be to do. */
+  wake(): void;
+}
+
+/** A task by its place in the topology. */
+export interface TaskPlace {
+  readonly id: string;
+  readonly subTopology: SubTopology;
+  readonly partition: number;
+}
