@@ -15,6 +15,7 @@ import visitsOne from "../../docs/examples/upgrades/visits-v1.ts";
 import visitsTwo from "../../docs/examples/upgrades/visits-v2.ts";
 import type { OperatorFactory } from "../../runtime/src/core/operator/operator.ts";
 import { OperatorHarness } from "../../runtime/src/testing/operator-harness.ts";
+import wordCount from "../../docs/examples/word-count/word-count.ts";
 import readings from "../../docs/examples/windows/readings.ts";
 
 // The jobs that a test below runs; the last test finds the ones that are missing here.
@@ -29,6 +30,7 @@ const jobs: ReadonlyMap<string, Job> = new Map([
   ["upgrades/visits-v1.ts", visitsOne],
   ["upgrades/visits-v2.ts", visitsTwo],
   ["windows/readings.ts", readings],
+  ["word-count/word-count.ts", wordCount],
 ]);
 
 const parameters = { brokers: "replaced:9092", input: "replaced", output: "replaced" };
@@ -220,8 +222,25 @@ test.each([
   expect(changes(t, "late-files", "origin")).toEqual(["+I LIS"]);
 });
 
+test("word-count: how often each word was said", async () => {
+  const t = await open(wordCount);
+  t.push("lines", { text: "to be or not" }, { text: "to Be" });
+  await t.end().run();
+  const last = new Map(t.take("counts").map(({ row }) => [row["word"], row["times"]]));
+  expect(last).toEqual(
+    new Map([
+      ["to", 2],
+      ["be", 2],
+      ["or", 1],
+      ["not", 1],
+    ]),
+  );
+});
+
 test("every example job is run above", () => {
   const root = fileURLToPath(new URL("../../docs/examples/", import.meta.url));
-  const found = globSync("*/*.ts", { cwd: root }).filter((path) => !path.endsWith(".test.ts") && path !== "connectors/post-sink.ts");
+  const found = globSync("*/*.ts", { cwd: root }).filter(
+    (path) => !path.endsWith(".test.ts") && path !== "connectors/post-sink.ts" && !path.endsWith("/service.ts"),
+  );
   expect([...jobs.keys()].toSorted()).toEqual(found.toSorted());
 });

@@ -1,7 +1,7 @@
 // The tasks of this process: opens what it is to run, closes what it is not, and works on all of them in one loop.
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { isMillraceError, messageOf } from "../../base/errors.ts";
-import { WakeFlag } from "../../base/wake-flag.ts";
+import type { WakeFlag } from "../../base/wake-flag.ts";
 import { retryDelayMs } from "../../connectors/kafka/client/retry.ts";
 import type { ChangelogFollower } from "./changelog/changelog-follower.ts";
 import { EmbeddedTask } from "./task/embedded-task.ts";

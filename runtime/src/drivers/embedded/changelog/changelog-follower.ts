@@ -55,7 +55,8 @@ export class ChangelogFollower {
   }
 
   get position(): number {
-    return (this.#reader.snapshot()[0]?.position as SplitPosition).offset;
+    const [split] = this.#reader.snapshot();
+    return (split as { readonly position: SplitPosition }).position.offset;
   }
 
   /** Records between the copy and the end as far as it is known. */

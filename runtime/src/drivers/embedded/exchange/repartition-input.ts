@@ -7,6 +7,7 @@ import type { RawRecords } from "../../../core/batch/raw-records.ts";
 import { rowCodec, type RowCodec } from "../../../core/codec/row-codec.ts";
 import type { SourceSplit } from "../../../core/ports/source.ts";
 import type { OperatorInstance } from "../../task/operator-instance.ts";
+import type { OperatorSlot } from "../../task/task.ts";
 import { type GateNews, WatermarkGate } from "../../task/watermark-gate.ts";
 import type { RepartitionEdge } from "../topology/sub-topologies.ts";
 import { type FrameHead, readFrameHead, readFrameRows } from "./frame-codec.ts";
@@ -23,6 +24,8 @@ export class RepartitionInput {
   readonly edge: RepartitionEdge;
   readonly splitId: string;
   readonly #reader: PartitionReader;
+  /** The instance by which rows come into the task. */
+  readonly slot: OperatorSlot;
   readonly #entry: OperatorInstance;
   readonly #codec: RowCodec;
   readonly #rows: Rows;
@@ -31,11 +34,12 @@ export class RepartitionInput {
   readonly #channels: ChannelTime[];
   readonly #head: FrameHead = { upstream: 0, watermarkMs: 0, idle: false, rowCount: 0 };
 
-  constructor(edge: RepartitionEdge, splitId: string, upstreamCount: number, reader: PartitionReader, entry: OperatorInstance) {
+  constructor(edge: RepartitionEdge, splitId: string, upstreamCount: number, reader: PartitionReader, slot: OperatorSlot) {
     this.edge = edge;
     this.splitId = splitId;
     this.#reader = reader;
-    this.#entry = entry;
+    this.slot = slot;
+    this.#entry = slot.instance;
     this.#codec = rowCodec(edge.schema);
     this.#rows = new Rows(edge.schema, 1024);
     this.#batch = new Batch(this.#rows);
@@ -66,8 +70,9 @@ export class RepartitionInput {
     return this.#reader.lag().get(this.splitId) ?? Number.NaN;
   }
 
-  /** Some frames. False when there were none. */
+  /** Some frames. False when there were none, or something on their way cannot take them now. */
   step(): boolean {
+    if (!this.slot.way.isOpen) return false;
     const polled = this.#reader.poll(pollRecords);
     if (polled === null) return false;
     if (polled.kind !== "raw") throw new Error("a partition gives records");

@@ -1,6 +1,7 @@
 // One end of a repartition topic: gathers the rows of a task by the partition that owns their key group, and sends them in frames.
 import { ByteWriter } from "../../../base/bytes.ts";
 import type { Clock } from "../../../base/clock.ts";
+import type { BufferBudget } from "../../../connectors/kafka/sink/buffer-budget.ts";
 import type { PartitionQueue } from "../../../connectors/kafka/sink/partition-queue.ts";
 import type { RecordProducer } from "../../../connectors/kafka/sink/record-producer.ts";
 import type { Batch } from "../../../core/batch/batch.ts";
@@ -18,6 +19,7 @@ export interface RepartitionOutputParts {
   readonly upstream: number;
   readonly maxParallelism: number;
   readonly producer: RecordProducer;
+  readonly budget: BufferBudget;
   readonly clock: Clock;
   /** How often a partition without rows is told of event time, at most. */
   readonly watermarkIntervalMs: number;
@@ -120,8 +122,8 @@ export class RepartitionOutput implements SinkWriter {
     return this.#targets.some((target) => this.#watermarkMs > target.sentMs || this.#idle !== target.sentIdle);
   }
 
-  ready(): undefined {
-    return undefined;
+  ready(): Promise<void> | undefined {
+    return this.#parts.budget.ready();
   }
 
   async flush(): Promise<void> {

@@ -8,7 +8,8 @@ import { messageOf } from "../../../base/errors.ts";
 import type { Sink } from "../../../core/ports/sink.ts";
 import { buildTask } from "../../task/build-task.ts";
 import type { SinkInstance } from "../../task/sink-instance.ts";
-import type { Task, TaskCapture } from "../../task/task.ts";
+import type { TaskCapture } from "../../task/captures.ts";
+import type { Task } from "../../task/task.ts";
 import { ChangelogEncoder, type TakeRecord } from "../changelog/changelog-codec.ts";
 import { RepartitionOutput } from "../exchange/repartition-output.ts";
 import type { RepartitionEdge } from "../topology/sub-topologies.ts";
@@ -126,6 +127,7 @@ export class EmbeddedTask {
       maxParallelism,
       producer: this.#producer,
       clock,
+      budget: this.#budget,
       watermarkIntervalMs,
     });
     this.#outputs.set(exitUid(edge), output);
@@ -140,7 +142,7 @@ export class EmbeddedTask {
     for (;;) {
       if (this.#budget.failure !== undefined) throw this.#budget.failure;
       const mail = task.runMailbox();
-      const polled = !task.paused && this.#inputs.step();
+      const polled = this.#inputs.step();
       const timed = this.#fireTimers();
       if (mail || polled || timed) worked = true;
       if (!polled || performance.now() - startedMs >= forMs || this.full) break;
@@ -173,7 +175,7 @@ export class EmbeddedTask {
   }
 
   get full(): boolean {
-    return this.#task.fullSinks().length > 0 || this.#budget.ready() !== undefined;
+    return this.#task.sinks.some((sink) => sink.isFull) || this.#budget.ready() !== undefined;
   }
 
   get committing(): boolean {
@@ -210,7 +212,7 @@ export class EmbeddedTask {
   async #commit(): Promise<void> {
     this.#dirty = false;
     this.#advanceExits();
-    const capture = this.#task.capture(++this.#commits);
+    const capture = this.#inputs.capture(++this.#commits);
     const offsets = this.#inputs.moved();
     this.#writeChangelogs(capture);
     await Promise.all(capture.sinks.map((sink) => sink.prepared));

@@ -9,6 +9,7 @@ import type { GroupOffset } from "../../../connectors/kafka/wire/offset-apis.ts"
 import type { Source, SourceReader, SourceSplit } from "../../../core/ports/source.ts";
 import type { DataflowNode } from "../../../plan/dataflow.ts";
 import type { SourceInstance } from "../../task/source-instance.ts";
+import type { TaskCapture } from "../../task/captures.ts";
 import type { Task } from "../../task/task.ts";
 import { RepartitionInput } from "../exchange/repartition-input.ts";
 import { sharedFetches } from "../exchange/shared-fetches.ts";
@@ -62,7 +63,7 @@ export class TaskInputs {
     const offsets = new Map(committed.map((each) => [splitIdOf(each.topic, each.partition), each]));
     const repartitions: RepartitionInput[] = [];
     for (const edge of inbound) {
-      const entry = task.operators.find(({ instance }) => instance.uid === entryUid(edge))?.instance;
+      const entry = task.operators.find(({ instance }) => instance.uid === entryUid(edge));
       if (entry === undefined) throw new Error(`task ${place.id} has no entry for ${edge.topic}`);
       const splitId = splitIdOf(edge.topic, place.partition);
       const reader = partitionReader(host, place.id, edge.topic);
@@ -119,10 +120,24 @@ export class TaskInputs {
 
   /** Some records of every input. False when there was nothing. */
   step(): boolean {
-    let worked = this.#task.pollSources();
+    let worked = this.#task.step();
     // The one that is furthest behind goes first, so that what the others wait for comes soon.
     for (const input of this.repartitions.toSorted((a, b) => a.watermarkMs - b.watermarkMs)) if (input.step()) worked = true;
     return worked;
+  }
+
+  /** Everything at this instant: nothing is in flight within a task, so one pass of the barrier takes it all. */
+  capture(checkpointId: number): TaskCapture {
+    const { cuts } = this.#task;
+    let capture: TaskCapture | undefined;
+    cuts.onComplete = (cut) => {
+      capture = cut.capture;
+    };
+    const barrier = { checkpointId, sinceMs: performance.now(), drain: false };
+    cuts.trigger(barrier);
+    for (const { slot } of this.repartitions) cuts.operatorAligned(slot, barrier);
+    if (capture === undefined) throw new Error("the barrier has not come to every instance in one pass");
+    return capture;
   }
 
   /** The offsets to commit: those that have moved, or whose event time has. */

@@ -1,0 +1,9 @@
+// What a service imports to run a job inside of itself.
+export type { Log, LogFields } from "./base/log.ts";
+export type { StateBackendFactory } from "./core/ports/state-backend.ts";
+export type { EmbeddedApp, EmbeddedHealth } from "./drivers/embedded/app.ts";
+export type { EmbeddedState, StateListener } from "./drivers/embedded/app-state.ts";
+export type { EmbeddedConfig, FailureResponse } from "./drivers/embedded/config.ts";
+export { embedded } from "./drivers/embedded/embedded.ts";
+export type { TaskStatus } from "./drivers/embedded/task-set.ts";
+export { memoryBackend } from "./state/memory/memory-backend.ts";
