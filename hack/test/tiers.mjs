@@ -84,6 +84,13 @@ export const tiers = [
     minutes: 15,
   },
   {
+    name: "embedded",
+    what: "a service with a job inside, its processes killed again and again on a real Kafka, short form",
+    steps: [["node", "test/chaos/embedded.ts", "--records", "60000", "--seconds", "25", "--partitions", "6"]],
+    needs: ["kafka"],
+    minutes: 10,
+  },
+  {
     name: "bench",
     what: "the benchmarks run and their outputs are right, short form",
     steps: [["node", "test/bench/main.ts", "core", "--records", "100000", "--runs", "1"]],
