@@ -34,7 +34,10 @@ async function main() {
   const upgradeMs = Date.now();
   const savepoint = await first.savepoint("before-upgrade", "stop");
   await first.exited;
-  say(`savepoint ${savepoint.location.replace(root, "")}, ${Math.round(savepoint.durationMs)} ms`);
+  const size = `${Math.ceil(savepoint.sizeBytes / 1024)} KiB`;
+  say(
+    `savepoint ${savepoint.location.replace(`file://${root}`, "")}, ${size}, job stopped ${Date.now() - upgradeMs} ms after it was asked for`,
+  );
   const second = await startJob({
     root,
     folder,
