@@ -85,6 +85,7 @@ export class Checkpointer {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #fail: (error: unknown) => void;
+  readonly #settled: () => void;
   #nextId: number;
   #dueMs: number;
   #running: Promise<CheckpointRecord> | undefined;
@@ -100,6 +101,8 @@ export class Checkpointer {
     readonly log: Log;
     readonly nextId: number;
     readonly fail: (error: unknown) => void;
+    /** Called when a checkpoint is no longer under way: what waits for that may begin. */
+    readonly settled: () => void;
   }) {
     this.#task = parts.task;
     this.#assigners = parts.assigners;
@@ -108,6 +111,7 @@ export class Checkpointer {
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.#fail = parts.fail;
+    this.#settled = parts.settled;
     this.#nextId = parts.nextId;
     this.#dueMs = parts.clock.now() + parts.options.intervalMs;
   }
@@ -166,6 +170,7 @@ export class Checkpointer {
       this.#running = undefined;
       record.durationMs = performance.now() - startedMs;
       this.#dueMs = Math.max(this.#dueMs, this.#clock.now() + this.#options.minPauseMs);
+      this.#settled();
     });
     return this.#running;
   }

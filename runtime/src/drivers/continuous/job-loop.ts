@@ -90,7 +90,6 @@ export class JobLoop {
       task.exchange?.flush(nowMs);
       if (!stepped || nowMs - startedMs >= turnMs) break;
     }
-    task.advanceState();
     if (worked) this.times.busyMs += nowMs - startedMs;
     return worked;
   }

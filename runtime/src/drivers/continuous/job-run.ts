@@ -63,6 +63,7 @@ export class JobRun {
       log: parts.log,
       nextId: parts.nextCheckpointId,
       fail: (error) => this.loop.fail(error),
+      settled: () => signal.wake(),
     });
   }
 
@@ -149,10 +150,7 @@ export class JobRun {
 
   #answer(request: Request, taken: Promise<CheckpointRecord>): void {
     taken.then(
-      (record) => {
-        request.resolve(record);
-        this.loop.signal.wake();
-      },
+      (record) => request.resolve(record),
       (error: unknown) => {
         request.reject(error);
         this.loop.fail(error);

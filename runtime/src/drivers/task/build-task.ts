@@ -260,7 +260,10 @@ class TaskBuilder {
     this.task.onClose(async () => operator.close?.());
     const stored = restore?.keyedState(node.uid, keyGroups);
     if (backend !== undefined && stored !== undefined) await backend.restore(stored);
+    // What expires by event time is as old as when the snapshot was taken, also before the first watermark.
+    backend?.onWatermark(restore?.watermarkMs(node.uid) ?? -Infinity);
     const hooks = {
+      advanced: (timeMs: number): void => backend?.onWatermark(timeMs),
       aligned: (barrier: Barrier): void => task.cuts.operatorAligned(late.slot as OperatorSlot, barrier),
       failed: (where: string, which: number): void => task.blame(where, which),
     };

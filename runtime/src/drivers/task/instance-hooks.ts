@@ -7,3 +7,8 @@ export interface InstanceHooks {
   /** An error is on its way out of the instance. The innermost one that says so is where it happened. */
   failed(uid: string, subtask: number): void;
 }
+
+export interface OperatorHooks extends InstanceHooks {
+  /** The operator has done what its event time asks for: its state may age. */
+  advanced(timeMs: number): void;
+}

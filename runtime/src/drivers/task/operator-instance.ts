@@ -4,7 +4,7 @@ import type { Operator } from "../../core/operator/operator.ts";
 import { endOfTime } from "../../core/time/end-of-time.ts";
 import { type Barrier, BarrierCount } from "./barrier.ts";
 import type { Fan, Receiver } from "./edge.ts";
-import type { InstanceHooks } from "./instance-hooks.ts";
+import type { OperatorHooks } from "./instance-hooks.ts";
 import { type GateNews, WatermarkGate } from "./watermark-gate.ts";
 import type { Way } from "./way.ts";
 
@@ -20,7 +20,7 @@ export interface OperatorInstanceParts {
   readonly outputs: ReadonlyMap<string, Fan>;
   readonly channels: number;
   readonly counters: InstanceCounters;
-  readonly hooks: InstanceHooks;
+  readonly hooks: OperatorHooks;
 }
 
 export class OperatorInstance implements Receiver {
@@ -32,7 +32,7 @@ export class OperatorInstance implements Receiver {
   readonly barriers: BarrierCount;
   /** The ways by which rows come here. */
   readonly ways: Way[] = [];
-  readonly #hooks: InstanceHooks;
+  readonly #hooks: OperatorHooks;
   readonly #gate: WatermarkGate;
   #ended = false;
 
@@ -104,6 +104,7 @@ export class OperatorInstance implements Receiver {
       this.#hooks.failed(this.uid, this.subtask);
       throw error;
     }
+    this.#hooks.advanced(currentMs);
     // An operator that still works on earlier rows sends their watermark itself, when they are done.
     if (this.operator.holdsWatermarks !== true) this.forwardWatermark(currentMs);
   }

@@ -17,6 +17,8 @@ export interface TaskRestore {
   keyedState(uid: string, keyGroups: KeyGroupRange): StoredState | undefined;
   operatorState(uid: string, list: string, subtask: number, parallelism: number): readonly OperatorStateEntry[];
   sinkStates(uid: string): readonly Uint8Array[] | undefined;
+  /** The least event time of the operator's instances, ms; -Infinity when there was none. */
+  watermarkMs(uid: string): number;
 }
 
 export interface TaskParts {

@@ -159,11 +159,6 @@ export class Task {
     this.#wake();
   }
 
-  /** Tells state backends how far event time has come, for their clean-up. */
-  advanceState(): void {
-    for (const { instance, backend } of this.operators) backend?.onWatermark(instance.watermarkMs);
-  }
-
   onClose(close: () => Promise<void>): void {
     this.#closers.push(close);
   }

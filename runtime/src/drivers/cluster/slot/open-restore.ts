@@ -21,6 +21,7 @@ export function taskRestore(restored: Restored, location: SnapshotLocation): Tas
     keyedState: (uid, keyGroups) => restored.keyedState(uid, keyGroups),
     operatorState: (uid, list, subtask, parallelism) => restored.operatorState(uid, list, subtask, parallelism),
     sinkStates: (uid) => restored.sinkStates(uid),
+    watermarkMs: (uid) => restored.watermarkMs(uid),
   };
 }
 

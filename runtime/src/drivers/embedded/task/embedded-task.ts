@@ -147,7 +147,6 @@ export class EmbeddedTask {
       if (mail || polled || timed) worked = true;
       if (!polled || performance.now() - startedMs >= forMs || this.full) break;
     }
-    task.advanceState();
     this.#advanceExits();
     this.#dirty ||= worked;
     return worked;

@@ -44,5 +44,7 @@ export function restoreFrom(followers: ReadonlyMap<string, ChangelogFollower>): 
       return found === undefined ? [] : storedList(found.topic, found.copy, list);
     },
     sinkStates: () => undefined,
+    // A changelog says when an entry was written, not how far time had come.
+    watermarkMs: () => Number.NEGATIVE_INFINITY,
   };
 }
