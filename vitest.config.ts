@@ -7,6 +7,7 @@ const alias = [
   { find: /^millrace\/testing$/, replacement: source("testing/index.ts") },
   { find: /^millrace\/connector$/, replacement: source("connector.ts") },
   { find: /^millrace\/embedded$/, replacement: source("embedded.ts") },
+  { find: /^millrace\/dataframe$/, replacement: source("dataframe.ts") },
   { find: /^millrace\/api$/, replacement: source("api/index.ts") },
   { find: /^millrace$/, replacement: source("index.ts") },
 ];

@@ -28,9 +28,11 @@ export {
   window,
 } from "./dataframe/expression/functions.ts";
 export { DataFrame, type Ordering, type TriggerOptions, type WriteStreamOptions } from "./dataframe/data-frame.ts";
+export { type FrameContext, type FrameJob, frames } from "./dataframe/frame-job.ts";
 export type { GroupedData, PivotedData } from "./dataframe/grouped-data.ts";
 export type { BatchQuery, BatchRows, BatchSink, BatchSinkWriter, FrameSink, StreamQuery } from "./dataframe/query.ts";
-export { type FrameSource, type ReadOptions, Session } from "./dataframe/session.ts";
+export { type FormattedFrameSource, type ReadOptions, type RowFrameSource, Session } from "./dataframe/session.ts";
+export { type BatchProgress, type BatchQueryOptions, type BatchResult, runBatchQuery } from "./drivers/microbatch/batch-query.ts";
 export type { KernelOptions } from "./drivers/microbatch/kernel/kernel.ts";
 export type { QueryProgress, SourceProgress, StateOperatorProgress } from "./drivers/microbatch/progress.ts";
 export type { QueryOptions } from "./drivers/microbatch/query-options.ts";

@@ -6,10 +6,19 @@ import type { Schema } from "../core/schema/schema.ts";
 import { DataFrame } from "./data-frame.ts";
 import type { Relation, SourceOptions } from "./relation/relation.ts";
 
-/** What connectors give: a source with a format that decodes its records, or one that makes rows. */
-export type FrameSource<Row> =
-  | { readonly source: Source; readonly format: Format<Row> }
-  | { readonly source: Source & { readonly schema: Schema<Row> }; readonly format?: undefined };
+/** What connectors give: a source with a format that decodes its records. */
+export interface FormattedFrameSource<Row> {
+  readonly source: Source;
+  readonly format: Format<Row>;
+}
+
+/** A source that makes rows of its own schema. */
+export interface RowFrameSource<Row> {
+  readonly source: Source & { readonly schema: Schema<Row> };
+  readonly format?: undefined;
+}
+
+type AnySource = FormattedFrameSource<unknown> | RowFrameSource<unknown>;
 
 export type ReadOptions = Partial<SourceOptions>;
 
@@ -20,16 +29,20 @@ export class Session {
   #sources = 0;
 
   /** Reads what is there when the query starts. */
-  read<Row>(source: FrameSource<Row>, options: ReadOptions = {}): DataFrame<Row> {
+  read<Row>(source: FormattedFrameSource<Row>, options?: ReadOptions): DataFrame<Row>;
+  read<Row>(source: RowFrameSource<Row>, options?: ReadOptions): DataFrame<Row>;
+  read(source: AnySource, options: ReadOptions = {}): DataFrame {
     return this.#source(source, options, false);
   }
 
   /** Reads what is there and what comes. */
-  readStream<Row>(source: FrameSource<Row>, options: ReadOptions = {}): DataFrame<Row> {
+  readStream<Row>(source: FormattedFrameSource<Row>, options?: ReadOptions): DataFrame<Row>;
+  readStream<Row>(source: RowFrameSource<Row>, options?: ReadOptions): DataFrame<Row>;
+  readStream(source: AnySource, options: ReadOptions = {}): DataFrame {
     return this.#source(source, options, true);
   }
 
-  #source<Row>({ source, format }: FrameSource<Row>, options: ReadOptions, streaming: boolean): DataFrame<Row> {
+  #source({ source, format }: AnySource, options: ReadOptions, streaming: boolean): DataFrame {
     const name = options.name ?? `${source.connector}-${this.#sources}`;
     this.#sources++;
     if (options.corruptRecordColumn !== undefined && options.malformed !== "permissive") {

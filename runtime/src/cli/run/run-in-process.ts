@@ -12,7 +12,8 @@ import { entryMerging } from "../../state/entry-merging.ts";
 import { loadManifest } from "../manifest/load-manifest.ts";
 import { openDeadLetterSink } from "./dead-letter-sink.ts";
 import { openMetrics } from "./job-metrics.ts";
-import { loadJob } from "./load-job.ts";
+import { isFrameJob } from "../../dataframe/frame-job.ts";
+import { loadExport, loadJob } from "./load-job.ts";
 import { openLog } from "./logging.ts";
 import { tokenReader } from "../rest/auth.ts";
 import { startRestServer } from "../rest/rest-server.ts";
@@ -20,6 +21,7 @@ import { ProcessControl } from "./process-control.ts";
 import type { CommandFlags } from "./run-command.ts";
 import { type RunConfig, configOfManifest, configOfModule } from "./run-config.ts";
 import { statusFigures, statusLine } from "./status-line.ts";
+import { onStopSignals } from "./stop-signals.ts";
 import { openStateBackend } from "./state-backend.ts";
 import { type Terminal, openTerminal } from "./terminal.ts";
 
@@ -30,6 +32,11 @@ export async function runInProcess(module: string | undefined, flags: CommandFla
   const config = await readConfig(module, flags);
   const terminal = openTerminal(process.stderr, flags.status && flags.log === "text");
   const log = await openLog(flags.log, flags.logLevel, (line) => terminal.print(line));
+  const exported = await loadExport(config.module);
+  if (isFrameJob(exported)) {
+    const { runFrames } = await import("../frames/run-frames.ts");
+    return runFrames(exported, config, flags, terminal, log);
+  }
   const dataflow = await loadJob(config.module, config.parameters);
   warnOfDerivedUids(dataflow, log);
   const supervisor = await supervise(config, dataflow, log);
@@ -124,18 +131,6 @@ function warnOfDerivedUids(dataflow: Dataflow, log: Log): void {
   const derived = dataflow.nodes.filter((node) => node.stateful && node.uidDerived).map((node) => node.uid);
   if (derived.length > 0)
     log.warn("operators with state have no uid of their own: their state is lost when the job changes", { uids: derived });
-}
-
-// A second signal ends the process at once.
-function onStopSignals(stop: () => void): () => void {
-  let asked = false;
-  const listener = (): void => {
-    if (asked) process.exit(130);
-    asked = true;
-    stop();
-  };
-  process.on("SIGTERM", listener).on("SIGINT", listener);
-  return () => process.off("SIGTERM", listener).off("SIGINT", listener);
 }
 
 function showStatus(supervisor: Supervisor, terminal: Terminal, name: string): () => void {

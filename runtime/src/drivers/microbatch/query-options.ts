@@ -2,6 +2,7 @@
 import type { StorageOptions } from "../../checkpoint/storage/open-storage.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
+import type { SnapshotStorage } from "../../core/ports/snapshot-storage.ts";
 import type { StateBackendFactory } from "../../core/ports/state-backend.ts";
 import type { KernelOptions } from "./kernel/kernel.ts";
 import type { QueryProgress } from "./progress.ts";
@@ -14,6 +15,8 @@ export interface QueryOptions {
    */
   readonly checkpointLocation?: string;
   readonly storageOptions?: StorageOptions;
+  /** Opens the checkpoint location. Default: what the URL's scheme says. */
+  readonly openStorage?: (url: string, options: StorageOptions) => Promise<SnapshotStorage>;
   /** The most records of a batch, over all sources that have no limit of their own. Default 1,000,000. */
   readonly maxRecordsPerTrigger?: number;
   /** Lowers the size of batches to what was processed within the trigger's interval. Default false. */

@@ -107,7 +107,7 @@ class Opening {
     const stages = buildStages(plan, mode);
     const dataflow = queryDataflow(name, stages, target);
     const location = this.#options.checkpointLocation ?? pathToFileURL(join(work, "checkpoint")).href;
-    const storage = await openStorage(location, this.#options.storageOptions);
+    const storage = await (this.#options.openStorage ?? openStorage)(location, this.#options.storageOptions ?? {});
     this.#opened.push(() => storage.close());
     const identity = await claimLocation(storage, `${name}/`, identityOf(dataflow, mode, randomUUID()));
     const snapshots = await QuerySnapshots.open({

@@ -47,7 +47,9 @@ export class Kernel implements SqlEngine {
 
   async parse(sql: string): Promise<SqlTree> {
     const reader = await this.#connection.runAndReadAll("SELECT json_serialize_sql($1::VARCHAR)", [sql]);
-    const tree = JSON.parse(String(reader.getRows()[0]?.[0])) as SqlTree;
+    // "Nowhere" is written as 2^64 - 1, which a number of JavaScript does not hold.
+    const text = String(reader.getRows()[0]?.[0]).replaceAll(/"query_location":\d{16,}/g, '"query_location":0');
+    const tree = JSON.parse(text) as SqlTree;
     if (tree["error"] === true) throw sqlError(sql, String(tree["error_message"]));
     return tree;
   }

@@ -9,6 +9,7 @@ import type { SourceRange } from "../log/batch-log.ts";
 import type { TableLoader } from "../kernel/table-loader.ts";
 import type { ScanStage } from "../stages/stage.ts";
 import { RecordRows } from "./record-rows.ts";
+import { SplitQuotas } from "./split-quotas.ts";
 
 const pollRecords = 4096;
 /** How long one poll of a batch may work before the process's I/O has a turn, ms. */
@@ -129,8 +130,11 @@ export class SourceFeed {
     return lags === undefined ? undefined : [...lags.values()].reduce((sum, lag) => sum + lag, 0);
   }
 
-  /** Reads what is there, at most `maxRecords`, for at most about `maxMs` while the source says that there is more. */
-  async poll(maxRecords: number, maxMs: number): Promise<FeedBatch> {
+  /**
+   * Reads what is there, at most `maxRecords`, for at most about `maxMs` while the source says that there is more. Calls `tell` after
+   * every `tellEvery` records.
+   */
+  async poll(maxRecords: number, maxMs: number, tellEvery: number = Infinity, tell?: (records: number) => void): Promise<FeedBatch> {
     const discovered = this.#discovered.splice(0);
     if (discovered.length > 0) {
       await this.#assign(discovered);
@@ -139,10 +143,14 @@ export class SourceFeed {
     await this.#begin();
     const counts = new Map<string, number>();
     const startedMs = performance.now();
+    const quotas = maxRecords === Infinity ? undefined : SplitQuotas.of(await this.#lags(maxMs), maxRecords);
+    const paused: string[] = [];
     let records = 0;
     let turnStartedMs = startedMs;
     while (records < maxRecords) {
-      const polled = this.#reader.poll(Math.min(pollRecords, maxRecords - records));
+      const size = Math.min(pollRecords, maxRecords - records, quotas?.next ?? Infinity);
+      if (size === 0) break;
+      const polled = this.#reader.poll(size);
       this.#takeFinished();
       if (polled === null) {
         // A bounded run goes on until its end; any other one takes what is there.
@@ -155,6 +163,11 @@ export class SourceFeed {
       counts.set(splitId, (counts.get(splitId) ?? 0) + count);
       records += count;
       this.#take(this.#rows.of(polled, count));
+      if (quotas?.take(splitId, count) === true) {
+        this.#reader.setPaused(splitId, true);
+        paused.push(splitId);
+      }
+      if (Math.floor(records / tellEvery) !== Math.floor((records - count) / tellEvery)) tell?.(records);
       if (performance.now() - turnStartedMs < turnMs) continue;
       await new Promise((resolve) => setImmediate(resolve));
       turnStartedMs = performance.now();
@@ -162,7 +175,19 @@ export class SourceFeed {
     this.#parts.table.end();
     const from = this.#from;
     this.#from = this.#reader.snapshot();
+    for (const id of paused) this.#reader.setPaused(id, false);
     return { range: { from, to: this.#from, counts: Object.fromEntries(counts) }, records };
+  }
+
+  // What waits in each split. A connector that knows tells it of each split once it has heard of it.
+  async #lags(maxMs: number): Promise<ReadonlyMap<string, number>> {
+    const startedMs = performance.now();
+    for (;;) {
+      const lags = this.#reader.lag();
+      if (lags === undefined) return new Map();
+      if (lags.size >= this.#from.length || performance.now() - startedMs >= maxMs) return lags;
+      await this.#wait(20);
+    }
   }
 
   async #begin(): Promise<void> {
