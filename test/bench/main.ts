@@ -2,10 +2,14 @@
 import { parseArgs } from "node:util";
 import { tmpdir } from "node:os";
 import { bigStateSuite } from "./big-state.ts";
+import { checkpointSuite } from "./checkpoint.ts";
 import { coreSuite } from "./core.ts";
 import { peerEngines } from "./kafka/peers.ts";
 import { kafkaSuite } from "./kafka/suite.ts";
 import { kafkaQueries } from "./kafka/verify.ts";
+import { memorySuite } from "./memory.ts";
+import { recoverySuite } from "./recovery.ts";
+import { startSuite } from "./start.ts";
 import { latencyCases, latencySuite } from "./latency/suite.ts";
 
 const usage = `usage: npm run bench -- SUITE [--records N] [--runs N] [--json]
@@ -17,6 +21,11 @@ const usage = `usage: npm run bench -- SUITE [--records N] [--runs N] [--json]
               [--queries q0,q12e,count] [--peers FOLDER] [--engines flink,ks,spark]
   latency     from sent to seen, at a steady rate: a bare consumer, stateless, window updates, exactly-once on S3
               [--cases floor,q0,updates,exactly-once] [--rate 10000] [--seconds 60] [--warm 10] [--peers FOLDER]
+  memory      the queries of suite kafka in containers of several sizes (Linux, with the right to make control groups)
+              [--queries q0,q12e,count] [--limits 256,320,512] [--peers FOLDER]
+  start       process start to first output record [--peers FOLDER]
+  checkpoint  a checkpoint each second against none [--queries q0,q12e,count] [--peers FOLDER]
+  recovery    SIGKILL under load and an immediate restart: how long output stands still [--peers FOLDER]
 
 Every run's output is checked, and a run with a wrong one has no figure. The median of several runs is shown.
 `;
@@ -52,6 +61,7 @@ const { values, positionals } = parseArgs({
     rate: { type: "string", default: "10000" },
     seconds: { type: "string", default: "60" },
     warm: { type: "string", default: "10" },
+    limits: { type: "string", default: "256,320,512" },
   },
 });
 if (positionals.length === 1 && positionals[0] === "core") {
@@ -84,6 +94,30 @@ if (positionals.length === 1 && positionals[0] === "core") {
     json: values.json,
     peers: values.peers,
   });
+  process.exitCode = passed ? 0 : 1;
+} else if (positionals.length === 1 && positionals[0] === "memory") {
+  const passed = await memorySuite({
+    records: positive(values.records ?? "5000000", "records"),
+    queries: chosen(values.queries, kafkaQueries, "queries"),
+    limitsMebibytes: values.limits.split(",").map((limit) => positive(limit, "limits")),
+    json: values.json,
+    peers: values.peers,
+  });
+  process.exitCode = passed ? 0 : 1;
+} else if (positionals.length === 1 && positionals[0] === "start") {
+  const passed = await startSuite({ runs: positive(values.runs, "runs"), json: values.json, peers: values.peers });
+  process.exitCode = passed ? 0 : 1;
+} else if (positionals.length === 1 && positionals[0] === "checkpoint") {
+  const passed = await checkpointSuite({
+    records: positive(values.records ?? "5000000", "records"),
+    runs: positive(values.runs, "runs"),
+    queries: chosen(values.queries, kafkaQueries, "queries"),
+    json: values.json,
+    peers: values.peers,
+  });
+  process.exitCode = passed ? 0 : 1;
+} else if (positionals.length === 1 && positionals[0] === "recovery") {
+  const passed = await recoverySuite({ runs: positive(values.runs, "runs"), json: values.json, peers: values.peers });
   process.exitCode = passed ? 0 : 1;
 } else {
   process.stderr.write(usage);

@@ -193,7 +193,7 @@ export interface StateSpec {
    */
   readonly backend?: "memory" | "rocksdb";
   /**
-   * For `rocksdb`: bytes of heap that state may take, such as `256Mi`. Default 256Mi.
+   * For `rocksdb`: bytes of memory that state may take, such as `256Mi`. Default: its share of the container's memory, or 252Mi where there is no limit.
    * @format size
    */
   readonly memoryBudget?: string | number;

@@ -8,7 +8,7 @@ import { measure } from "../measure.ts";
 import { createOutputTopic } from "./topics.ts";
 import { countSums, type Expectations, type KafkaQuery, verifyOutput } from "./verify.ts";
 
-const command = fileURLToPath(new URL("../../../runtime/bin/millrace.js", import.meta.url));
+const program = fileURLToPath(new URL("../../../runtime/bin/millrace.js", import.meta.url));
 export const jobModule = (query: string): string => fileURLToPath(new URL(`jobs/${query}.ts`, import.meta.url));
 
 export interface OurRun {
@@ -27,6 +27,10 @@ export interface OurRunOptions {
   readonly bootstrap: string;
   readonly brokerPid: number | undefined;
   readonly expectations: Expectations;
+  /** Default 5 s. */
+  readonly checkpointInterval?: string;
+  /** Starts the command in another place, such as a container. */
+  readonly around?: (command: readonly string[]) => readonly string[];
   /** A further check of an output topic. */
   readonly verify?: (query: "q0" | "q12e", topic: string) => Promise<string | undefined>;
 }
@@ -34,7 +38,7 @@ export interface OurRunOptions {
 /** The command line of `millrace run` for a bench job. */
 export function runCommand(query: string, parameters: Readonly<Record<string, string>>, flags: readonly string[]): readonly string[] {
   const given = Object.entries(parameters).flatMap(([name, value]) => ["-p", `${name}=${value}`]);
-  return [command, "run", jobModule(query), ...given, ...flags, "--port", "0", "--no-status"];
+  return [program, "run", jobModule(query), ...given, ...flags, "--port", "0", "--no-status"];
 }
 
 export async function ourRun(query: KafkaQuery, options: OurRunOptions): Promise<OurRun> {
@@ -46,8 +50,16 @@ export async function ourRun(query: KafkaQuery, options: OurRunOptions): Promise
   try {
     const parameters = { brokers: bootstrap, in: input, out: output, counts: join(folder, "counts") };
     const backend = query === "q0" ? "memory" : "rocksdb";
-    const flags = ["--storage", `file://${folder}/snapshots`, "--checkpoint-interval", "5 s", "--state-backend", backend];
-    const measured = await measure(runCommand(query, parameters, flags), { besidePid: options.brokerPid });
+    const flags = [
+      "--storage",
+      `file://${folder}/snapshots`,
+      "--checkpoint-interval",
+      options.checkpointInterval ?? "5 s",
+      "--state-backend",
+      backend,
+    ];
+    const command = runCommand(query, parameters, flags);
+    const measured = await measure(options.around?.(command) ?? command, { besidePid: options.brokerPid });
     let problem = measured.exitCode === 0 ? undefined : `ended with ${measured.exitCode}: ${measured.output.slice(-500)}`;
     let { endedMs } = measured;
     let firstOutputSeconds = Number.NaN;

@@ -1,6 +1,7 @@
 // Topics of the Kafka benchmarks: made, filled with bids, read whole.
 import { clientOptions } from "../../../runtime/src/connectors/kafka/client/client-options.ts";
 import { WireKafkaClient } from "../../../runtime/src/connectors/kafka/client/wire-client.ts";
+import type { Isolation } from "../../../runtime/src/connectors/kafka/wire/offset-apis.ts";
 import { RecordBatchReader } from "../../../runtime/src/connectors/kafka/wire/record-batch-reader.ts";
 import { RecordBlock } from "../../../runtime/src/connectors/kafka/wire/record-block.ts";
 import { produceBlock } from "../../support/produce.ts";
@@ -34,27 +35,32 @@ export async function recordsIn(client: WireKafkaClient, topic: string): Promise
   }
 }
 
-async function endsOf(client: WireKafkaClient, topic: string): Promise<readonly number[]> {
+async function endsOf(client: WireKafkaClient, topic: string, isolation: Isolation = "read_uncommitted"): Promise<readonly number[]> {
   const [info] = await client.topics([topic]);
   const partitions = (info?.partitions ?? []).map(({ partition }) => ({ topic, partition, at: "latest" as const }));
-  const listed = await client.listOffsets(partitions, "read_uncommitted");
+  const listed = await client.listOffsets(partitions, isolation);
   return listed.map((each) => each.offset);
 }
 
 export type OnValue = (bytes: Buffer, start: number, end: number, timestampMs: number) => void;
 
 /** Hands every record's value to `onValue`, partition by partition, in order. */
-export async function readTopic(client: WireKafkaClient, topic: string, onValue: OnValue): Promise<void> {
-  const ends = await endsOf(client, topic);
+export async function readTopic(
+  client: WireKafkaClient,
+  topic: string,
+  onValue: OnValue,
+  isolation: Isolation = "read_uncommitted",
+): Promise<void> {
+  const ends = await endsOf(client, topic, isolation);
   const block = new RecordBlock(8192);
   for (let partition = 0; partition < ends.length; partition++) {
     const end = ends[partition] as number;
-    const reader = new RecordBatchReader(`${topic}-${partition}`, { readCommitted: false });
+    const reader = new RecordBatchReader(`${topic}-${partition}`, { readCommitted: isolation === "read_committed" });
     for (let offset = 0; offset < end; offset = reader.nextOffset) {
       const leaderId = client.leaderOf(topic, partition)?.leaderId ?? -1;
       const maxBytes = 8 * 1024 * 1024;
       const answer = await client.fetch(leaderId, {
-        isolation: "read_uncommitted",
+        isolation,
         maxWaitMs: 500,
         minBytes: 1,
         maxBytes,
@@ -62,7 +68,7 @@ export async function readTopic(client: WireKafkaClient, topic: string, onValue:
       });
       const [got] = answer.partitions;
       if (got === undefined || got.errorCode !== 0) throw new Error(`fetch of ${topic}-${partition} at ${offset}: error ${got?.errorCode}`);
-      reader.open(answer.bytes, got.recordsStart, got.recordsEnd, offset, []);
+      reader.open(answer.bytes, got.recordsStart, got.recordsEnd, offset, got.aborted);
       while (reader.readInto(block, block.capacity) > 0) {
         for (let i = 0; i < block.count; i++)
           onValue(block.bytes, block.valueStart[i] as number, block.valueEnd[i] as number, block.timestampMs[i] as number);

@@ -1,15 +1,14 @@
 // Suite latency: from the moment a record is sent until its result is seen in the output topic, at a steady rate; beside a bare consumer of the input.
-import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { realKafka, realS3 } from "../../support/real.ts";
 import { runCommand } from "../kafka/our-run.ts";
 import { Peers } from "../kafka/peers.ts";
 import { createOutputTopic, openClient } from "../kafka/topics.ts";
 import { measure, run } from "../measure.ts";
+import { startProcess } from "./process.ts";
 import { printTable, thousands } from "../table.ts";
 
 export const latencyCases = ["floor", "q0", "updates", "exactly-once"] as const;
@@ -71,7 +70,7 @@ async function measureCase(which: LatencyCase, bootstrap: string, options: Laten
     let stop: () => void = () => undefined;
     const stopped = new Promise<void>((resolve) => (stop = resolve));
     const engine = which === "floor" ? undefined : startEngine(which, bootstrap, input, output, folder, stopped);
-    const probe = child("probe-main.ts", [
+    const probe = startProcess("probe-main.ts", [
       bootstrap,
       watched,
       String(records),
@@ -80,7 +79,7 @@ async function measureCase(which: LatencyCase, bootstrap: string, options: Laten
       which === "updates" ? "counts" : "rows",
     ]);
     await probe.line("ready");
-    const load = child("load-main.ts", [bootstrap, atMost, String(options.rate), String(options.seconds)]);
+    const load = startProcess("load-main.ts", [bootstrap, atMost, String(options.rate), String(options.seconds)]);
     const { worstBehindMs } = JSON.parse(await load.last) as { readonly worstBehindMs: number };
     const seen = JSON.parse(await probe.last) as Seen;
     stop();
@@ -133,31 +132,6 @@ function startEngine(
   const flags = ["--storage", storage, "--s3-endpoint", s3.endpoint, "--checkpoint-interval", "100 ms"];
   const environment = { AWS_ACCESS_KEY_ID: s3.accessKeyId, AWS_SECRET_ACCESS_KEY: s3.secretAccessKey, AWS_REGION: s3.region };
   return measure(runCommand("q0", { ...parameters, delivery: "exactly-once" }, flags), { until: stopped, environment });
-}
-
-interface Child {
-  /** Settles when the process printed this line. */
-  line(text: string): Promise<void>;
-  /** The last line that it prints; rejects when it fails. */
-  readonly last: Promise<string>;
-}
-
-function child(name: string, given: readonly string[]): Child {
-  const started = spawn(process.execPath, [processes(name), ...given], { stdio: ["ignore", "pipe", "inherit"] });
-  const lines = createInterface({ input: started.stdout });
-  let latest = "";
-  const waiting = new Map<string, () => void>();
-  lines.on("line", (text) => {
-    latest = text;
-    waiting.get(text)?.();
-  });
-  const last = new Promise<string>((resolve, reject) => {
-    started.once("error", reject);
-    started.once("close", (code) => (code === 0 ? resolve(latest) : reject(new Error(`${name} ended with ${code}`))));
-  });
-  // Whoever awaits `last` is told; until then a failure must not count as unhandled.
-  last.catch(() => undefined);
-  return { last, line: (text) => Promise.race([new Promise<void>((resolve) => waiting.set(text, resolve)), last.then(() => undefined)]) };
 }
 
 const titles: Readonly<Record<LatencyCase, string>> = {

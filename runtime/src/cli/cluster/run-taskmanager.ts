@@ -13,6 +13,7 @@ import { defaultExchange } from "../../drivers/exchange/exchange.ts";
 import { tokenReader } from "../rest/auth.ts";
 import { loadJob } from "../run/load-job.ts";
 import { openLog } from "../run/logging.ts";
+import { slotShare } from "../run/run-config.ts";
 import { openSlots } from "../slot/open-slots.ts";
 import { type ClusterConfig, readClusterConfig, wholeNumber } from "./cluster-config.ts";
 import { startHealthServer } from "./health-server.ts";
@@ -41,7 +42,7 @@ export async function runTaskManager(flags: TaskManagerFlags): Promise<void> {
     openSlot: openSlots(
       {
         taskManagerId: instance,
-        run: { ...run, memoryBudgetBytes: Math.floor(run.memoryBudgetBytes / slots) },
+        run: slotShare(run, slots),
         jobId: dataflow.name,
         directory: join(flags.workDir ?? tmpdir(), `millrace-${instance}`),
         exchangePort: flags.exchangePort,

@@ -1,8 +1,10 @@
 // What one `millrace run` does, from its manifest and its flags.
+import { totalmem } from "node:os";
 import { dirname, resolve } from "node:path";
 import type { RestartSpec, StreamJobManifest, StreamJobSpec } from "../../api/index.ts";
 import { parseDuration } from "../../base/duration.ts";
 import { MillraceError } from "../../base/errors.ts";
+import { memoryLimit, shareMemory } from "../../base/memory-shares.ts";
 import { parseSize } from "../../base/size.ts";
 import { defaultRestarts, type RestartStrategy } from "../../drivers/continuous/restart-backoff.ts";
 
@@ -29,7 +31,12 @@ export interface RunConfig {
   readonly retained: number;
   readonly tolerableFailures: number;
   readonly backend: "memory" | "rocksdb";
+  /** What keyed state may take in memory. */
   readonly memoryBudgetBytes: number;
+  /** What RocksDB may take beside it. */
+  readonly databaseBytes: number;
+  /** What sources and sinks may hold of bytes on their way. */
+  readonly bufferBytes: number;
   readonly onBadRecord: "dead-letter" | "fail";
   readonly maxBadPerMinute: number;
   readonly deadLetters: NonNullable<StreamJobSpec["badRecords"]>["deadLetters"];
@@ -74,6 +81,7 @@ function resolveConfig(spec: StreamJobSpec, module: string, name: string | undef
     );
   }
   const { checkpoints = {}, state = {}, badRecords = {} } = spec;
+  const shares = shareMemory(memoryLimit(process.constrainedMemory(), totalmem()));
   return {
     name,
     module,
@@ -91,7 +99,9 @@ function resolveConfig(spec: StreamJobSpec, module: string, name: string | undef
     retained: checkpoints.retained ?? 3,
     tolerableFailures: checkpoints.tolerableFailures ?? 10,
     backend: backendOf(flags.stateBackend ?? state.backend ?? "memory"),
-    memoryBudgetBytes: parseSize(state.memoryBudget ?? "256Mi", "state.memoryBudget"),
+    memoryBudgetBytes: state.memoryBudget === undefined ? shares.stateBytes : parseSize(state.memoryBudget, "state.memoryBudget"),
+    databaseBytes: shares.databaseBytes,
+    bufferBytes: shares.bufferBytes,
     onBadRecord: badRecords.onBadRecord ?? "dead-letter",
     maxBadPerMinute: badRecords.maxPerMinute ?? 1000,
     deadLetters: badRecords.deadLetters,
@@ -137,6 +147,13 @@ export function publicConfig(config: RunConfig): object {
 }
 
 const secretName = /password|secret|token|credential|key$/i;
+
+/** The configuration of one of `slots` slots of a process: they share its memory alike. */
+export function slotShare(run: RunConfig, slots: number): RunConfig {
+  const { memoryBudgetBytes, databaseBytes, bufferBytes } = run;
+  const share = (bytes: number): number => Math.floor(bytes / slots);
+  return { ...run, memoryBudgetBytes: share(memoryBudgetBytes), databaseBytes: share(databaseBytes), bufferBytes: share(bufferBytes) };
+}
 
 function backendOf(name: string): "memory" | "rocksdb" {
   if (name === "memory" || name === "rocksdb") return name;

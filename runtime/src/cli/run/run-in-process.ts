@@ -5,6 +5,7 @@ import { systemClock } from "../../base/clock.ts";
 import { MillraceError } from "../../base/errors.ts";
 import { formatDuration } from "../../base/duration.ts";
 import type { Log } from "../../base/log.ts";
+import { parallelismOf } from "../../drivers/task/placement.ts";
 import { Supervisor } from "../../drivers/continuous/supervisor.ts";
 import type { Dataflow } from "../../plan/dataflow.ts";
 import { jobSnapshots } from "../../drivers/continuous/job-snapshots.ts";
@@ -90,7 +91,7 @@ async function readConfig(module: string | undefined, flags: CommandFlags): Prom
 
 async function supervise(config: RunConfig, dataflow: Dataflow, log: Log): Promise<Supervisor> {
   const deadLetterSink = await openDeadLetterSink(config.deadLetters);
-  const stateBackend = await openStateBackend(config);
+  const stateBackend = await openStateBackend(config, keyedInstances(dataflow, config));
   const checkpoints = {
     intervalMs: config.checkpointIntervalMs,
     minPauseMs: config.minPauseMs,
@@ -106,6 +107,7 @@ async function supervise(config: RunConfig, dataflow: Dataflow, log: Log): Promi
     stateBackend,
     directory: join(tmpdir(), `millrace-${process.pid}`),
     checkpointIntervalMs: config.checkpointIntervalMs,
+    bufferBytes: config.bufferBytes,
     badRows: { onBadRecord: config.onBadRecord, maxPerMinute: config.maxBadPerMinute },
     ...(deadLetterSink === undefined ? {} : { deadLetterSink }),
     checkpoints,
@@ -125,6 +127,11 @@ async function supervise(config: RunConfig, dataflow: Dataflow, log: Log): Promi
     }),
     random: Math.random,
   });
+}
+
+function keyedInstances(dataflow: Dataflow, { parallelism, maxParallelism }: RunConfig): number {
+  const keyed = dataflow.nodes.filter(({ body }) => body.kind === "operator" && body.keyed);
+  return keyed.reduce((sum, node) => sum + parallelismOf(node, parallelism, maxParallelism), 0);
 }
 
 function warnOfDerivedUids(dataflow: Dataflow, log: Log): void {

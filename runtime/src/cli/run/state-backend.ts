@@ -3,8 +3,18 @@ import type { StateBackendFactory } from "../../core/ports/state-backend.ts";
 import { memoryBackend } from "../../state/memory/memory-backend.ts";
 import type { RunConfig } from "./run-config.ts";
 
-export async function openStateBackend(config: Pick<RunConfig, "backend" | "memoryBudgetBytes">): Promise<StateBackendFactory> {
+/** Of an instance's cache, and of its write buffers. */
+const leastDatabaseBytes = 2 * 1024 * 1024;
+const mostDatabaseBytes = 256 * 1024 * 1024;
+
+/** `instances` is how many will be opened: they share what RocksDB may take in `databaseBytes`. */
+export async function openStateBackend(
+  config: Pick<RunConfig, "backend" | "memoryBudgetBytes"> & Partial<Pick<RunConfig, "databaseBytes">>,
+  instances = 1,
+): Promise<StateBackendFactory> {
   if (config.backend === "memory") return memoryBackend();
   const { rocksdbBackend } = await import("../../state/rocksdb/rocksdb-backend.ts");
-  return rocksdbBackend({ heapBytes: config.memoryBudgetBytes });
+  if (config.databaseBytes === undefined) return rocksdbBackend({ heapBytes: config.memoryBudgetBytes });
+  const bytes = Math.min(mostDatabaseBytes, Math.max(leastDatabaseBytes, Math.floor(config.databaseBytes / Math.max(1, instances) / 2)));
+  return rocksdbBackend({ heapBytes: config.memoryBudgetBytes, blockCacheBytes: bytes, writeBufferBytes: bytes });
 }

@@ -6,7 +6,7 @@ import type { RunConfig } from "../run/run-config.ts";
 
 export interface SlotThreadConfig {
   readonly taskManagerId: string;
-  /** The job as the manifest has it. `memoryBudgetBytes` is a slot's share. */
+  /** The job as the manifest has it. Its sizes of memory are a slot's share. */
   readonly run: RunConfig;
   /** The job's folder in the snapshot storage. */
   readonly jobId: string;

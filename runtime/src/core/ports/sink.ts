@@ -42,6 +42,8 @@ export interface SinkContext {
   readonly log: Log;
   /** The interval of checkpoints, ms: for checks against transaction timeouts. Infinity when there are none. */
   readonly checkpointIntervalMs: number;
+  /** What a writer may hold of bytes that are not written out, where its options say nothing: its share of the process's memory. */
+  readonly bufferBytes?: number;
   /**
    * What `prepare` stored at the restored checkpoint, of all instances of the previous run (the parallelism may have changed);
    * `committed` tells whether the snapshot records that its commit has happened, in which case nothing may be sent again.

@@ -70,6 +70,8 @@ export interface SourceContext {
    * `poll`, so that it is reported in step with the positions. Throws when the job must fail. Without it the reader fails.
    */
   readonly badRow?: (bad: BadRow) => void;
+  /** What a reader may hold of bytes that it has fetched, where its options say nothing: its share of the process's memory. */
+  readonly bufferBytes?: number;
 }
 
 /** A connector's source. A plain value: it opens nothing until a driver asks. */

@@ -76,6 +76,15 @@ class TaskBuilder {
     return all.filter((subtask) => this.#placement.slotOf(node.uid, subtask) === slot);
   }
 
+  // Sources and sinks share alike what the task may hold of bytes on their way.
+  #bufferShare(): { readonly bufferBytes?: number } {
+    const { bufferBytes } = this.#parts;
+    if (bufferBytes === undefined) return {};
+    const edges = this.#dataflow.nodes.filter(({ body }) => body.kind !== "operator");
+    const instances = edges.reduce((sum, node) => sum + this.#subtasks(node).length, 0);
+    return { bufferBytes: Math.floor(bufferBytes / Math.max(1, instances)) };
+  }
+
   async #openDeadLetters(): Promise<void> {
     const { deadLetterSink, badRows, clock, log, deadLetters = { subtasks: [0], parallelism: 1 } } = this.#parts;
     let fan: Fan | undefined;
@@ -142,6 +151,7 @@ class TaskBuilder {
       clock,
       log: log.child({ uid: node.uid, subtask }),
       badRow,
+      ...this.#bufferShare(),
     });
     this.task.onClose(() => reader.close());
     const decoder = await body.format?.openDecoder();
@@ -195,6 +205,7 @@ class TaskBuilder {
         clock,
         log: log.child({ uid, subtask }),
         checkpointIntervalMs,
+        ...this.#bufferShare(),
         ...(restore === undefined || states === undefined
           ? {}
           : { restored: { checkpointId: restore.checkpointId, committed: restore.committed, states } }),

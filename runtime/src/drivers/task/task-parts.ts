@@ -32,6 +32,8 @@ export interface TaskParts {
   /** A folder of this run's own for state on disk. */
   readonly workDirectory: string;
   readonly checkpointIntervalMs: number;
+  /** What sources and sinks of this task may hold of bytes on their way, together; without it each has its own default. */
+  readonly bufferBytes?: number;
   readonly badRows: BadRowOptions;
   /** Where dead letters go; undefined for the log. */
   readonly deadLetterSink?: Sink;

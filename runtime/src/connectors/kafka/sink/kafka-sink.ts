@@ -65,8 +65,10 @@ async function openWriter(config: KafkaSinkConfig, context: SinkContext, schema:
   const log = context.log.child({ uid, subtask });
   const random = Math.random;
   const rows = await RowOutput.open(client, config, schema, clock);
-  const budget = new BufferBudget(config.maxBufferedBytes);
-  const buffers = new BatchBuffers(config.producer.batchBytes, Math.min(keptBufferBytes, config.maxBufferedBytes));
+  const shareBytes = config.bufferGiven ? Number.POSITIVE_INFINITY : (context.bufferBytes ?? Number.POSITIVE_INFINITY);
+  const maxBufferedBytes = Math.min(config.maxBufferedBytes, Math.max(config.producer.batchBytes, shareBytes));
+  const budget = new BufferBudget(maxBufferedBytes);
+  const buffers = new BatchBuffers(config.producer.batchBytes, Math.min(keptBufferBytes, maxBufferedBytes / 2));
   if (config.delivery === "exactly-once") {
     const prefix = config.transactionalIdPrefix ?? `${jobName}.${uid}`;
     const recovered = await recover({ client, clock, log, random, config, context, prefix });

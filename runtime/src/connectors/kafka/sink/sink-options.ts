@@ -34,7 +34,7 @@ export interface KafkaSinkOptions<Row> extends KafkaConnectionOptions {
   readonly lingerMs?: number;
   /** Of one record batch before compression; below the topic's max.message.bytes. Default 256 KiB. */
   readonly batchBytes?: number;
-  /** Unacknowledged output per instance; above it the job waits. Default 64 MiB. */
+  /** Unacknowledged output per instance; above it the job waits. Default 64 MiB, and less where the process's memory is small. */
   readonly maxBufferedBytes?: number;
   /** Default 2 min. */
   readonly deliveryTimeoutMs?: number;
@@ -57,6 +57,8 @@ export interface KafkaSinkConfig<Row = unknown> {
   readonly delivery: Delivery;
   readonly producer: ProducerOptions;
   readonly maxBufferedBytes: number;
+  /** True when the options say how much may be unacknowledged. */
+  readonly bufferGiven: boolean;
   readonly transactionTimeoutMs: number;
   readonly transactionalIdPrefix: string | undefined;
   readonly maxEpochBytes: number;
@@ -131,6 +133,7 @@ export function sinkConfig<Row>(options: KafkaSinkOptions<Row>): KafkaSinkConfig
       deliveryTimeoutMs: integerOption(subject, "deliveryTimeoutMs", options.deliveryTimeoutMs, 120_000, 1, longestMs),
       requestTimeoutMs,
     },
+    bufferGiven: options.maxBufferedBytes !== undefined,
     maxBufferedBytes: integerOption(subject, "maxBufferedBytes", options.maxBufferedBytes, 64 * mebibyte, 1024, 2 ** 32),
     transactionTimeoutMs: integerOption(subject, "transactionTimeoutMs", options.transactionTimeoutMs, 600_000, 1000, longestMs),
     transactionalIdPrefix: options.transactionalIdPrefix,

@@ -16,6 +16,8 @@ export type OpenClient = (options: ClientOptions, bufferBytes: number) => KafkaC
 
 const openWire: OpenClient = (options, bufferBytes) => new WireKafkaClient(options, { pool: new FramePool(bufferBytes) });
 
+const leastBufferBytes = 1024;
+
 /** A source as a dataflow takes it: partitions of topics, decoded by a format. */
 export interface KafkaSourceEndpoint<Row> {
   readonly source: Source;
@@ -48,9 +50,13 @@ export function rawKafkaSource(config: KafkaSourceConfig, openClient: OpenClient
     options: config.printable,
     bounded: config.bounded !== undefined && config.bounded !== false,
     openEnumerator: async () => new PartitionEnumerator(config, openClient(config.client, 0)),
-    async openReader({ clock, log, uid }) {
-      const client = openClient(config.client, config.fetcher.maxBufferedBytes);
-      const fetcher = new Fetcher(config.fetcher, { client, clock, log, random: Math.random });
+    async openReader({ clock, log, uid, bufferBytes = Number.POSITIVE_INFINITY }) {
+      // Half is for what is fetched, half for buffers that wait to be used again.
+      const shareBytes = config.bufferGiven ? Number.POSITIVE_INFINITY : Math.floor(bufferBytes / 2);
+      const maxBufferedBytes = Math.max(leastBufferBytes, Math.min(config.fetcher.maxBufferedBytes, shareBytes));
+      const maxPartitionBytes = Math.min(config.fetcher.maxPartitionBytes, maxBufferedBytes);
+      const client = openClient(config.client, maxBufferedBytes);
+      const fetcher = new Fetcher({ ...config.fetcher, maxBufferedBytes, maxPartitionBytes }, { client, clock, log, random: Math.random });
       return new PartitionReader({
         client,
         fetcher,

@@ -35,7 +35,7 @@ export interface KafkaSourceOptions extends KafkaConnectionOptions {
   readonly onOffsetOutOfRange?: OutOfRangePolicy;
   /** Fetched per partition and request. Default 512 KiB. */
   readonly maxPartitionBytes?: number;
-  /** Fetched ahead per reader. Default 16 MiB. */
+  /** Fetched ahead per reader. Default 16 MiB, and less where the process's memory is small. */
   readonly maxBufferedBytes?: number;
   /** How long a broker may wait for new records before it answers with none. Costs no latency. Default 500 ms. */
   readonly maxWaitMs?: number;
@@ -50,6 +50,8 @@ export interface KafkaSourceConfig {
   readonly bounded: KafkaSourceOptions["bounded"];
   readonly discoveryIntervalMs: number;
   readonly fetcher: FetcherOptions;
+  /** True when the options say how much may be fetched ahead. */
+  readonly bufferGiven: boolean;
   readonly printable: Readonly<Record<string, unknown>>;
 }
 
@@ -107,6 +109,7 @@ export function sourceConfig(options: KafkaSourceOptions): KafkaSourceConfig {
       maxWaitMs: integerOption(subject, "maxWaitMs", options.maxWaitMs, 500, 1, 60_000),
       failureTimeoutMs: client.retryTimeoutMs,
     },
+    bufferGiven: options.maxBufferedBytes !== undefined,
     printable: {
       ...printableOptions(options),
       topic: topics.length === 1 ? topics[0] : topics,

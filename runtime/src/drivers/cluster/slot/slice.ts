@@ -120,7 +120,7 @@ export class Slice {
   }
 
   async #build(exchange: Exchange): Promise<Task> {
-    const { dataflow, maxParallelism, clock, stateBackend, badRows, deadLetterSink, openSnapshot } = this.#job;
+    const { dataflow, maxParallelism, clock, stateBackend, badRows, deadLetterSink, openSnapshot, bufferBytes } = this.#job;
     await mkdir(this.#directory, { recursive: true });
     const { restore } = this.deploy;
     const opened = restore === undefined ? undefined : await openSnapshot(restore);
@@ -136,6 +136,7 @@ export class Slice {
         clock,
         log: this.#log,
         stateBackend,
+        ...(bufferBytes === undefined ? {} : { bufferBytes }),
         workDirectory: this.#directory,
         checkpointIntervalMs: this.deploy.checkpointIntervalMs,
         badRows,

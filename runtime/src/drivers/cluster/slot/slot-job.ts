@@ -26,6 +26,8 @@ export interface SlotJob {
   readonly clock: Clock;
   readonly log: Log;
   readonly stateBackend: StateBackendFactory;
+  /** What sources and sinks of a slot may hold of bytes on their way, together. */
+  readonly bufferBytes?: number;
   readonly badRows: BadRowOptions;
   readonly deadLetterSink?: Sink;
   /** Where this slot's state on disk goes; each deployment has a folder of its own below it. */
