@@ -53,7 +53,7 @@ test.each(cases)("$file is refused, with the field and the mend", async ({ file,
 
 test.each([
   ["StreamJob", "job: { module: clicks.ts }, checkpoints: { storage: 's3://snapshots/clicks', interval: 500, minPause: '1 s' }"],
-  ["StreamJob", "job: { module: canary.mjs, configMap: canary }, upgrade: { mode: stateless }, taskManager: { replicas: 2, slots: 2 }"],
+  ["StreamJob", "job: { module: canary.mjs, configMap: canary }, checkpoints: { storage: 'file:///canary' }, taskManager: { replicas: 2, slots: 2 }"],
   ["EmbeddedStreamApp", "applicationId: a, image: b, kafka: { brokers: ['kafka:9092'] }, topics: [clicks], scaling: { maxReplicas: 3 }"],
   [
     "MicroBatchJob",

@@ -39,7 +39,12 @@ await call("POST", jobs, {
   apiVersion: "millrace.dev/v1alpha1",
   kind: "StreamJob",
   metadata: { name },
-  spec: { job: { module: "canary.mjs", configMap: name }, upgrade: { mode: "stateless" }, jobManager: { replicas: 1 } },
+  spec: {
+    job: { module: "canary.mjs", configMap: name },
+    // Nothing has to outlive the canary: each pod's own folder will do, and no checkpoint is taken while it lives.
+    checkpoints: { storage: "file:///tmp/canary", interval: "1 h" },
+    jobManager: { replicas: 1 },
+  },
 });
 try {
   await becomesReady();

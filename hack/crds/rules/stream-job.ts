@@ -1,8 +1,6 @@
 // Rules of StreamJobs.
 import { image, jobRules, keyGroups, resources, type Rule, shortName, stateRules } from "./rule.ts";
 
-const hasStorage = "(has(self.checkpoints) && has(self.checkpoints.storage))";
-
 export const streamJobRules: readonly Rule[] = [
   shortName,
   { at: "spec.image", ...image },
@@ -11,21 +9,9 @@ export const streamJobRules: readonly Rule[] = [
   ...stateRules,
   {
     at: "spec",
-    rule: `${hasStorage} || (has(self.upgrade) && has(self.upgrade.mode) && self.upgrade.mode == 'stateless')`,
+    rule: "has(self.checkpoints) && has(self.checkpoints.storage)",
     message:
-      "spec.checkpoints.storage is missing, so every restart would lose the state; give s3://bucket/prefix, or say spec.upgrade.mode: stateless for a job that keeps none",
-  },
-  {
-    at: "spec",
-    rule: `${hasStorage} || !has(self.deletion) || !has(self.deletion.policy) || self.deletion.policy == 'none'`,
-    message: "needs spec.checkpoints.storage to take a savepoint in; give it, or set the policy to none",
-    field: ".deletion",
-  },
-  {
-    at: "spec",
-    rule: `${hasStorage} || !has(self.savepoints) || (!has(self.savepoints.interval) && !has(self.savepoints.nonce))`,
-    message: "needs spec.checkpoints.storage to take savepoints in; give it, or remove the interval and the nonce",
-    field: ".savepoints",
+      "spec.checkpoints.storage is missing: it is where the job's progress and state outlive its pods; give s3://bucket/prefix, or file:///path of a volume that all pods share",
   },
   {
     at: "spec",
