@@ -77,7 +77,7 @@ export function generateBids({ count, auctions, seed, from = 0 }: BidOptions): B
 }
 
 /** A bounded source of one split over a block; nothing is copied. */
-export function blockSource(block: BidBlock): Source {
+export function blockSource(block: BidBlock, id = "block"): Source {
   return {
     connector: "block",
     options: { records: block.starts.length },
@@ -85,23 +85,25 @@ export function blockSource(block: BidBlock): Source {
     openEnumerator: (): Promise<SplitEnumerator> =>
       Promise.resolve({
         intervalMs: Infinity,
-        discover: (known) => Promise.resolve(known.has("block") ? [] : [{ id: "block", position: 0 }]),
+        discover: (known) => Promise.resolve(known.has(id) ? [] : [{ id, position: 0 }]),
         close: () => Promise.resolve(),
       }),
-    openReader: () => Promise.resolve(new BlockReader(block)),
+    openReader: () => Promise.resolve(new BlockReader(block, id)),
   };
 }
 
 class BlockReader implements SourceReader {
   readonly #block: BidBlock;
+  readonly #id: string;
   readonly #keyStart = new Int32Array(16_384).fill(-1);
   readonly #position = new Float64Array(16_384);
   readonly #timestampMs = new Float64Array(16_384);
   #at = -1;
   #finished = false;
 
-  constructor(block: BidBlock) {
+  constructor(block: BidBlock, id: string) {
     this.#block = block;
+    this.#id = id;
   }
 
   assign(splits: readonly SourceSplit[]): void {
@@ -118,7 +120,7 @@ class BlockReader implements SourceReader {
     return {
       kind: "raw",
       records: {
-        splitId: "block",
+        splitId: this.#id,
         count,
         bytes,
         keyStart: this.#keyStart,
@@ -136,13 +138,13 @@ class BlockReader implements SourceReader {
   }
 
   snapshot(): readonly SourceSplit[] {
-    return [{ id: "block", position: this.#at }];
+    return [{ id: this.#id, position: this.#at }];
   }
 
   takeFinished(): readonly string[] {
     if (this.#finished || this.#at < this.#block.starts.length) return [];
     this.#finished = true;
-    return ["block"];
+    return [this.#id];
   }
 
   setPaused(): void {}

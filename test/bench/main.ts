@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { bigStateSuite } from "./big-state.ts";
 import { checkpointSuite } from "./checkpoint.ts";
 import { coreSuite } from "./core.ts";
+import { exchangeSuite } from "./exchange/suite.ts";
 import { peerEngines } from "./kafka/peers.ts";
 import { kafkaSuite } from "./kafka/suite.ts";
 import { kafkaQueries } from "./kafka/verify.ts";
@@ -15,6 +16,7 @@ import { latencyCases, latencySuite } from "./latency/suite.ts";
 const usage = `usage: npm run bench -- SUITE [--records N] [--runs N] [--json]
 
   core        the dataflow core: pass-through, filter, window, keyed count; memory and RocksDB state
+  exchange    a keyed exchange over threads, and over TCP as between processes, beside one thread
   big-state   RocksDB state larger than its heap budget: fill, capture, base, restore
               [--gb N] [--heap-mb N] [--value-bytes N] [--dir FOLDER]
   kafka       whole queries from topic to topic by \`millrace run\` (5,000,000 records): pass-through, window, keyed count
@@ -66,6 +68,8 @@ const { values, positionals } = parseArgs({
 });
 if (positionals.length === 1 && positionals[0] === "core") {
   coreSuite({ records: positive(values.records ?? "2000000", "records"), runs: positive(values.runs, "runs"), json: values.json });
+} else if (positionals.length === 1 && positionals[0] === "exchange") {
+  exchangeSuite({ records: positive(values.records ?? "2000000", "records"), runs: positive(values.runs, "runs"), json: values.json });
 } else if (positionals.length === 1 && positionals[0] === "big-state") {
   const passed = await bigStateSuite({
     stateBytes: Number(values.gb) * 1e9,

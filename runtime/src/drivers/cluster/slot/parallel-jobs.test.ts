@@ -114,7 +114,8 @@ async function inPhases({
     for (let checkpoint = 0; checkpoint < 3; checkpoint++) {
       await turns(random.int(0, 12));
       if (checkpoint === 1) cluster.bases();
-      const taken = await cluster.checkpoint(checkpoint === 2 && !isLast ? "hold" : "go");
+      const isLastOne = checkpoint === 2 && !isLast;
+      const taken = await cluster.checkpoint(isLastOne && random.chance(0.3) ? "hold" : "go");
       restore = taken.ref;
       for (const { times } of taken.acks) {
         inFlightBytes += times.inFlightBytes;
@@ -122,6 +123,8 @@ async function inPhases({
       }
     }
     if (isLast) await cluster.finish();
+    // What is processed after the last checkpoint is lost with the slots, and comes again.
+    else await turns(random.int(0, 15));
     await cluster.close();
   }
   expect(sorted(shown(sink))).toEqual(sorted(workload.expected(bids)));

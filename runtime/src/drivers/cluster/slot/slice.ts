@@ -64,7 +64,7 @@ export class Slice {
   begin(): void {
     this.#deploying = this.#open().then(
       () => {
-        if (this.#state === "deploying") this.#enter("deployed", { kind: "deployed" });
+        if (!this.#isOver) this.#enter("deployed", { kind: "deployed" });
       },
       (error: unknown) => this.#fail(error),
     );
