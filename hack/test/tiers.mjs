@@ -91,6 +91,13 @@ export const tiers = [
     minutes: 10,
   },
   {
+    name: "cluster-kills",
+    what: "a job on several processes, a random one of which is killed again and again, short form",
+    steps: [["node", "test/chaos/cluster-kills.ts", "--minutes", "0.5", "--every", "8", "--rate", "2000"]],
+    needs: ["kafka", "s3"],
+    minutes: 15,
+  },
+  {
     name: "bench",
     what: "the benchmarks run and their outputs are right, short form",
     steps: [["node", "test/bench/main.ts", "core", "--records", "100000", "--runs", "1"]],

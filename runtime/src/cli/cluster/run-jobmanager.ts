@@ -43,6 +43,7 @@ export async function runJobManager(flags: JobManagerFlags): Promise<void> {
     session: sessionParts(config, dataflow, log),
     over: (outcome, reason) => {
       log.info("job is over", { outcome, reason });
+      process.send?.({ kind: "over", outcome, ...(reason === undefined ? {} : { reason }) });
       tellOver({ outcome, reason });
     },
     clock: steadyClock,
@@ -56,6 +57,7 @@ export async function runJobManager(flags: JobManagerFlags): Promise<void> {
     rest: rest.url,
     rpc: `${config.advertise}:${manager.rpcPort}`,
   });
+  process.send?.({ kind: "started", rest: rest.url });
   const stop = stopSignal();
   try {
     const first = await Promise.race([stop.asked, manager.failed, flags.exitAtEnd === true ? over : stop.asked]);

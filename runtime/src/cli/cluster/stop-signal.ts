@@ -1,4 +1,4 @@
-// SIGTERM and SIGINT as a promise; a second one ends the process at once.
+// SIGTERM and SIGINT (and the end of a parent process) as a promise; a second one ends the process at once.
 
 export interface StopSignal {
   readonly asked: Promise<"stop">;
@@ -13,10 +13,12 @@ export function stopSignal(): StopSignal {
     resolve("stop");
   };
   process.on("SIGTERM", listener).on("SIGINT", listener);
+  // Of a local run: the parent is gone.
+  if (process.send !== undefined) process.once("disconnect", listener);
   return {
     asked,
     release: () => {
-      process.off("SIGTERM", listener).off("SIGINT", listener);
+      process.off("SIGTERM", listener).off("SIGINT", listener).off("disconnect", listener);
     },
   };
 }

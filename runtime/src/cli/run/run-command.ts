@@ -10,6 +10,10 @@ interface CommandFlags extends RunFlags {
   readonly port: number;
   readonly status: boolean;
   readonly tokenFile?: string;
+  readonly taskManagers?: string;
+  readonly jobManagers?: string;
+  readonly slots?: string;
+  readonly heartbeatTimeout?: string;
 }
 
 export function runCommand(): Command {
@@ -29,9 +33,17 @@ export function runCommand(): Command {
     .addOption(new Option("--log-level <level>", "what is logged").choices(["debug", "info", "warn", "error"]).default("info"))
     .option("--host <address>", "where the REST API listens", "127.0.0.1")
     .option("--port <n>", "port of the REST API and metrics; 0 chooses a free one", parsePort, 8081)
+    .option("--task-managers <n>", "run the job as a cluster does, with so many TaskManagers as processes of their own")
+    .option("--slots <n>", "with --task-managers: slots of each")
+    .option("--job-managers <n>", "with --task-managers: JobManagers, one of which leads; default 1")
+    .option("--heartbeat-timeout <duration>", "with --task-managers: how long a process may be silent; default 4 s")
     .option("--token-file <path>", "a file with the bearer token that the REST API asks for")
     .option("--no-status", "no live status line")
     .action(async (job: string | undefined, flags: CommandFlags) => {
+      if (flags.taskManagers !== undefined) {
+        const { runLocalCluster } = await import("../cluster/local-cluster.ts");
+        return runLocalCluster(job, flags);
+      }
       const { runInProcess } = await import("./run-in-process.ts");
       await runInProcess(job, flags);
     });

@@ -19,6 +19,8 @@ export interface RunConfig {
   readonly module: string;
   readonly parameters: Readonly<Record<string, string>>;
   readonly parallelism: number;
+  /** Undefined where nobody said. */
+  readonly parallelismGiven: number | undefined;
   readonly maxParallelism: number;
   readonly vertexParallelism: Readonly<Record<string, number>>;
   readonly slotsPerTaskManager: number;
@@ -87,6 +89,7 @@ function resolveConfig(spec: StreamJobSpec, module: string, name: string | undef
     module,
     parameters: { ...spec.job.parameters, ...flags.param },
     parallelism,
+    parallelismGiven: flags.parallelism === undefined ? spec.parallelism : parallelism,
     maxParallelism,
     vertexParallelism: spec.vertexParallelism ?? {},
     slotsPerTaskManager: spec.taskManager?.slots ?? 1,

@@ -2,7 +2,6 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../base/clock.ts";
-import { MillraceError } from "../../base/errors.ts";
 import { formatDuration } from "../../base/duration.ts";
 import type { Log } from "../../base/log.ts";
 import { parallelismOf } from "../../drivers/task/placement.ts";
@@ -10,7 +9,6 @@ import { Supervisor } from "../../drivers/continuous/supervisor.ts";
 import type { Dataflow } from "../../plan/dataflow.ts";
 import { jobSnapshots } from "../../drivers/continuous/job-snapshots.ts";
 import { entryMerging } from "../../state/entry-merging.ts";
-import { loadManifest } from "../manifest/load-manifest.ts";
 import { openDeadLetterSink } from "./dead-letter-sink.ts";
 import { openMetrics } from "./job-metrics.ts";
 import { isFrameJob } from "../../dataframe/frame-job.ts";
@@ -20,7 +18,8 @@ import { tokenReader } from "../rest/auth.ts";
 import { startRestServer } from "../rest/rest-server.ts";
 import { ProcessControl } from "./process-control.ts";
 import type { CommandFlags } from "./run-command.ts";
-import { type RunConfig, configOfManifest, configOfModule } from "./run-config.ts";
+import { readRunConfig } from "./read-config.ts";
+import type { RunConfig } from "./run-config.ts";
 import { statusFigures, statusLine } from "./status-line.ts";
 import { onStopSignals } from "./stop-signals.ts";
 import { openStateBackend } from "./state-backend.ts";
@@ -30,7 +29,7 @@ const statusIntervalMs = 1000;
 
 /** Resolves when the job has ended or was stopped; rejects when it failed. */
 export async function runInProcess(module: string | undefined, flags: CommandFlags): Promise<void> {
-  const config = await readConfig(module, flags);
+  const config = await readRunConfig(module, flags);
   const terminal = openTerminal(process.stderr, flags.status && flags.log === "text");
   const log = await openLog(flags.log, flags.logLevel, (line) => terminal.print(line));
   const exported = await loadExport(config.module);
@@ -79,14 +78,6 @@ export async function runInProcess(module: string | undefined, flags: CommandFla
     stopSignals();
     await server.close();
   }
-}
-
-async function readConfig(module: string | undefined, flags: CommandFlags): Promise<RunConfig> {
-  if ((module === undefined) === (flags.file === undefined)) {
-    throw new MillraceError("OPTION_INVALID", "millrace run", "needs either a module or -f manifest", "give one of them");
-  }
-  if (flags.file !== undefined) return configOfManifest(await loadManifest(flags.file), flags.file, flags);
-  return configOfModule(module as string, flags);
 }
 
 async function supervise(config: RunConfig, dataflow: Dataflow, log: Log): Promise<Supervisor> {

@@ -112,6 +112,9 @@ export class JobManager {
     });
     const manager = new JobManager(parts, server);
     late.manager = manager;
+    await LeaderSession.warm(parts.session).catch((error: unknown) =>
+      log.warn("the snapshot storage is not there yet", { reason: messageOf(error) }),
+    );
     manager.#elector.start();
     return manager;
   }

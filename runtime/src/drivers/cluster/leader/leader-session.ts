@@ -110,6 +110,23 @@ export class LeaderSession {
     }
   }
 
+  /**
+   * What a standby can do before it leads, so that it leads sooner: loads the storage's client and looks at what is there. A failure is told
+   * by the attempt to lead that comes later.
+   */
+  static async warm({
+    storage: url,
+    storageOptions,
+    dataflow,
+  }: Pick<LeaderParts, "storage" | "storageOptions" | "dataflow">): Promise<void> {
+    const storage = await openStorage(url, storageOptions);
+    try {
+      await CheckpointStore.open({ storage, jobName: dataflow.name, jobId: dataflow.name, planFingerprint: "" }).latest();
+    } finally {
+      await storage.close();
+    }
+  }
+
   accept(hello: Hello, connection: WorkerConnection): WorkerListener | Failure {
     if (hello.epoch > this.epoch) {
       this.#fenced(`${hello.taskManagerId} has served epoch ${hello.epoch}, this leader has ${this.epoch}`);

@@ -41,6 +41,8 @@ export class TaskManager {
   #hint: string | undefined;
   #stopped = false;
   #wake: (() => void) | undefined;
+  /** Ends the present connection. */
+  #leave: () => void = () => {};
   #running: Promise<void> | undefined;
   #lastProblem = "";
 
@@ -70,7 +72,7 @@ export class TaskManager {
     this.#stopped = true;
     this.#wake?.();
     this.#connection?.send({ kind: "goodbye", reason });
-    this.#connection?.close();
+    this.#leave();
     await this.#running;
     await this.#slots.close();
   }
@@ -101,6 +103,7 @@ export class TaskManager {
   // Settles when the connection is over.
   async #tryLeader(address: string): Promise<void> {
     const { promise: over, resolve: end } = Promise.withResolvers<void>();
+    this.#leave = end;
     let connection: LeaderConnection | undefined;
     try {
       connection = await connectTo(address, this.#parts.rpc, {
@@ -134,7 +137,7 @@ export class TaskManager {
       case "welcome":
         if (message.epoch < this.#epoch) {
           this.#problem(`${address} leads with epoch ${message.epoch}, which is over: epoch ${this.#epoch} has begun`);
-          this.#connection?.close();
+          this.#leave();
           return;
         }
         this.#epoch = message.epoch;
@@ -145,7 +148,7 @@ export class TaskManager {
       case "refused":
         this.#hint = message.leader;
         this.#problem(`${address}: ${message.message}`);
-        this.#connection?.close();
+        this.#leave();
         return;
       case "command":
         if (message.command.epoch < this.#epoch) {

@@ -1,0 +1,50 @@
+// The job of the cluster's chaos programs: windows per key over a Kafka topic, into another one, and sessions into a third.
+import {
+  boundedOutOfOrderness,
+  count,
+  int53,
+  job,
+  json,
+  kafkaSink,
+  kafkaSource,
+  max,
+  min,
+  schema,
+  session,
+  string,
+  sum,
+  timestamp,
+  tumbling,
+} from "millrace";
+
+const Result = schema({
+  key: string(),
+  windowStart: timestamp(),
+  windowEnd: timestamp(),
+  n: int53(),
+  least: int53(),
+  greatest: int53(),
+  total: int53(),
+});
+const Reading = schema({ key: string(), value: int53(), at: timestamp() });
+
+export default job("cluster-chaos", (flow) => {
+  const bootstrapServers = flow.parameter("brokers");
+  const sink = (topic: string): ReturnType<typeof kafkaSink> =>
+    kafkaSink({ bootstrapServers, topic, format: json(Result), key: "key", delivery: "exactly-once" });
+  const keyed = flow
+    .source("readings", kafkaSource({ bootstrapServers, topic: flow.parameter("input"), format: json(Reading) }), {
+      time: "at",
+      watermarks: boundedOutOfOrderness("1 s"),
+    })
+    .keyBy("key");
+  const figures = { n: count(), least: min("value"), greatest: max("value"), total: sum("value") };
+  keyed
+    .window(tumbling("1 s"))
+    .aggregate(figures, { uid: "windows" })
+    .to("results", sink(flow.parameter("output")));
+  keyed
+    .window(session("700 ms"))
+    .aggregate(figures, { uid: "sessions" })
+    .to("session-results", sink(flow.parameter("sessions")));
+});
