@@ -66,7 +66,9 @@ export class ClusterRun {
   /** Starts everything; resolves when output flows. */
   static async start(options: RunOptions): Promise<ClusterRun> {
     const run = new ClusterRun(options);
-    await run.#client.createTopics(Object.values(run.#topics).map((name) => ({ name, partitions, replicationFactor: 1, configs: {} })));
+    // Event time is years ago, and so are the records' timestamps: nothing may be deleted for its age.
+    const configs = { "retention.ms": "-1" };
+    await run.#client.createTopics(Object.values(run.#topics).map((name) => ({ name, partitions, replicationFactor: 1, configs })));
     for (let i = 0; i < options.jobManagers; i++) run.cluster.start("jobmanager");
     for (let i = 0; i < options.taskManagers; i++) run.cluster.start("taskmanager");
     await run.until("the job to run", (job) => job.state === "running", 120_000);
