@@ -86,7 +86,10 @@ export const tiers = [
   {
     name: "embedded",
     what: "a service with a job inside, its processes killed again and again on a real Kafka, short form",
-    steps: [["node", "test/chaos/embedded.ts", "--records", "60000", "--seconds", "25", "--partitions", "6"]],
+    steps: [
+      ["node", "test/chaos/embedded.ts", "--records", "60000", "--seconds", "25", "--partitions", "6", "--disk"],
+      ["node", "test/chaos/embedded-backlog.ts", "--records", "300000"],
+    ],
     needs: ["kafka"],
     minutes: 10,
   },

@@ -2,6 +2,9 @@
 // reader sees must equal an independent count, each count once. `node test/chaos/embedded.ts --records 2000000 --minutes 10`
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { clientOptions } from "../../runtime/src/connectors/kafka/client/client-options.ts";
@@ -19,6 +22,8 @@ const { values: given } = parseArgs({
     /** For so long records come and processes die. */
     seconds: { type: "string", default: "600" },
     words: { type: "string", default: "20000" },
+    /** Processes keep copies of their state on disk. */
+    disk: { type: "boolean", default: false },
     verbose: { type: "boolean", default: false },
     seed: { type: "string", default: String(randomBytes(4).readUInt32LE()) },
   },
@@ -38,6 +43,7 @@ const kafka = realKafka();
 const client = new WireKafkaClient(clientOptions({ bootstrapServers: kafka.bootstrap }));
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const folder = given.disk ? await mkdtemp(join(tmpdir(), "embedded-chaos-")) : undefined;
 const figures = { kills: 0, assignments: 0, tasksOpened: 0, restoredRecords: 0, restoredBytes: 0, failures: 0 };
 const expected = new Map<string, number>();
 
@@ -58,6 +64,7 @@ class Service {
       INPUT: topics.input,
       OUTPUT: topics.output,
       INSTANCE_ID: this.name,
+      ...(folder === undefined ? {} : { STATE_DIRECTORY: join(folder, this.name) }),
       PORT: "0",
     };
     const child = spawn(process.execPath, ["docs/examples/word-count/service.ts"], {
@@ -205,5 +212,6 @@ try {
   // What went wrong is to be looked at: the topics stay.
   if (process.exitCode === 0) await client.deleteTopics([...Object.values(topics), ...internal]);
   else say(`topics kept: ${Object.values(topics).join(", ")}`);
+  if (folder !== undefined) await rm(folder, { recursive: true, force: true });
   await client.close();
 }

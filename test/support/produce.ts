@@ -1,5 +1,6 @@
 // Fills Kafka topics for tests and benchmarks: values from one block of memory, dealt to the partitions in turn.
 import type { KafkaClient } from "../../runtime/src/connectors/kafka/client/kafka-client.ts";
+import { kindOfCode } from "../../runtime/src/connectors/kafka/client/kafka-problem.ts";
 import { RecordBatchBuilder } from "../../runtime/src/connectors/kafka/wire/record-batch-builder.ts";
 
 /** Ranges of one buffer, a value each. */
@@ -20,14 +21,21 @@ export async function produceBlock(client: KafkaClient, topic: string, partition
     const flush = async (): Promise<void> => {
       if (builder.count === 0) return;
       const batch = builder.finish({ producerId: -1, producerEpoch: -1, baseSequence: -1, transactional: false });
-      const leaderId = client.leaderOf(topic, partition)?.leaderId ?? -1;
-      const [result] = await client.produce(leaderId, {
-        transactionalId: null,
-        acks: -1,
-        timeoutMs: 30_000,
-        batches: [{ topic, partition, batch }],
-      });
-      if (result?.errorCode !== 0) throw new Error(`produce to ${topic}-${partition} failed with error ${result?.errorCode}`);
+      for (let attempt = 0; ; attempt++) {
+        const leaderId = client.leaderOf(topic, partition)?.leaderId ?? -1;
+        const [result] = await client.produce(leaderId, {
+          transactionalId: null,
+          acks: -1,
+          timeoutMs: 30_000,
+          batches: [{ topic, partition, batch }],
+        });
+        const code = result?.errorCode ?? -1;
+        if (code === 0) break;
+        // The leader of a topic that was created a moment ago may not know it yet; what it refused it has not stored.
+        if (kindOfCode(code) !== "leader" || attempt === 50) throw new Error(`produce to ${topic}-${partition} failed with error ${code}`);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        await client.topics([topic]);
+      }
       builder = new RecordBatchBuilder(batchBytes, "none");
     };
     for (let i = partition; i < block.starts.length; i += partitions) {

@@ -9,6 +9,7 @@ const {
   INPUT = "lines",
   OUTPUT = "counts",
   INSTANCE_ID,
+  STATE_DIRECTORY,
   PORT = "8080",
 } = process.env;
 
@@ -27,6 +28,7 @@ const app = embedded(wordCount, {
   sessionTimeoutMs: 6000,
   log,
   ...(INSTANCE_ID === undefined ? {} : { instanceId: INSTANCE_ID }),
+  ...(STATE_DIRECTORY === undefined ? {} : { stateDirectory: STATE_DIRECTORY }),
 });
 app.onState((state, before) => log.info("state", { state, before }));
 

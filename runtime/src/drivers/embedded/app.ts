@@ -1,5 +1,4 @@
 // An application in one process: its part in the group, its tasks, and its life.
-import { mkdir } from "node:fs/promises";
 import { MillraceError, messageOf } from "../../base/errors.ts";
 import { WakeFlag } from "../../base/wake-flag.ts";
 import type { ClientOptions } from "../../connectors/kafka/client/client-options.ts";
@@ -8,22 +7,14 @@ import type { KafkaClient } from "../../connectors/kafka/client/kafka-client.ts"
 import { WireKafkaClient } from "../../connectors/kafka/client/wire-client.ts";
 import { GroupMembership } from "../../connectors/kafka/group/group-membership.ts";
 import { Fetcher } from "../../connectors/kafka/source/fetcher.ts";
-import type { JoinedMember } from "../../connectors/kafka/wire/group-apis.ts";
 import type { Job } from "../../dsl/job.ts";
 import type { Dataflow } from "../../plan/dataflow.ts";
+import { AppDisk } from "./app-disk.ts";
 import { type AppPlan, checkDataflow, firstCluster, planApp } from "./app-plan.ts";
 import { AppState, type EmbeddedState, type StateListener } from "./app-state.ts";
-import { assignTasks } from "./assignment/assign.ts";
-import {
-  decodeNews,
-  decodeOrders,
-  encodeNews,
-  encodeOrders,
-  type Orders,
-  ordersOf,
-  rulingFingerprint,
-} from "./assignment/group-protocol.ts";
+import { decodeOrders, encodeNews, type Orders } from "./assignment/group-protocol.ts";
 import { type CompleteConfig, completeConfig, type EmbeddedConfig, type EmbeddedParts } from "./config.ts";
+import { lead } from "./leader.ts";
 import type { TaskHost } from "./task/task-host.ts";
 import { StandbySet, openFollowers } from "./standby-set.ts";
 import { TaskSet, type TaskStatus } from "./task-set.ts";
@@ -58,6 +49,9 @@ export class EmbeddedApp {
   #orders: Orders | undefined;
   #round = 0;
   #shutdown: string | undefined;
+  #disk: AppDisk | undefined;
+  /** Of copies that were on disk at the start, until the first orders. */
+  #foundLags: Readonly<Record<string, number>> = {};
   #closing: Promise<void> | undefined;
 
   constructor(job: Job, config: EmbeddedConfig, parts: EmbeddedParts) {
@@ -114,9 +108,10 @@ export class EmbeddedApp {
       replicationFactor: config.replicationFactor,
       configs: config.topicConfigs,
     });
-    await mkdir(config.directory, { recursive: true });
+    this.#disk = await AppDisk.open(config.stateDirectory, applicationId, config.clock);
     const flag = new WakeFlag();
-    const host = this.#host(plan, client, flag);
+    const host = this.#host(plan, client, flag, this.#disk);
+    this.#foundLags = await this.#disk.lags(plan.places, client, host.isolation);
     const { clock, log, random } = config;
     const standbys = new StandbySet(host, plan.places, config.acceptableLag, { warmed: () => this.#warmed() });
     this.#standbys = standbys;
@@ -142,7 +137,7 @@ export class EmbeddedApp {
       },
       {
         metadata: () => this.#news(plan),
-        assign: (members) => this.#assign(plan, members),
+        assign: (members) => lead(applicationId, plan, members, config),
         assigned: (bytes) => this.#obey(decodeOrders(bytes)),
         lost: () => this.#lose(),
         failed: (error) => this.#fail(error),
@@ -151,6 +146,12 @@ export class EmbeddedApp {
     );
     this.#running = this.#tasks.run().catch((error: unknown) => this.#fail(error));
     this.#membership.start();
+    this.#disk.cleanRegularly(config.stateCleanupMs, clock, plan.places, () => this.#used());
+  }
+
+  // The tasks whose copies are in use; undefined while the group has not said what this process is to do.
+  #used(): readonly string[] | undefined {
+    return this.#orders && [...this.#orders.active, ...this.#orders.standby, ...(this.#tasks?.owned() ?? [])];
   }
 
   #connect(bufferBytes: number): KafkaClient {
@@ -159,7 +160,7 @@ export class EmbeddedApp {
     return client;
   }
 
-  #host(plan: AppPlan, client: KafkaClient, flag: WakeFlag): TaskHost {
+  #host(plan: AppPlan, client: KafkaClient, flag: WakeFlag, disk: AppDisk): TaskHost {
     const config = this.#config;
     const { clock, log, random } = config;
     const isolation = config.exactlyOnce ? "read_committed" : "read_uncommitted";
@@ -185,7 +186,9 @@ export class EmbeddedApp {
       maxParallelism: config.maxParallelism,
       counts: plan.counts,
       stateBackend: config.stateBackend,
-      directory: config.directory,
+      directory: disk.scratchDirectory,
+      copyOf: (topic, partition) => disk.copyOf(topic, partition),
+      keepsCopies: disk.keepsCopies,
       commitIntervalMs: config.commitIntervalMs,
       transactionTimeoutMs: config.transactionTimeoutMs,
       producer: {
@@ -215,46 +218,17 @@ export class EmbeddedApp {
         fingerprint: plan.fingerprint,
         ...(this.#config.rack === undefined ? {} : { rack: this.#config.rack }),
         owned,
-        lags: this.#standbys?.lags() ?? {},
+        lags: { ...this.#foundLags, ...this.#standbys?.lags() },
         round: this.#round,
         ...(this.#shutdown === undefined ? {} : { shutdown: this.#shutdown }),
       },
     );
   }
 
-  // The leader's part.
-  #assign(plan: AppPlan, members: readonly JoinedMember[]): ReadonlyMap<string, Uint8Array> {
-    const all = members.map(({ memberId, metadata }) => ({ memberId, ...decodeNews(this.applicationId, metadata) }));
-    const ruling = rulingFingerprint(all);
-    const shutdown = all.find((each) => each.shutdown !== undefined)?.shutdown;
-    const able = shutdown === undefined && ruling === plan.fingerprint ? all.filter((each) => each.fingerprint === ruling) : [];
-    const assigned = assignTasks(
-      plan.tasks,
-      able.map((each) => ({
-        memberId: each.memberId,
-        rack: each.rack,
-        owned: new Set(each.owned),
-        lags: new Map(Object.entries(each.lags)),
-      })),
-      { standbys: this.#config.standbys, acceptableLag: this.#config.acceptableLag, maxWarmups: this.#config.maxWarmups },
-    );
-    return new Map(
-      all.map(({ memberId, fingerprint }) => {
-        const orders = ordersOf(assigned, memberId);
-        const partitions = orders.active.flatMap((id) => plan.partitionsOf(id));
-        if (shutdown !== undefined) return [memberId, encodeOrders([], refusal("EMBEDDED_SHUTDOWN", shutdown))];
-        if (fingerprint !== ruling) {
-          const problem = "its dataflow differs from that of the members that run";
-          return [memberId, encodeOrders([], refusal("EMBEDDED_TOPOLOGY", problem))];
-        }
-        return [memberId, encodeOrders(partitions, orders)];
-      }),
-    );
-  }
-
   #obey(orders: Orders): void {
     if (this.#state.isOver) return;
     this.#orders = orders;
+    this.#foundLags = {};
     if (orders.refused !== undefined) {
       const { code, problem } = orders.refused;
       const next =
@@ -336,11 +310,8 @@ export class EmbeddedApp {
     await Promise.race([tasks, late]);
     for (const client of this.#clients) await client.close();
     await Promise.all([tasks, this.#membership?.ended(), this.#running]);
+    await this.#disk?.close();
     this.#state.to("closed");
     this.#ended.resolve();
   }
-}
-
-function refusal(code: string, problem: string): Orders {
-  return { active: [], standby: [], pending: 0, refused: { code, problem } };
 }

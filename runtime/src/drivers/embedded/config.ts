@@ -1,7 +1,5 @@
 // The options of an embedded application, checked and completed.
 import { randomBytes } from "node:crypto";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import { systemClock } from "../../base/clock.ts";
 import { MillraceError } from "../../base/errors.ts";
@@ -32,8 +30,13 @@ export interface EmbeddedConfig {
   readonly maxParallelism?: number;
   /** Where state lives while it is used. Default: memory. */
   readonly stateBackend?: StateBackendFactory;
-  /** A folder for state on disk; a folder of this process's own is made in it. Default: the system's folder for temporary files. */
+  /**
+   * A folder on a local disk, which processes on one machine may share. A process that starts again there reads only what came after
+   * its last commit from Kafka. Without it state on disk is temporary, and is restored from Kafka whole.
+   */
   readonly stateDirectory?: string;
+  /** After this long a copy of state in the folder that no task uses is deleted. Default 1 h. */
+  readonly stateCleanupMs?: number;
   /** A name of this process that survives its restart (a pod's name): it then gets its tasks back without a rebalance. */
   readonly instanceId?: string;
   /** Where the process runs (a zone): copies of state go to another one. */
@@ -71,7 +74,8 @@ export interface CompleteConfig {
   readonly commitIntervalMs: number;
   readonly maxParallelism: number;
   readonly stateBackend: StateBackendFactory;
-  readonly directory: string;
+  readonly stateDirectory: string | undefined;
+  readonly stateCleanupMs: number;
   readonly instanceId: string | null;
   readonly rack: string | undefined;
   readonly processId: string;
@@ -109,6 +113,7 @@ const names = [
   "maxParallelism",
   "stateBackend",
   "stateDirectory",
+  "stateCleanupMs",
   "instanceId",
   "rack",
   "standbys",
@@ -151,7 +156,8 @@ export function completeConfig(config: EmbeddedConfig, parts: EmbeddedParts): Co
     commitIntervalMs: integerOption(subject, "commitIntervalMs", config.commitIntervalMs, exactlyOnce ? 100 : 1000, 1, dayMs),
     maxParallelism: integerOption(subject, "maxParallelism", config.maxParallelism, 128, 1, 32_768),
     stateBackend: config.stateBackend ?? memoryBackend(),
-    directory: join(config.stateDirectory ?? join(tmpdir(), "millrace"), processId),
+    stateDirectory: config.stateDirectory,
+    stateCleanupMs: integerOption(subject, "stateCleanupMs", config.stateCleanupMs, 3_600_000, 0, 365 * dayMs),
     instanceId: instanceId ?? null,
     rack: config.rack,
     processId,

@@ -1,7 +1,6 @@
 // Warm copies of the state of tasks that other processes run: standbys, and warm-ups before a task moves here.
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { messageOf } from "../../base/errors.ts";
-import { MemoryCopy } from "./changelog/changelog-copy.ts";
 import { ChangelogFollower } from "./changelog/changelog-follower.ts";
 import type { TaskHost, TaskPlace } from "./task/task-host.ts";
 
@@ -17,11 +16,11 @@ export interface StandbyHooks {
   warmed(taskId: string): void;
 }
 
-/** Followers of all changelogs of a task, from their beginnings. */
+/** Followers of all changelogs of a task, from where their copies stand. */
 export async function openFollowers(host: TaskHost, place: TaskPlace): Promise<ReadonlyMap<string, ChangelogFollower>> {
   const followers = new Map<string, ChangelogFollower>();
   for (const { uid, topic } of place.subTopology.stores) {
-    followers.set(uid, await ChangelogFollower.open(host, topic, place.partition, new MemoryCopy()));
+    followers.set(uid, await ChangelogFollower.open(host, topic, place.partition, host.copyOf(topic, place.partition)));
   }
   return followers;
 }

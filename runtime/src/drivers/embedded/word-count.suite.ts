@@ -1,4 +1,7 @@
 // Words counted by embedded applications, for every implementation of the Kafka port: processes come, go and die, and every count is right.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Log } from "../../base/log.ts";
 import { silentLog } from "../../base/log.ts";
@@ -113,6 +116,39 @@ export function wordCountSuite(implementation: string, connect: () => KafkaClien
       await settled(setting);
       expect(second.health().tasks.reduce((sum, task) => sum + task.restore.records, 0)).toBeGreaterThan(0);
     }, 90_000);
+
+    it("reads only what came after its last commit when it starts again with its disk", async () => {
+      const setting = await setUp(3);
+      const stateDirectory = await mkdtemp(join(tmpdir(), "embedded-"));
+      try {
+        await setting.say(Array.from({ length: 300 }, (_, index) => `u${index}`));
+        const first = await setting.start({ stateDirectory });
+        await settled(setting);
+        await first.close();
+        const second = await setting.start({ stateDirectory });
+        await expect.poll(() => second.state, limit).toBe("running");
+        expect(second.health().tasks.reduce((sum, task) => sum + task.restore.records, 0)).toBe(0);
+        await setting.say(["u1 u2 new", "u299"]);
+        await settled(setting);
+        await second.close();
+        const elsewhere = await setting.start();
+        await expect.poll(() => elsewhere.state, limit).toBe("running");
+        expect(elsewhere.health().tasks.reduce((sum, task) => sum + task.restore.records, 0)).toBeGreaterThan(300);
+        await setting.say(["new new"]);
+        await settled(setting);
+        await elsewhere.close();
+        // Meanwhile others have written: the copy goes on from where it stands.
+        const third = await setting.start({ stateDirectory });
+        await expect.poll(() => third.state, limit).toBe("running");
+        const restored = third.health().tasks.reduce((sum, task) => sum + task.restore.records, 0);
+        expect([restored > 0, restored < 10]).toEqual([true, true]);
+        await setting.say(["new u7"]);
+        await settled(setting);
+        await third.close();
+      } finally {
+        await rm(stateDirectory, { recursive: true, force: true });
+      }
+    }, 120_000);
 
     it("spreads over two processes, and each count is put out exactly once", async () => {
       const setting = await setUp(4);

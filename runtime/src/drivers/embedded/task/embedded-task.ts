@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { BufferBudget } from "../../../connectors/kafka/sink/buffer-budget.ts";
 import { isKafkaSink } from "../../../connectors/kafka/sink/kafka-sink.ts";
+import type { ProducedBatch } from "../../../connectors/kafka/sink/partition-queue.ts";
 import { RecordProducer } from "../../../connectors/kafka/sink/record-producer.ts";
 import type { TransactionOwner } from "../../../connectors/kafka/wire/transaction-apis.ts";
 import { messageOf } from "../../../base/errors.ts";
@@ -10,7 +11,7 @@ import { buildTask } from "../../task/build-task.ts";
 import type { SinkInstance } from "../../task/sink-instance.ts";
 import type { TaskCapture } from "../../task/captures.ts";
 import type { Task } from "../../task/task.ts";
-import { ChangelogEncoder, type TakeRecord } from "../changelog/changelog-codec.ts";
+import { TaskChangelog } from "../changelog/task-changelog.ts";
 import { RepartitionOutput } from "../exchange/repartition-output.ts";
 import type { RepartitionEdge } from "../topology/sub-topologies.ts";
 import { exitUid, taskDataflow } from "../topology/task-dataflow.ts";
@@ -20,8 +21,6 @@ import type { ChangelogFollower } from "../changelog/changelog-follower.ts";
 import { type RestoreProgress, catchUp, restoreFrom } from "./task-restore.ts";
 import { taskSink } from "./task-sink.ts";
 
-const noHeaders: readonly [] = [];
-const nothing = new Uint8Array(0);
 const watermarkIntervalMs = 200;
 
 export class EmbeddedTask {
@@ -31,10 +30,7 @@ export class EmbeddedTask {
   readonly #budget: BufferBudget;
   readonly #transactionalId: string | null;
   readonly #outputs = new Map<string, RepartitionOutput>();
-  readonly #changelogs = new Map<
-    string,
-    { readonly topic: string; readonly encoder: ChangelogEncoder; readonly lists: Map<string, string> }
-  >();
+  readonly #changelogs = new Map<string, TaskChangelog>();
   #task!: Task;
   #inputs!: TaskInputs;
   #exits: readonly { readonly sink: SinkInstance; readonly output: RepartitionOutput }[] = [];
@@ -51,9 +47,17 @@ export class EmbeddedTask {
     this.#budget = new BufferBudget(host.maxBufferedBytes);
     this.#committedAtMs = host.clock.now();
     const { client, clock, log, random } = host;
-    this.#producer = new RecordProducer(this.#transactionalId, host.producer, { client, clock, log, random, budget: this.#budget });
+    const onStored = (batch: ProducedBatch, offset: number): void => this.#stored(batch, offset);
+    this.#producer = new RecordProducer(this.#transactionalId, host.producer, {
+      client,
+      clock,
+      log,
+      random,
+      budget: this.#budget,
+      onStored,
+    });
     for (const { uid, topic } of place.subTopology.stores) {
-      this.#changelogs.set(uid, { topic, encoder: new ChangelogEncoder(), lists: new Map() });
+      this.#changelogs.set(uid, new TaskChangelog(this.#producer, this.#producer.queue(topic, place.partition), clock));
     }
   }
 
@@ -78,6 +82,7 @@ export class EmbeddedTask {
       signal.throwIfAborted();
       task.#inputs = await TaskInputs.open(task.#task, host, place);
       signal.throwIfAborted();
+      if (host.keepsCopies) for (const [uid, { copy }] of followers) task.#changelogs.get(uid)?.keep(copy);
       return task;
     } catch (error) {
       await task.closeDirty();
@@ -233,6 +238,11 @@ export class EmbeddedTask {
       this.#producer.transactionEnded();
     }
     this.#inputs.committed(offsets);
+    for (const changelog of this.#changelogs.values()) changelog.committed();
+  }
+
+  #stored({ topic, partition, count }: ProducedBatch, baseOffset: number): void {
+    for (const changelog of this.#changelogs.values()) changelog.stored(topic, partition, baseOffset + count);
   }
 
   #owner(): TransactionOwner {
@@ -241,24 +251,8 @@ export class EmbeddedTask {
     return { transactionalId: this.#transactionalId, ...identity };
   }
 
-  #writeChangelogs(capture: TaskCapture): void {
-    const nowMs = this.#host.clock.now();
-    for (const { uid, keyed, lists } of capture.operators) {
-      const changelog = this.#changelogs.get(uid);
-      if (changelog === undefined) continue;
-      const queue = this.#producer.queue(changelog.topic, this.place.partition);
-      const take: TakeRecord = (key, value) => {
-        const bytes = value?.buffer ?? nothing;
-        this.#producer.append(queue, nowMs, key.buffer, 0, key.length, bytes, value === null ? -1 : 0, value?.length ?? 0, noHeaders);
-      };
-      if (keyed !== undefined) changelog.encoder.blocks(keyed.tables, keyed.blocks, take);
-      for (const list of lists) {
-        const content = JSON.stringify(list.entries.map((each) => [each.key, Buffer.from(each.value).toString("base64")]));
-        if ((changelog.lists.get(list.name) ?? "[]") === content) continue;
-        changelog.lists.set(list.name, content);
-        changelog.encoder.list(list, take);
-      }
-    }
+  #writeChangelogs({ operators }: TaskCapture): void {
+    for (const capture of operators) this.#changelogs.get(capture.uid)?.write(capture);
   }
 
   /** Commits what is done, then closes. */

@@ -8,6 +8,7 @@ import type { Isolation } from "../../../connectors/kafka/wire/offset-apis.ts";
 import type { GroupMember } from "../../../connectors/kafka/wire/offset-apis.ts";
 import type { StateBackendFactory } from "../../../core/ports/state-backend.ts";
 import type { BadRowOptions } from "../../task/bad-row-policy.ts";
+import type { ChangelogCopy } from "../changelog/changelog-copy.ts";
 import type { SubTopology } from "../topology/sub-topologies.ts";
 
 export interface TaskHost {
@@ -29,6 +30,10 @@ export interface TaskHost {
   readonly stateBackend: StateBackendFactory;
   /** A folder of this process's own for state on disk. */
   readonly directory: string;
+  /** A copy of a changelog partition, with what is known of it already. */
+  copyOf(topic: string, partition: number): ChangelogCopy;
+  /** True when copies outlive the process: then a task that runs keeps its own up to date. */
+  readonly keepsCopies: boolean;
   readonly commitIntervalMs: number;
   readonly transactionTimeoutMs: number;
   readonly producer: ProducerOptions;

@@ -21,7 +21,8 @@ export function internalTopics({ subTopologies, edges }: Topology, counts: reado
 // Rows wait in a repartition topic until the task behind it has committed them, however long that takes; the application deletes them then.
 const repartitionConfigs = { "cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1" };
 // Entries that are gone are deleted by records without a value, so that compaction alone keeps the topic as small as the state.
-const changelogConfigs = { "cleanup.policy": "compact" };
+// Copies on disk are gone on with only while those records are certain to be there still.
+const changelogConfigs = { "cleanup.policy": "compact", "delete.retention.ms": "86400000" };
 
 export interface InternalTopicOptions {
   readonly replicationFactor: number;
