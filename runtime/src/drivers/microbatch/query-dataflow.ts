@@ -72,7 +72,7 @@ export function queryDataflow(name: string, stages: BatchStages, sink: FrameSink
       body: { kind: "operator", keyed: false, create: notHere },
     });
   });
-  for (const stage of stages.operators) {
+  for (const stage of stages.operators.filter(({ streaming }) => streaming)) {
     const node = add({
       ...common,
       uid: stage.uid,

@@ -149,7 +149,7 @@ export class OperatorRunner {
     }
     this.#running.set(stage, running);
     // What was late for the batch before is late now; whatever that closes was given out then.
-    if (parts.watermarkMs > -Infinity) running.advance(parts.watermarkMs);
+    if (stage.streaming && parts.watermarkMs > -Infinity) running.advance(parts.watermarkMs);
   }
 
   begin(): void {
@@ -181,7 +181,8 @@ export class OperatorRunner {
 
   /** What the batch changed in state. The operators were flushed by `finish`. */
   capture(): readonly OperatorCapture[] {
-    return [...this.#running.values()].map(({ stage, keyGroups, backend, lists, watermarkMs }) => ({
+    const kept = [...this.#running.values()].filter(({ stage }) => stage.streaming);
+    return kept.map(({ stage, keyGroups, backend, lists, watermarkMs }) => ({
       uid: stage.uid,
       keyGroups,
       keyed: backend.capture(),
@@ -212,7 +213,8 @@ export class OperatorRunner {
     readonly figures: OperatorFigures;
     readonly state: ReturnType<KeyedStateBackend["sizeBytes"]>;
   }[] {
-    return [...this.#running.values()].map(({ stage, figures, backend }) => ({ stage, figures, state: backend.sizeBytes() }));
+    const kept = [...this.#running.values()].filter(({ stage }) => stage.streaming);
+    return kept.map(({ stage, figures, backend }) => ({ stage, figures, state: backend.sizeBytes() }));
   }
 
   #of(stage: OperatorStage): RunningOperator {

@@ -1,6 +1,7 @@
 // Runs the stages of one batch: fills tables, runs queries over them, and passes rows through functions and operators to the result.
 import { Batch, type Rows } from "../../../core/batch/batch.ts";
 import { Column } from "../../../core/batch/column.ts";
+import { endOfTime } from "../../../core/time/end-of-time.ts";
 import { readValue, writeValue } from "../../../operators/aggregate/scalar.ts";
 import type { Kernel, KernelQuery } from "../kernel/kernel.ts";
 import { allFields, type TableLoader } from "../kernel/table-loader.ts";
@@ -104,6 +105,7 @@ export class StageRunner {
 
   // State upstream that lives beyond the watermark may still give rows behind it: what follows waits as long.
   #watermarkOf(stage: OperatorStage): number {
+    if (!stage.streaming) return endOfTime;
     return this.#watermarkMs === -Infinity ? -Infinity : this.#watermarkMs - heldMs(stage);
   }
 

@@ -47,6 +47,7 @@ export function aggregateStage(builder: StageBuilding, plan: AggregatePlan): Ope
     create: frameAggregate(params),
     inputs: [stage],
     schema: output,
+    streaming: plan.streaming,
     options: {
       keys: plan.keys.map(({ name, expr }) => ({ name, expr: renderExpr(expr) })),
       life: life.kind === "time" ? { kind: life.kind, field: life.field } : life,
@@ -99,6 +100,7 @@ function sessionStage(builder: StageBuilding, plan: AggregatePlan, session: NonN
         ]),
       ),
     ),
+    streaming: plan.streaming,
     options: {
       keys: plan.keys.map(({ name, expr }) => ({ name, expr: renderExpr(expr) })),
       session: session.gapMs,

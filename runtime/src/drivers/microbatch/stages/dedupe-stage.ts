@@ -23,6 +23,7 @@ export function dedupeStage(builder: StageBuilding, plan: Extract<Plan, { kind: 
     create: frameDedupe({ key: keyLayout(input.schema, columns), life, dropsLate: time !== undefined }),
     inputs: [stage],
     schema: input.schema,
+    streaming: plan.streaming,
     options: { columns, life },
     late: "at",
     timed: life.kind !== "always",

@@ -85,6 +85,7 @@ export function joinStage(builder: StageBuilding, plan: JoinPlan): OperatorStage
     create: bounded ? intervalJoin({ ...sides, lowerMs, upperMs }) : regularJoin(sides),
     inputs: [left, right],
     schema: plan.schema,
+    streaming: plan.streaming,
     options: {
       type,
       on: condition.equal.map((pair) => [renderExpr(pair.left), renderExpr(pair.right)]),

@@ -41,6 +41,8 @@ export interface OperatorStage {
   readonly create: OperatorFactory;
   readonly inputs: readonly RowsStage[];
   readonly schema: Schema;
+  /** False where its input is no stream: it runs once per run, and its state is nobody's. */
+  readonly streaming: boolean;
   /** What a changed query is compared by; plain JSON. */
   readonly options: Readonly<Record<string, unknown>>;
   /**
