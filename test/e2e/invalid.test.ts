@@ -53,7 +53,10 @@ test.each(cases)("$file is refused, with the field and the mend", async ({ file,
 
 test.each([
   ["StreamJob", "job: { module: clicks.ts }, checkpoints: { storage: 's3://snapshots/clicks', interval: 500, minPause: '1 s' }"],
-  ["StreamJob", "job: { module: canary.mjs, configMap: canary }, checkpoints: { storage: 'file:///canary' }, taskManager: { replicas: 2, slots: 2 }"],
+  [
+    "StreamJob",
+    "job: { module: canary.mjs, configMap: canary }, checkpoints: { storage: 'file:///canary' }, taskManager: { replicas: 2, slots: 2 }",
+  ],
   ["EmbeddedStreamApp", "applicationId: a, image: b, kafka: { brokers: ['kafka:9092'] }, topics: [clicks], scaling: { maxReplicas: 3 }"],
   [
     "MicroBatchJob",
@@ -64,6 +67,14 @@ test.each([
   const manifest = `apiVersion: millrace.dev/v1alpha1\nkind: ${kind}\nmetadata: { name: good }\nspec: { ${spec} }\n`;
   expect(await kubectl(["apply", "--dry-run=server", "-f", "-"], manifest)).toContain("created (server dry run)");
 });
+
+test.each(["kubernetes/hot-bidders", "kubernetes/config-map", "first-job/sales", "flights/flights", "flights/flights-v2"])(
+  "the manifest docs/examples/%s.yaml is taken",
+  async (name) => {
+    const file = fileURLToPath(new URL(`../../docs/examples/${name}.yaml`, import.meta.url));
+    expect(await kubectl(["apply", "--dry-run=server", "-f", file])).toContain("created (server dry run)");
+  },
+);
 
 test("kubectl explain describes every field of a StreamJob's spec", async () => {
   const text = await kubectl(["explain", "streamjob.spec", "--recursive"]);
