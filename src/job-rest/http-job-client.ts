@@ -58,7 +58,9 @@ export class HttpJobClient implements JobClient {
     const failed: Answer[] = [];
     for (const jobManager of address.jobManagers) {
       const answer = await this.#one(jobManager, address.token, method, path, body).catch((error: unknown) => unreachable(error));
-      if (answer.status < 300 || (answer.status === 404 && method === "GET")) return answer;
+      // A savepoint that failed is an answer too.
+      const failed409 = answer.status === 409 && (answer.body as { readonly phase?: unknown } | null)?.phase === "failed";
+      if (answer.status < 300 || failed409 || (answer.status === 404 && method === "GET")) return answer;
       failed.push(answer);
     }
     const refused = failed.find(

@@ -61,6 +61,6 @@ export function parseSavepointReport(value: unknown, id: string, mode: Savepoint
     formatVersion: numberOf(body["formatVersion"]),
     cutAtMs: numberOf(body["cutAtMs"]) ?? numberOf(body["triggeredAtMs"]),
     completedAtMs: numberOf(body["completedAtMs"]),
-    failure: textOf(body["failure"]),
+    failure: textOf(body["failure"]) ?? textOf(fieldsOf(body["failure"])["message"]),
   };
 }

@@ -42,6 +42,9 @@ export interface SavepointReport {
   readonly failure: string | undefined;
 }
 
+/** On a pod: where its REST API is when it is not at the usual port, because pods share one address. */
+export const restPortAnnotation = "millrace.dev/rest-port";
+
 /** One JobManager of a run. */
 export interface JobManagerAddress {
   readonly podName: string;

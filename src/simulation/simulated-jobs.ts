@@ -1,36 +1,47 @@
 // All jobs of a simulated cluster: which pods belong to which run, who processes at the same time, and the REST API that the operator calls.
 import type { RestorePoint } from "millrace/api";
-import type { SimulatedCluster } from "./simulated-cluster.ts";
+import type { MemoryCluster } from "../memory/memory-cluster.ts";
 import { type JobAddress, type JobClient, JobClientError } from "../ports/job-client.ts";
 import type { Pod } from "../ports/objects.ts";
 import { defaultJobTiming, faultOf, type JobTiming, SimulatedRun } from "./job-run.ts";
 import { JobStorage } from "./job-storage.ts";
-import { type PodProcesses, podView, type WorkloadControllers } from "./workload-controllers.ts";
+import { type Kubelet, type PodProcesses, podView, type ProcessEnd } from "../memory/kubelet.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
+/** How long a process that cannot load its job lives. */
+const crashMs = 100;
+
 export class SimulatedJobs implements PodProcesses {
-  readonly #cluster: SimulatedCluster;
+  readonly #cluster: MemoryCluster;
   readonly #time: VirtualTime;
   readonly #timing: JobTiming;
   readonly #requestMs: () => number;
   readonly #storages = new Map<string, JobStorage>();
   readonly #runs = new Map<string, SimulatedRun>();
-  #workloads: WorkloadControllers | undefined;
+  readonly #ended = new Map<string, (end: ProcessEnd) => void>();
+  #kubelet: Kubelet | undefined;
+  readonly #terminationMs: () => number;
   /** The most runs of one job that processed at the same time. */
   mostActive = 0;
 
-  constructor(cluster: SimulatedCluster, time: VirtualTime, requestMs: () => number, timing: JobTiming = defaultJobTiming) {
+  constructor(
+    cluster: MemoryCluster,
+    time: VirtualTime,
+    delays: { readonly requestMs: () => number; readonly terminationMs: () => number },
+    timing: JobTiming = defaultJobTiming,
+  ) {
     this.#cluster = cluster;
     this.#time = time;
-    this.#requestMs = requestMs;
+    this.#requestMs = delays.requestMs;
+    this.#terminationMs = delays.terminationMs;
     this.#timing = timing;
     cluster.store.onChange((kind, event) => {
       if (kind === "Lease" && event.type !== "BOOKMARK") this.#orderInLease(event.object.metadata);
     });
   }
 
-  connect(workloads: WorkloadControllers): void {
-    this.#workloads = workloads;
+  connect(kubelet: Kubelet): void {
+    this.#kubelet = kubelet;
   }
 
   storage(namespace: string, job: string): JobStorage {
@@ -48,11 +59,20 @@ export class SimulatedJobs implements PodProcesses {
     return [...this.#storages.values()].flatMap(({ violations }) => violations);
   }
 
-  started(pod: Pod): void {
+  refused(pod: Pod): string | undefined {
+    return podView(pod).image.includes("missing") ? "ImagePullBackOff" : undefined;
+  }
+
+  start(pod: Pod, ended: (end: ProcessEnd) => void): void {
     const { environment, image } = podView(pod);
     const run = this.#runOf(pod);
-    if (run === undefined || faultOf(image) === "crash") return;
+    if (run === undefined) return;
+    if (faultOf(image) === "crash") {
+      this.#time.after(crashMs, () => ended({ exitCode: 1, message: "the module cannot be loaded" }));
+      return;
+    }
     const name = pod.metadata.name;
+    this.#ended.set(name, ended);
     if (pod.metadata.labels?.["app.kubernetes.io/component"] === "taskmanager") run.taskManagers.set(name, pod);
     else {
       run.jobManagers.set(name, pod);
@@ -66,22 +86,38 @@ export class SimulatedJobs implements PodProcesses {
     run.look();
   }
 
-  ended(pod: Pod): void {
+  /** The process goes on until it is gone: a pod that is being deleted may still put something out. */
+  stop(pod: Pod, done: () => void): void {
+    this.#time.after(this.#terminationMs(), () => {
+      this.#gone(pod);
+      done();
+    });
+  }
+
+  /** The pod's process is killed, as by the kernel. */
+  kill(pod: Pod): void {
+    const ended = this.#ended.get(pod.metadata.name);
+    this.#gone(pod);
+    ended?.({ exitCode: 137, message: "killed" });
+  }
+
+  address(): { readonly ip: string } {
+    return { ip: "10.0.0.1" };
+  }
+
+  ready(pod: Pod): boolean {
+    const run = this.#runOf(pod);
+    return run?.jobManagers.has(pod.metadata.name) === true || run?.taskManagers.has(pod.metadata.name) === true;
+  }
+
+  #gone(pod: Pod): void {
+    this.#ended.delete(pod.metadata.name);
     const run = this.#runOf(pod);
     if (run === undefined) return;
     run.jobManagers.delete(pod.metadata.name);
     run.taskManagers.delete(pod.metadata.name);
     run.forget();
     run.look();
-  }
-
-  crash(pod: Pod): string | undefined {
-    return faultOf(podView(pod).image) === "crash" ? "the module cannot be loaded" : undefined;
-  }
-
-  ready(pod: Pod): boolean {
-    const run = this.#runOf(pod);
-    return run?.jobManagers.has(pod.metadata.name) === true || run?.taskManagers.has(pod.metadata.name) === true;
   }
 
   client(): JobClient {
@@ -151,7 +187,7 @@ export class SimulatedJobs implements PodProcesses {
       const runs = active.map((one) => `${one.run} (${one.state})`).join(", ");
       this.storage(namespace, job).violations.push(`runs ${runs} process at the same time`);
     }
-    for (const pod of [...run.jobManagers.values(), ...run.taskManagers.values()]) this.#workloads?.lookAt(pod);
+    for (const pod of [...run.jobManagers.values(), ...run.taskManagers.values()]) this.#kubelet?.lookAt(pod);
   }
 
   #orderInLease({ namespace = "", annotations = {}, labels = {} }: Pod["metadata"]): void {

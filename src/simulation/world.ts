@@ -5,10 +5,11 @@ import { typeOf } from "../ports/kind-table.ts";
 import { type Log, silentLog } from "../ports/machine.ts";
 import type { Savepoint, StreamJob } from "../ports/objects.ts";
 import { type Fault, type FaultPlan, faultyClient, faultyCluster } from "./faults.ts";
-import { SimulatedCluster } from "./simulated-cluster.ts";
+import { Kubelet } from "../memory/kubelet.ts";
+import { MemoryCluster } from "../memory/memory-cluster.ts";
 import { SimulatedJobs } from "./simulated-jobs.ts";
 import { seededRandom, VirtualTime } from "./virtual-time.ts";
-import { WorkloadControllers } from "./workload-controllers.ts";
+import { WorkloadControllers } from "../memory/workload-controllers.ts";
 
 export const namespace = "jobs";
 export const jobName = "clicks";
@@ -23,7 +24,7 @@ export interface WorldOptions {
 
 export class World {
   readonly time = new VirtualTime();
-  readonly cluster: SimulatedCluster;
+  readonly cluster: MemoryCluster;
   readonly jobs: SimulatedJobs;
   readonly workloads: WorkloadControllers;
   /** Writes of the operator since counting began. */
@@ -42,11 +43,10 @@ export class World {
     this.#random = seededRandom(options.seed);
     const between = (least: number, most: number) => () => least + Math.floor(this.#random() * (most - least + 1));
     const requestMs = between(1, 4);
-    this.cluster = new SimulatedCluster(this.time, { requestMs, watchDelayMs: between(1, 40) });
-    this.jobs = new SimulatedJobs(this.cluster, this.time, requestMs);
-    const timing = { controllerMs: between(5, 60), startMs: between(200, 1500), terminationMs: between(200, 3000) };
-    this.workloads = new WorkloadControllers(this.cluster.store, this.time, timing, this.jobs);
-    this.jobs.connect(this.workloads);
+    this.cluster = new MemoryCluster(this.time, { requestMs, watchDelayMs: between(1, 40) });
+    this.jobs = new SimulatedJobs(this.cluster, this.time, { requestMs, terminationMs: between(200, 3000) });
+    this.workloads = new WorkloadControllers(this.cluster.store, this.time, between(5, 60));
+    this.jobs.connect(new Kubelet(this.cluster.store, this.time, this.jobs, between(200, 1500)));
   }
 
   startOperator(): void {

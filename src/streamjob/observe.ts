@@ -1,6 +1,6 @@
 // Reads everything that a decision may rest on. Never changes anything.
 import { isClusterError } from "../ports/cluster-error.ts";
-import { type JobAddress, type JobClient, isUnreachable } from "../ports/job-client.ts";
+import { type JobAddress, type JobClient, isUnreachable, restPortAnnotation } from "../ports/job-client.ts";
 import type { Deployment, Kinds, Pod, StreamJob } from "../ports/objects.ts";
 import { messageOf } from "../ports/machine.ts";
 import { builtAnnotation, type Component, componentLabel, keyOfJob, runLabel, runName, tokenSecretName } from "./names.ts";
@@ -114,7 +114,7 @@ export async function addressOf(job: StreamJob, run: number, pods: readonly PodS
     .filter((pod) => pod.run === run && pod.component === "jobmanager" && pod.running && pod.ip !== undefined)
     .map((pod) => ({
       podName: pod.name,
-      url: `http://${(pod.ip ?? "").includes(":") ? `[${pod.ip ?? ""}]` : (pod.ip ?? "")}:${ports.rest}`,
+      url: `http://${(pod.ip ?? "").includes(":") ? `[${pod.ip ?? ""}]` : (pod.ip ?? "")}:${pod.restPort}`,
     }));
   if (jobManagers.length === 0) return undefined;
   const secret = await cached.get("Secret", { namespace, name: tokenSecretName(name) });
@@ -147,6 +147,7 @@ export function podSeen({ metadata, status }: Pod): PodSeen {
     deleting: metadata.deletionTimestamp !== undefined,
     ended: status?.phase === "Succeeded" || status?.phase === "Failed",
     ip: status?.podIP,
+    restPort: Number(metadata.annotations?.[restPortAnnotation] ?? ports.rest),
     restarts: container?.restartCount ?? 0,
     waiting: container?.state?.waiting?.reason ?? unschedulable?.reason,
     message: container?.lastState?.terminated?.message ?? container?.state?.waiting?.message ?? unschedulable?.message,

@@ -25,6 +25,7 @@ export interface PodSeen {
   /** Its containers have ended and will not start again, as after an eviction. */
   readonly ended: boolean;
   readonly ip: string | undefined;
+  readonly restPort: number;
   readonly restarts: number;
   /** Why its container does not run, such as `CrashLoopBackOff`. */
   readonly waiting: string | undefined;

@@ -94,6 +94,21 @@ export class Command {
     });
   }
 
+  /** Resolves when the output has a line like this; rejects when the process ends without it. */
+  said(pattern: RegExp): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        const found = pattern.test(this.stdout);
+        if (!found && !this.#exited) return;
+        this.#onOutput.delete(look);
+        if (found) resolve();
+        else reject(new Error(`ended without ${String(pattern)}:\n${this.stdout}${this.stderr}`));
+      };
+      this.#onOutput.add(look);
+      look();
+    });
+  }
+
   /** The address of the REST API. */
   async rest(): Promise<string> {
     return String((await this.logged("job starting"))["rest"]);

@@ -84,8 +84,9 @@ const operatorMayImport: Readonly<Record<string, readonly string[]>> = {
   operator: ["ports", "controller", "streamjob", "savepoint", "unsupported"],
   "job-rest": ["ports"],
   kubernetes: ["ports"],
-  local: ["ports", "job-rest", "operator", "streamjob"],
-  simulation: ["ports", "operator"],
+  memory: ["ports"],
+  local: ["ports", "job-rest", "memory", "operator", "streamjob"],
+  simulation: ["ports", "memory", "operator"],
   "(entry)": ["ports", "controller", "operator", "job-rest", "kubernetes", "local"],
 };
 

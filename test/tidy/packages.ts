@@ -33,7 +33,6 @@ const operatorOwners: Readonly<Record<string, readonly string[]>> = {
   "@kubernetes/client-node": ["kubernetes"],
   "prom-client": ["controller"],
   undici: ["kubernetes"],
-  yaml: ["local"],
 };
 
 const packageOf = (specifier: string): string =>

@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { isMillraceError, messageOf } from "../base/errors.ts";
 
 const subcommands: Readonly<Record<string, () => Promise<Command>>> = {
+  up: async () => (await import("./up/up-command.ts")).upCommand(),
   run: async () => (await import("./run/run-command.ts")).runCommand(),
   jobmanager: async () => (await import("./cluster/jobmanager-command.ts")).jobManagerCommand(),
   taskmanager: async () => (await import("./cluster/taskmanager-command.ts")).taskManagerCommand(),

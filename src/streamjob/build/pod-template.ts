@@ -64,7 +64,7 @@ function ownTemplate(plan: RunPlan, component: Component, resources: ResourcesSp
         {
           name: "millrace",
           image: revision.spec.image,
-          args: [component, "-f", "/etc/millrace/job.yaml"],
+          args: argumentsOf(component),
           env: environment(plan, component),
           ports: [
             { name: "rest", containerPort: ports.rest },
@@ -86,6 +86,11 @@ function ownTemplate(plan: RunPlan, component: Component, resources: ResourcesSp
     },
   };
 }
+
+const argumentsOf = (component: Component): readonly string[] => [
+  ...[component, "-f", "/etc/millrace/job.yaml", "--host", "0.0.0.0", "--port", String(ports.rest), "--log", "json"],
+  ...(component === "jobmanager" ? ["--rpc-port", String(ports.rpc)] : ["--exchange-port", String(ports.exchange)]),
+];
 
 function environment(plan: RunPlan, component: Component): readonly Variable[] {
   const { job, run, restore, standby } = plan;

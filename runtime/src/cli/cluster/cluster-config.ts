@@ -37,6 +37,8 @@ export interface ClusterConfig {
   readonly run: RunConfig;
   /** Rises with every deployment of the job; a run that has ended does not start again. */
   readonly runNumber: number;
+  /** Prepare, and start when the order comes. */
+  readonly standby: boolean;
   /** Where others reach this process. */
   readonly advertise: string;
   readonly listen: string;
@@ -62,6 +64,7 @@ export async function readClusterConfig(flags: ClusterFlags, environment: Enviro
   return {
     run,
     runNumber: wholeNumber(flags.run ?? environment["MILLRACE_RUN"] ?? "1", "--run"),
+    standby: environment["MILLRACE_STANDBY"] === "1",
     advertise: flags.advertise ?? environment["MILLRACE_POD_IP"] ?? flags.host,
     listen: flags.host,
     tlsDir: flags.tlsDir ?? environment["MILLRACE_TLS_DIR"],

@@ -9,6 +9,7 @@ import type { Dataflow } from "../../plan/dataflow.ts";
 import type { JobControl, MetricsText, RescaleChange, SavepointAnswer } from "../rest/job-control.ts";
 import { publicConfig } from "../run/run-config.ts";
 import type { ClusterConfig } from "./cluster-config.ts";
+import { parseOrder, Standby } from "./standby.ts";
 
 const pollMs = 50;
 
@@ -17,6 +18,7 @@ export class ClusterControl implements JobControl {
   readonly #config: ClusterConfig;
   readonly #dataflow: Dataflow;
   readonly #startedAtMs = Date.now();
+  #standby: Standby | undefined;
   #metrics: (() => Promise<MetricsText>) | undefined;
 
   constructor(manager: () => JobManager | undefined, config: ClusterConfig, dataflow: Dataflow) {
@@ -29,6 +31,15 @@ export class ClusterControl implements JobControl {
     this.#metrics = metrics;
   }
 
+  useStandby(standby: Standby | undefined): void {
+    this.#standby = standby;
+  }
+
+  /** A run that started without an order takes one for itself as heard. */
+  start(body: unknown): void {
+    (this.#standby ?? new Standby(this.#config.runNumber)).accept(parseOrder(body));
+  }
+
   /** Undefined where this process does not lead. */
   status(): ClusterStatus | undefined {
     const session = this.#manager()?.session;
@@ -36,6 +47,21 @@ export class ClusterControl implements JobControl {
   }
 
   job(): object {
+    if (this.#standby?.isWaiting === true) {
+      return {
+        name: this.#dataflow.name,
+        run: this.#config.runNumber,
+        leader: false,
+        state: "standby",
+        prepared: true,
+        startedAtMs: this.#startedAtMs,
+        parallelism: this.#config.run.parallelism,
+        maxParallelism: this.#config.run.maxParallelism,
+        restarts: 0,
+        lastFailure: null,
+        lastCheckpoint: null,
+      };
+    }
     const session = this.#session();
     return {
       name: this.#dataflow.name,
@@ -71,6 +97,7 @@ export class ClusterControl implements JobControl {
   }
 
   ready(): boolean {
+    if (this.#standby?.isWaiting === true) return true;
     const manager = this.#manager();
     // A standby is ready to take over; a leader once it has read what it leads from.
     return manager !== undefined && (!manager.isLeading || manager.session !== undefined);

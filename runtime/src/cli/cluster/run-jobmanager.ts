@@ -2,6 +2,7 @@
 import { systemClock, type Clock } from "../../base/clock.ts";
 import type { CoordinatorOptions, Outcome } from "../../drivers/cluster/coordinator/types.ts";
 import { JobManager } from "../../drivers/cluster/leader/job-manager.ts";
+import type { LeaseStore } from "../../drivers/cluster/leadership/lease.ts";
 import type { LeaderParts } from "../../drivers/cluster/leader/leader-session.ts";
 import { readTls } from "../../drivers/cluster/rpc/tls.ts";
 import { entryMerging } from "../../state/entry-merging.ts";
@@ -14,6 +15,7 @@ import { ClusterControl } from "./cluster-control.ts";
 import type { JobManagerFlags } from "./jobmanager-command.ts";
 import { openClusterMetrics } from "./cluster-metrics.ts";
 import { openLease } from "./open-lease.ts";
+import { Standby } from "./standby.ts";
 import { stopSignal } from "./stop-signal.ts";
 
 /** Time that does not jump when somebody sets the clock. */
@@ -31,7 +33,16 @@ export async function runJobManager(flags: JobManagerFlags): Promise<void> {
   const control = new ClusterControl(() => late.manager, config, dataflow);
   const metrics = await openClusterMetrics(dataflow.name, control);
   control.useMetrics(metrics);
+  const standby = config.standby ? new Standby(config.runNumber) : undefined;
+  control.useStandby(standby);
   const rest = await startRestServer(control, { host: config.listen, port: flags.port, token });
+  const stop = stopSignal();
+  const restore = await ordered(config, standby, lease, stop.asked, log);
+  if (restore === undefined) {
+    stop.release();
+    await lease.close();
+    return rest.close();
+  }
   const restPort = new URL(rest.url).port;
   const manager = await JobManager.start({
     holder: config.instance,
@@ -40,7 +51,7 @@ export async function runJobManager(flags: JobManagerFlags): Promise<void> {
     rpc: { host: config.listen, port: flags.rpcPort, tls, token, heartbeats: config.heartbeats },
     lease,
     times,
-    session: sessionParts(config, dataflow, log),
+    session: sessionParts(config, dataflow, restore, log),
     over: (outcome, reason) => {
       log.info("job is over", { outcome, reason });
       process.send?.({ kind: "over", outcome, ...(reason === undefined ? {} : { reason }) });
@@ -58,7 +69,6 @@ export async function runJobManager(flags: JobManagerFlags): Promise<void> {
     rpc: `${config.advertise}:${manager.rpcPort}`,
   });
   process.send?.({ kind: "started", rest: rest.url });
-  const stop = stopSignal();
   try {
     const first = await Promise.race([stop.asked, manager.failed, flags.exitAtEnd === true ? over : stop.asked]);
     if (typeof first === "object") {
@@ -73,9 +83,33 @@ export async function runJobManager(flags: JobManagerFlags): Promise<void> {
   }
 }
 
+/** What to start from; undefined when this process is stopped before it is told. */
+async function ordered(
+  config: ClusterConfig,
+  standby: Standby | undefined,
+  lease: LeaseStore,
+  stopped: Promise<unknown>,
+  log: LeaderParts["log"],
+): Promise<LeaderParts["restorePoint"] | undefined> {
+  if (standby === undefined) return restorePoint(config.run.initialSavepoint);
+  log.info("standing by", { run: config.runNumber });
+  let over = false;
+  const ended = stopped.then(() => {
+    over = true;
+    return undefined;
+  });
+  const watching = standby.watch(lease, log, () => over);
+  const order = await Promise.race([standby.ordered, ended]);
+  await watching;
+  if (order === undefined) return undefined;
+  log.info("told to start", { run: order.run, sinceRun: order.restore.sinceRun, location: order.restore.location ?? "none" });
+  return { sinceRun: order.restore.sinceRun, location: order.restore.location };
+}
+
 function sessionParts(
   config: ClusterConfig,
   dataflow: LeaderParts["dataflow"],
+  restore: LeaderParts["restorePoint"],
   log: LeaderParts["log"],
 ): Omit<LeaderParts, "over" | "fenced"> {
   const { run, runNumber } = config;
@@ -104,7 +138,7 @@ function sessionParts(
     retained: run.retained,
     merging: entryMerging,
     hasDeadLetterSink: run.deadLetters !== undefined,
-    restorePoint: restorePoint(run.initialSavepoint),
+    restorePoint: restore,
     options,
     clock: steadyClock,
     random: Math.random,

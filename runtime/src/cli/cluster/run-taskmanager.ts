@@ -62,7 +62,8 @@ export async function runTaskManager(flags: TaskManagerFlags): Promise<void> {
   const health = await startHealthServer({
     host: config.listen,
     port: flags.port,
-    ready: () => manager.isRegistered,
+    // Of a run that stands by nobody leads yet.
+    ready: () => manager.isRegistered || config.standby,
     jobName: dataflow.name,
   });
   const stop = stopSignal();

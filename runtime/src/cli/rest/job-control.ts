@@ -42,6 +42,8 @@ export interface JobControl {
   /** A CPU profile of the thread that runs slot `slot`, or of this process for slot 0 where there are no slots. */
   profile(slot: number, durationMs: number): Promise<object>;
   metrics(): Promise<MetricsText>;
+  /** The order to start, for a run that stands by; undefined where nothing ever does. */
+  start?(body: unknown): void;
   /** The REST URL of the leader, when that is somebody else. */
   leader(): string | undefined;
 }

@@ -187,6 +187,17 @@ export const openApiDocument: Readonly<Record<string, unknown>> = {
         },
       },
     },
+    "/v1/start": {
+      post: {
+        summary: "Starts a run that stands by, from a restore point.",
+        requestBody: json(object({ run: integer, restore: object({ sinceRun: integer, location: string }, ["location"]) })),
+        responses: {
+          "200": answer("It starts, or has started.", object({ started: boolean })),
+          "400": failure("The request is not understood."),
+          "409": failure("The order is for another run."),
+        },
+      },
+    },
     "/v1/job/stop": {
       post: {
         summary: "Ends the job with a last checkpoint.",

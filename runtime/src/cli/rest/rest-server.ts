@@ -90,6 +90,11 @@ function addRoutes(app: Hono, control: JobControl): void {
     const change = rescaleRequest(await bodyOf(context));
     return context.json(await control.rescale(change));
   });
+  app.post("/v1/start", async (context) => {
+    if (control.start === undefined) throw new MillraceError("NOT_FOUND", context.req.path, "this process never stands by", "see /v1/job");
+    control.start(await bodyOf(context));
+    return context.json({ started: true });
+  });
   app.post("/v1/job/stop", (context) => {
     control.stop();
     return context.json({ stopping: true }, 202);

@@ -96,6 +96,11 @@ class LeaseClient implements LeaseStore {
     return true;
   }
 
+  async note(name: string): Promise<string | undefined> {
+    await this.read();
+    return this.#last?.metadata.annotations?.[name];
+  }
+
   close(): Promise<void> {
     this.#agent?.destroy();
     return Promise.resolve();

@@ -26,5 +26,7 @@ export interface LeaseStore {
   read(): Promise<LeaseState | undefined>;
   /** Writes if the lease still has `version` (undefined: if there is none). False when somebody was faster. */
   write(record: LeaseRecord, version: string | undefined): Promise<boolean>;
+  /** What somebody who is not a holder has noted on it, where leases can carry notes. */
+  note?(name: string): Promise<string | undefined>;
   close(): Promise<void>;
 }

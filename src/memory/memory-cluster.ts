@@ -1,9 +1,9 @@
-// The Cluster port over a simulated API server: requests take time, watches are late, may fall silent, and may be cut.
+// The Cluster port over an API server in memory: for the simulation, where requests take time and watches are late, fall silent or are cut; and for a laptop.
 import { ClusterError } from "../ports/cluster-error.ts";
 import type { Cluster, ListScope, ObjectKey, Preconditions, WatchEvent } from "../ports/cluster.ts";
 import type { AnyObject, Kind, Kinds } from "../ports/objects.ts";
 import { matches, ObjectStore } from "./object-store.ts";
-import type { VirtualTime } from "./virtual-time.ts";
+import type { Clock } from "../ports/machine.ts";
 
 interface Watcher {
   readonly kind: Kind;
@@ -23,16 +23,17 @@ export interface Timing {
 const bookmarkMs = 60_000;
 const historyLength = 2000;
 
-export class SimulatedCluster implements Cluster {
+export class MemoryCluster implements Cluster {
   readonly store: ObjectStore;
-  readonly #time: VirtualTime;
+  readonly #time: Clock;
   readonly #timing: Timing;
+  #cancelBookmarks: () => void = () => {};
   readonly #watchers = new Set<Watcher>();
   readonly #history: { readonly version: number; readonly kind: Kind; readonly event: WatchEvent<AnyObject> }[] = [];
   /** Requests by verb, for tests that count them. */
   readonly requests = new Map<string, number>();
 
-  constructor(time: VirtualTime, timing: Timing) {
+  constructor(time: Clock, timing: Timing) {
     this.#time = time;
     this.#timing = timing;
     this.store = new ObjectStore(() => time.now());
@@ -139,8 +140,14 @@ export class SimulatedCluster implements Cluster {
     });
   }
 
+  /** Ends its watches and its timer. */
+  close(): void {
+    this.#cancelBookmarks();
+    for (const watcher of this.#watchers) watcher.end();
+  }
+
   #bookmarks(): void {
-    this.#time.after(bookmarkMs, () => {
+    this.#cancelBookmarks = this.#time.after(bookmarkMs, () => {
       const event: WatchEvent<AnyObject> = { type: "BOOKMARK", resourceVersion: String(this.store.version) };
       for (const watcher of this.#watchers) this.#deliver(watcher, event);
       this.#bookmarks();

@@ -1,0 +1,188 @@
+// Pods as child processes on this machine: `millrace jobmanager` and `millrace taskmanager` on the loopback address, each with ports of its own.
+import { type ChildProcess, spawn } from "node:child_process";
+import { createWriteStream } from "node:fs";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
+import { join } from "node:path";
+import { podView, type PodProcesses, type ProcessEnd } from "../memory/kubelet.ts";
+import type { ObjectStore } from "../memory/object-store.ts";
+import { type Log, messageOf } from "../ports/machine.ts";
+import type { Pod } from "../ports/objects.ts";
+import { runLabel, tokenSecretName } from "../streamjob/names.ts";
+
+export interface ChildProcessOptions {
+  readonly store: ObjectStore;
+  /** What runs `millrace`, such as node and the path of its program. */
+  readonly command: readonly string[];
+  /** Everything of this run of `millrace up`: manifests, leadership, logs. */
+  readonly folder: string;
+  readonly log: Log;
+  /** A pod's readiness may have changed. */
+  readonly changed: (pod: Pod) => void;
+}
+
+interface Child {
+  process: ChildProcess | undefined;
+  restPort: number;
+  ready: boolean;
+  probe: NodeJS.Timeout | undefined;
+  stopping: boolean;
+  lastLine: string;
+}
+
+const host = "127.0.0.1";
+const probeMs = 150;
+const graceMs = 20_000;
+
+export class ChildProcesses implements PodProcesses {
+  readonly #options: ChildProcessOptions;
+  readonly #children = new Map<string, Child>();
+
+  constructor(options: ChildProcessOptions) {
+    this.#options = options;
+  }
+
+  refused(): undefined {
+    return undefined;
+  }
+
+  start(pod: Pod, ended: (end: ProcessEnd) => void): void {
+    const child: Child = { process: undefined, restPort: 0, ready: false, probe: undefined, stopping: false, lastLine: "" };
+    this.#children.set(pod.metadata.name, child);
+    this.#spawn(pod, child, ended).catch((error: unknown) => ended({ exitCode: 1, message: messageOf(error) }));
+  }
+
+  stop(pod: Pod, done: () => void): void {
+    const child = this.#children.get(pod.metadata.name);
+    const gone = (): void => {
+      this.#children.delete(pod.metadata.name);
+      done();
+    };
+    if (child === undefined) return gone();
+    child.stopping = true;
+    clearInterval(child.probe);
+    const { process: running } = child;
+    if (running === undefined || running.exitCode !== null || running.signalCode !== null) return gone();
+    const kill = setTimeout(() => running.kill("SIGKILL"), graceMs);
+    running.once("exit", () => {
+      clearTimeout(kill);
+      gone();
+    });
+    running.kill("SIGTERM");
+  }
+
+  /** Ends every process that is left. */
+  async stopAll(): Promise<void> {
+    const names = [...this.#children.keys()];
+    await Promise.all(names.map((name) => new Promise<void>((resolve) => this.stop({ metadata: { name } } as Pod, resolve))));
+  }
+
+  /** For the end of this process itself: no child outlives it. */
+  killAll(): void {
+    for (const { process: running } of this.#children.values()) running?.kill("SIGKILL");
+  }
+
+  ready(pod: Pod): boolean {
+    return this.#children.get(pod.metadata.name)?.ready === true;
+  }
+
+  address(pod: Pod): { readonly ip: string; readonly restPort: number } {
+    return { ip: host, restPort: this.#children.get(pod.metadata.name)?.restPort ?? 0 };
+  }
+
+  async #spawn(pod: Pod, child: Child, ended: (end: ProcessEnd) => void): Promise<void> {
+    const { command, folder } = this.#options;
+    const { name, labels = {} } = pod.metadata;
+    const home = join(folder, "pods", name);
+    await rm(home, { recursive: true, force: true });
+    await mkdir(join(home, "work"), { recursive: true });
+    await mkdir(join(folder, "logs"), { recursive: true });
+    const leadership = join(folder, "leadership", labels[runLabel] ?? "0");
+    await mkdir(leadership, { recursive: true });
+    await this.#writeFiles(pod, home);
+    child.restPort = await freePort();
+    if (child.stopping) return;
+    const { arguments: given, environment } = podView(pod);
+    const component = given[0] ?? "";
+    const [program = "", ...first] = command;
+    const more = component === "jobmanager" ? ["--rpc-port", "0"] : ["--exchange-port", "0", "--work-dir", join(home, "work")];
+    const all = [
+      ...[...first, component, "-f", join(home, "job.yaml"), "--host", host, "--port", String(child.restPort)],
+      ...["--leadership", "storage", "--leadership-dir", `file://${leadership}`, "--log", "json", ...more],
+    ];
+    const { MILLRACE_LEASE: _lease, MILLRACE_JOBMANAGERS: _managers, ...variables } = environment;
+    const running = spawn(program, all, {
+      // The channel tells a child that its parent is gone.
+      stdio: ["ignore", "pipe", "pipe", "ipc"],
+      env: { ...process.env, ...variables, MILLRACE_POD_NAME: name, MILLRACE_POD_IP: host, MILLRACE_TOKEN_FILE: join(home, "token") },
+    });
+    child.process = running;
+    this.#follow(pod, child, running, ended);
+    this.#options.changed(pod);
+  }
+
+  #follow(pod: Pod, child: Child, running: ChildProcess, ended: (end: ProcessEnd) => void): void {
+    const { folder, changed, log } = this.#options;
+    const file = createWriteStream(join(folder, "logs", `${pod.metadata.name}.log`), { flags: "a" });
+    file.on("error", (error) => log.warn("a log could not be written", { reason: error.message }));
+    for (const stream of [running.stdout, running.stderr]) {
+      stream?.on("data", (data: Buffer) => {
+        file.write(data);
+        const lines = data.toString("utf8").trimEnd().split("\n");
+        child.lastLine = lines.at(-1)?.slice(0, 500) ?? child.lastLine;
+      });
+    }
+    running.once("error", (error) => {
+      if (running.exitCode === null && running.pid === undefined) ended({ exitCode: 1, message: error.message });
+    });
+    running.once("exit", (code, signal) => {
+      clearInterval(child.probe);
+      child.ready = false;
+      file.end();
+      if (!child.stopping) ended({ exitCode: code ?? 128, message: signal === null ? child.lastLine : `ended by ${signal}` });
+    });
+    child.probe = setInterval(() => {
+      isReady(child.restPort).then(
+        (ready) => {
+          if (ready === child.ready || child.stopping) return;
+          child.ready = ready;
+          changed(pod);
+        },
+        (error: unknown) => log.debug("a probe failed", { reason: messageOf(error) }),
+      );
+    }, probeMs);
+  }
+
+  // What a cluster mounts: the manifest and the token.
+  async #writeFiles(pod: Pod, home: string): Promise<void> {
+    const { store } = this.#options;
+    const { namespace = "", labels = {} } = pod.metadata;
+    const job = labels["millrace.dev/job"] ?? "";
+    const [configMap] = store.list("ConfigMap", { namespace, labels: { "millrace.dev/job": job, [runLabel]: labels[runLabel] ?? "" } });
+    const secret = store.get("Secret", { namespace, name: tokenSecretName(job) });
+    await writeFile(join(home, "job.yaml"), configMap?.data?.["job.yaml"] ?? "");
+    await writeFile(join(home, "token"), Buffer.from(secret?.data?.["token"] ?? "", "base64"), { mode: 0o600 });
+  }
+}
+
+async function isReady(port: number): Promise<boolean> {
+  try {
+    const response = await fetch(`http://${host}:${port}/readyz`, { signal: AbortSignal.timeout(2_000) });
+    await response.body?.cancel();
+    return response.ok;
+  } catch {
+    // Not listening yet.
+    return false;
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, host, () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}

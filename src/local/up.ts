@@ -1,0 +1,119 @@
+// `millrace up`: the operator over a cluster in memory whose pods are child processes. A changed manifest is brought out as on Kubernetes.
+import { randomBytes } from "node:crypto";
+import { watch } from "node:fs";
+import { basename, dirname } from "node:path";
+import type { StreamJobManifest } from "millrace/api";
+import { HttpJobClient } from "../job-rest/http-job-client.ts";
+import { Kubelet } from "../memory/kubelet.ts";
+import { MemoryCluster } from "../memory/memory-cluster.ts";
+import { WorkloadControllers } from "../memory/workload-controllers.ts";
+import { Operator } from "../operator/operator.ts";
+import { typeOf } from "../ports/kind-table.ts";
+import { type Clock, type Log, messageOf } from "../ports/machine.ts";
+import type { KubeEvent, StreamJob } from "../ports/objects.ts";
+import { ChildProcesses } from "./child-processes.ts";
+import { localSpec } from "./local-job.ts";
+
+export interface UpOptions {
+  /** The manifest's path, for its folder and for watching it. */
+  readonly file: string;
+  /** Reads and checks it; rejects with what is wrong. */
+  readonly load: () => Promise<StreamJobManifest>;
+  readonly command: readonly string[];
+  readonly folder: string;
+  /** Ends it: all processes are stopped, and the next start goes on from the newest checkpoint. */
+  readonly signal: AbortSignal;
+  /** Ends by itself when the job has read all its input. */
+  readonly exitAtEnd: boolean;
+  /** One line for people. */
+  readonly say: (line: string) => void;
+  readonly log: Log;
+}
+
+const namespace = "local";
+const settleMs = 150;
+
+const clock: Clock = {
+  now: () => Date.now(),
+  after: (delayMs, callback) => {
+    const timer = setTimeout(callback, Math.max(0, delayMs));
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Resolves with the job's last state. */
+export async function up(options: UpOptions): Promise<string> {
+  const { signal, say, log, load, file, folder, exitAtEnd } = options;
+  const manifest = await load();
+  const key = { namespace, name: manifest.metadata.name };
+  const cluster = new MemoryCluster(clock, { requestMs: () => 0, watchDelayMs: () => 0 });
+  const late: { kubelet?: Kubelet } = {};
+  const processes = new ChildProcesses({ ...options, store: cluster.store, changed: (pod) => late.kubelet?.lookAt(pod) });
+  late.kubelet = new Kubelet(cluster.store, clock, processes, () => 0);
+  const controllers = new WorkloadControllers(cluster.store, clock, () => 5);
+  const killAll = (): void => processes.killAll();
+  process.on("exit", killAll);
+  const stop = new AbortController();
+  const abort = (): void => stop.abort();
+  signal.addEventListener("abort", abort);
+  let state = "Created";
+  cluster.store.onChange((kind, event) => {
+    if (event.type === "BOOKMARK") return;
+    if (kind === "Event" && event.type === "ADDED") {
+      const { reason, message, type } = event.object as KubeEvent;
+      say(`${type === "Warning" ? "! " : "  "}${reason}: ${message}`);
+    }
+    if (kind !== "StreamJob") return;
+    const { status } = event.object as StreamJob;
+    if (status?.state !== undefined && status.state !== state) say(`= ${status.state}`);
+    state = status?.state ?? state;
+    if (exitAtEnd && state === "Finished") stop.abort();
+  });
+  const operator = new Operator({
+    cluster,
+    client: new HttpJobClient(),
+    machine: { clock, random: Math.random, log, secret: () => randomBytes(24).toString("hex") },
+    identity: `up-${process.pid}`,
+    lease: undefined,
+    namespaces: [namespace],
+    defaultImage: undefined,
+    workers: 2,
+  });
+  cluster.store.create<StreamJob>({ ...typeOf("StreamJob"), metadata: key, spec: await localSpec(manifest, file, folder) });
+  const unwatch = watchFile(file, log, async () => {
+    try {
+      const spec = await localSpec(await load(), file, folder);
+      cluster.store.update("StreamJob", key, (job) => ({ ...job, spec }));
+    } catch (error) {
+      say(`! ${messageOf(error)}; the last good manifest goes on`);
+    }
+  });
+  try {
+    await operator.run(stop.signal);
+  } finally {
+    unwatch();
+    signal.removeEventListener("abort", abort);
+    controllers.close();
+    cluster.close();
+    await processes.stopAll();
+    process.off("exit", killAll);
+  }
+  return state;
+}
+
+// The folder is watched: editors put a new file in the place of the old one.
+function watchFile(file: string, log: Log, changed: () => Promise<void>): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const watcher = watch(dirname(file), (_event, name) => {
+    if (name !== null && name !== basename(file)) return;
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      changed().catch((error: unknown) => log.error("the manifest could not be applied", { reason: messageOf(error) }));
+    }, settleMs);
+  });
+  watcher.on("error", (error) => log.warn("the manifest is not watched any more", { reason: error.message }));
+  return () => {
+    clearTimeout(timer);
+    watcher.close();
+  };
+}
