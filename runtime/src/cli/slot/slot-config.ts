@@ -12,7 +12,7 @@ export interface SlotThreadConfig {
   readonly jobId: string;
   /** State on disk goes below it; each slot has a folder of its own there, which is emptied at its start. */
   readonly directory: string;
-  /** Of the exchange servers; 0 for any free port. */
+  /** Of the first slot's exchange server, the next slot has the next one; 0 for any free ports. */
   readonly exchangePort: number;
   readonly exchange: ExchangeOptions;
   readonly tls?: ExchangeTls;

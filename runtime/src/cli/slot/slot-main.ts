@@ -31,9 +31,8 @@ async function main(port: MessagePort, config: SlotThreadData): Promise<void> {
   await rm(directory, { recursive: true, force: true });
   const dataflow = await loadJob(run.module, run.parameters);
   const reception = new Reception(dataflow.name, systemClock);
-  const tcp = await TcpTransport.listen({ host, port: exchangePort, ...(tls === undefined ? {} : { tls }) }, (wire) =>
-    reception.incoming(wire),
-  );
+  const listenAt = { host, port: exchangePort === 0 ? 0 : exchangePort + index };
+  const tcp = await TcpTransport.listen({ ...listenAt, ...(tls === undefined ? {} : { tls }) }, (wire) => reception.incoming(wire));
   const transport: Transport = {
     dial: async (peer) => {
       if (peer.taskManagerId !== taskManagerId) return tcp.dial(peer);
@@ -42,6 +41,8 @@ async function main(port: MessagePort, config: SlotThreadData): Promise<void> {
       return portWire(port1);
     },
   };
+  // Rows on their way between slots are part of what the process may hold of bytes on their way.
+  const exchangeBytes = Math.min(exchange.bufferBytes, Math.floor(run.bufferBytes / 4));
   const storage = run.storage === undefined ? undefined : await openStorage(run.storage, { s3: run.s3 });
   const deadLetterSink = await openDeadLetterSink(run.deadLetters);
   const slot = new Slot(
@@ -52,13 +53,13 @@ async function main(port: MessagePort, config: SlotThreadData): Promise<void> {
       clock: systemClock,
       log,
       stateBackend: await openStateBackend(run, dataflow.nodes.filter(({ body }) => body.kind === "operator" && body.keyed).length),
-      bufferBytes: run.bufferBytes,
+      bufferBytes: run.bufferBytes - exchangeBytes,
       badRows: { onBadRecord: run.onBadRecord, maxPerMinute: run.maxBadPerMinute },
       ...(deadLetterSink === undefined ? {} : { deadLetterSink }),
       directory,
       ...(storage === undefined ? {} : { snapshots: { storage, folder: `${jobId}/`, compression: "zstd" as const } }),
       openSnapshot: snapshotOpener(dataflow, run.maxParallelism, { s3: run.s3 }),
-      exchange,
+      exchange: { ...exchange, bufferBytes: exchangeBytes },
       transport,
       reception,
       connectTimeoutMs,

@@ -23,7 +23,7 @@ export const defaultExchange: ExchangeOptions = { limits: defaultFrameLimits, fl
 const leastWindowBytes = 32 * 1024;
 const mostWindowBytes = 1024 * 1024;
 
-/** The credit that each of `channels` channels into a slice begins with. Both sides compute it from the plan. */
+/** The credit that each of `channels` channels into a slice begins with. */
 export function windowBytes(options: ExchangeOptions, channels: number): number {
   const share = Math.floor(options.bufferBytes / Math.max(1, channels));
   // A test may ask for less than the least sensible window.
@@ -56,6 +56,7 @@ export class Exchange {
   readonly #listener: ExchangeListener;
   #dirty: OutboundChannel[] = [];
   #dirtySinceMs = Infinity;
+  #isOpened = false;
   #closed = false;
 
   constructor(options: ExchangeOptions, listener: ExchangeListener) {
@@ -63,10 +64,7 @@ export class Exchange {
     this.#listener = listener;
   }
 
-  openOutbound(
-    slot: number,
-    about: { readonly id: number; readonly schema: Schema; readonly fields: readonly number[]; readonly windowBytes: number },
-  ): OutboundChannel {
+  openOutbound(slot: number, about: { readonly id: number; readonly schema: Schema; readonly fields: readonly number[] }): OutboundChannel {
     const peer = this.#peer(slot);
     const channel = new OutboundChannel({
       ...about,
@@ -128,6 +126,17 @@ export class Exchange {
       .map(([slot]) => slot);
   }
 
+  /** All channels are there: what is sent to them from now on has a place. */
+  opened(): void {
+    this.#isOpened = true;
+    for (const peer of this.#peers.values()) if (peer.wireIn !== undefined) this.#openChannels(peer);
+  }
+
+  // The first credit comes from the receiver, so that the two sides need not have the same memory.
+  #openChannels(peer: Peer): void {
+    for (const channel of peer.inbound.values()) channel.open();
+  }
+
   /** The connection to a slot that this one sends to: credit comes back on it. */
   connected(slot: number, wire: Wire): void {
     const peer = this.#peer(slot);
@@ -153,6 +162,7 @@ export class Exchange {
       frame: (frame) => this.#guard(slot, () => this.#arrive(peer, frame)),
       lost: (reason) => this.#lost(slot, reason),
     });
+    if (this.#isOpened) this.#openChannels(peer);
     this.#listener.wake();
   }
 

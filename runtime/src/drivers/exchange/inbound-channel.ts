@@ -54,6 +54,11 @@ export class InboundChannel implements FrameTarget {
     return this.#queue.length === 0;
   }
 
+  /** Grants the first window. */
+  open(): void {
+    this.#parts.grant(this.#parts.windowBytes);
+  }
+
   /** A frame of rows has come. */
   push(frame: ArrayBuffer): void {
     this.#queue.push(frame);

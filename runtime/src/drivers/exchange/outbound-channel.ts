@@ -16,8 +16,6 @@ export interface OutboundParts {
   /** The columns that the receiver reads. */
   readonly fields: readonly number[];
   readonly limits: FrameLimits;
-  /** Bytes that may be under way at first; the receiver grants more. */
-  readonly windowBytes: number;
   readonly send: (frame: ArrayBuffer) => void;
   /** Something waits here now: it is to be sealed within the flush timeout. */
   readonly dirty: (channel: OutboundChannel) => void;
@@ -39,13 +37,13 @@ export class OutboundChannel implements Receiver {
   readonly #parts: OutboundParts;
   readonly #builder: FrameBuilder;
   readonly #waiting: Waiting[] = [];
-  #creditBytes: number;
+  /** Nothing goes before the receiver has said how much it can take. */
+  #creditBytes = 0;
   #queuedBytes = 0;
 
   constructor(parts: OutboundParts) {
     this.id = parts.id;
     this.#parts = parts;
-    this.#creditBytes = parts.windowBytes;
     this.obstacle = new Obstacle(parts.wake);
     this.#builder = new FrameBuilder(parts.schema, parts.fields, parts.limits);
   }

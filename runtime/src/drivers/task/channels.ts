@@ -1,4 +1,4 @@
-// The channels between slots, as the plan and the placement say: both ends number them alike, and agree on the columns and the credit.
+// The channels between slots, as the plan and the placement say: both ends number them alike, and agree on the columns.
 import type { DataflowInput, DataflowNode } from "../../plan/dataflow.ts";
 import { windowBytes } from "../exchange/exchange.ts";
 import { schemaOf } from "./in-flight.ts";
@@ -9,8 +9,8 @@ export class ChannelPlan {
   readonly #placement: Placement;
   readonly #bases = new Map<DataflowInput, number>();
   readonly #fields = new Map<DataflowInput, readonly number[]>();
-  /** Channels into each slot. */
-  readonly #into = new Map<number, number>();
+  /** Channels into the task's own slot. */
+  #into = 0;
 
   constructor(nodes: readonly DataflowNode[], placement: Placement) {
     this.#placement = placement;
@@ -29,11 +29,11 @@ export class ChannelPlan {
   }
 
   #count(node: DataflowNode, input: DataflowInput, upstream: number, parallelism: number): void {
+    const { slot } = this.#placement;
     for (let to = 0; to < parallelism; to++) {
-      const slot = this.#placement.slotOf(node.uid, to);
+      if (this.#placement.slotOf(node.uid, to) !== slot) continue;
       const senders = isForward(input, upstream, parallelism) ? [to] : Array.from({ length: upstream }, (_, from) => from);
-      const remote = senders.filter((from) => this.#placement.slotOf(input.from.uid, from) !== slot).length;
-      this.#into.set(slot, (this.#into.get(slot) ?? 0) + remote);
+      this.#into += senders.filter((from) => this.#placement.slotOf(input.from.uid, from) !== slot).length;
     }
   }
 
@@ -46,9 +46,10 @@ export class ChannelPlan {
     return this.#fields.get(input) ?? [];
   }
 
-  windowBytes(slot: number): number {
+  /** What each channel into the task may have under way. */
+  windowBytes(): number {
     const options = this.#placement.exchange?.options;
-    return options === undefined ? 0 : windowBytes(options, this.#into.get(slot) ?? 0);
+    return options === undefined ? 0 : windowBytes(options, this.#into);
   }
 }
 

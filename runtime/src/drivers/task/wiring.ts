@@ -106,7 +106,6 @@ export class Wiring {
       id: this.#channels.id(node, input, from, to),
       schema: schemaOf(input),
       fields: this.#channels.fields(input),
-      windowBytes: this.#channels.windowBytes(slot),
     });
   }
 
@@ -115,6 +114,7 @@ export class Wiring {
     const { exchange, slot } = this.#placement;
     if (exchange === undefined) return [];
     const parallelism = this.#placement.parallelismOf(node);
+    const windowBytes = this.#channels.windowBytes();
     const readers = node.inputs.map((input) => new FrameReader(schemaOf(input), this.#channels.fields(input)));
     return [...(this.#opened.receivers.get(node) ?? [])].flatMap(([to, receiver]) => {
       const channels: InboundChannel[] = [];
@@ -132,7 +132,7 @@ export class Wiring {
               input: index,
               gateChannel: forward ? firstChannel : firstChannel + from,
               reader: readers[index] as FrameReader,
-              windowBytes: this.#channels.windowBytes(slot),
+              windowBytes,
             }),
           );
         }

@@ -93,6 +93,7 @@ export class Slice {
     this.#exchange = exchange;
     reception.expect({ slice, epoch, planFingerprint }, (from, wire) => exchange.accepted(from, wire));
     const task = await this.#build(exchange);
+    exchange.opened();
     this.#task = task;
     const { uploader, bases } = this.#uploads(task);
     this.#bases = bases;

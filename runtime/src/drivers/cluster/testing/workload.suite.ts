@@ -2,6 +2,7 @@
 import { systemClock } from "../../../base/clock.ts";
 import { type MemorySink, memorySource } from "../../../connectors/memory/index.ts";
 import type { Sink, SinkWriter } from "../../../core/ports/sink.ts";
+import type { Source } from "../../../core/ports/source.ts";
 import { int32, string, timestamp } from "../../../core/schema/field.ts";
 import { type RowType, schema } from "../../../core/schema/schema.ts";
 import { boundedOutOfOrderness } from "../../../core/time/watermark-strategy.ts";
@@ -34,9 +35,35 @@ export function push(source: BidSource, bids: readonly Bid[], from = 0, to: numb
   for (let index = from; index < to; index++) source.push(bids[index] as Bid, { split: `split-${index % splits}` });
 }
 
+/** Rows per poll: few, so that much is still to come when a checkpoint begins. */
+const pollRows = 16;
+
 /** The bids of a job's input. */
 function stream(flow: Flow, source: BidSource) {
-  return flow.source("bids", source, { time: "at", watermarks: boundedOutOfOrderness(600) });
+  return flow.source("bids", { source: smallPolls(source) }, { time: "at", watermarks: boundedOutOfOrderness(600) });
+}
+
+function smallPolls(source: BidSource): Source & { readonly schema: typeof Bid } {
+  return {
+    connector: source.connector,
+    options: source.options,
+    bounded: source.bounded,
+    schema: Bid,
+    openEnumerator: () => source.openEnumerator(),
+    openReader: async () => {
+      const reader = await source.openReader();
+      return {
+        assign: (some) => reader.assign(some),
+        poll: () => reader.poll(pollRows),
+        ready: () => reader.ready(),
+        snapshot: () => reader.snapshot(),
+        takeFinished: () => reader.takeFinished(),
+        setPaused: (id, paused) => reader.setPaused(id, paused),
+        lag: () => reader.lag(),
+        close: () => reader.close(),
+      };
+    },
+  };
 }
 
 export interface Workload {
