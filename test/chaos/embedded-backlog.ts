@@ -78,7 +78,9 @@ const apps: EmbeddedApp[] = [];
 
 async function main(): Promise<boolean> {
   say(`backlog: ${records.toLocaleString("en-US")} records in ${partitions} partitions, ${processes} members, seed ${seed}`);
-  await client.createTopics(Object.values(topics).map((name) => ({ name, partitions, replicationFactor: 1, configs: {} })));
+  await client.createTopics(
+    Object.values(topics).map((name) => ({ name, partitions, replicationFactor: 1, configs: { "retention.ms": "-1" } })),
+  );
   const { block, expected } = makeBacklog();
   await produceBlock(client, topics.input, partitions, block);
   const startedMs = Date.now();

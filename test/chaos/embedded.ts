@@ -127,7 +127,9 @@ async function main(): Promise<boolean> {
   say(
     `embedded: ${records.toLocaleString("en-US")} records in ${seconds} s, ${partitions} partitions, ${processes} processes, seed ${seed}`,
   );
-  await client.createTopics(Object.values(topics).map((name) => ({ name, partitions, replicationFactor: 1, configs: {} })));
+  await client.createTopics(
+    Object.values(topics).map((name) => ({ name, partitions, replicationFactor: 1, configs: { "retention.ms": "-1" } })),
+  );
   const next = random(seed);
   for (const service of services) service.start();
   const endsAtMs = Date.now() + seconds * 1000;

@@ -50,6 +50,8 @@ export class EmbeddedApp {
   #round = 0;
   #shutdown: string | undefined;
   #disk: AppDisk | undefined;
+  #cancelPurge: (() => void) | undefined;
+  #purging: Promise<void> | undefined;
   /** Of copies that were on disk at the start, until the first orders. */
   #foundLags: Readonly<Record<string, number>> = {};
   #closing: Promise<void> | undefined;
@@ -146,7 +148,17 @@ export class EmbeddedApp {
     );
     this.#running = this.#tasks.run().catch((error: unknown) => this.#fail(error));
     this.#membership.start();
+    this.#purgeLater();
     this.#disk.cleanRegularly(config.stateCleanupMs, clock, plan.places, () => this.#used());
+  }
+
+  #purgeLater(): void {
+    const { clock, purgeIntervalMs } = this.#config;
+    this.#cancelPurge = clock.after(purgeIntervalMs, () => {
+      this.#purging = (this.#tasks?.purge() ?? Promise.resolve()).then(() => {
+        if (!this.#state.isOver) this.#purgeLater();
+      });
+    });
   }
 
   // The tasks whose copies are in use; undefined while the group has not said what this process is to do.
@@ -309,7 +321,8 @@ export class EmbeddedApp {
     })();
     await Promise.race([tasks, late]);
     for (const client of this.#clients) await client.close();
-    await Promise.all([tasks, this.#membership?.ended(), this.#running]);
+    this.#cancelPurge?.();
+    await Promise.all([tasks, this.#membership?.ended(), this.#running, this.#purging]);
     await this.#disk?.close();
     this.#state.to("closed");
     this.#ended.resolve();

@@ -55,6 +55,8 @@ export interface EmbeddedConfig {
   readonly replicationFactor?: number;
   /** More configuration of the internal topics. */
   readonly topicConfigs?: Readonly<Record<string, string>>;
+  /** How often what was read is deleted from the repartition topics. Default 30 s. */
+  readonly purgeIntervalMs?: number;
   /** After this the broker aborts a transaction that nobody goes on with. Default 60 s. */
   readonly transactionTimeoutMs?: number;
   /** Default: `shutdown-client`. */
@@ -87,6 +89,7 @@ export interface CompleteConfig {
   readonly replicationFactor: number;
   readonly topicConfigs: Readonly<Record<string, string>>;
   readonly transactionTimeoutMs: number;
+  readonly purgeIntervalMs: number;
   readonly onFailure: (error: unknown, taskId: string) => FailureResponse;
   readonly onBadRecord: "dead-letter" | "fail";
   readonly maxBadRecordsPerMinute: number;
@@ -124,6 +127,7 @@ const names = [
   "replicationFactor",
   "topicConfigs",
   "transactionTimeoutMs",
+  "purgeIntervalMs",
   "onFailure",
   "onBadRecord",
   "maxBadRecordsPerMinute",
@@ -169,6 +173,7 @@ export function completeConfig(config: EmbeddedConfig, parts: EmbeddedParts): Co
     replicationFactor: integerOption(subject, "replicationFactor", config.replicationFactor, -1, -1, 100),
     topicConfigs: config.topicConfigs ?? {},
     transactionTimeoutMs: integerOption(subject, "transactionTimeoutMs", config.transactionTimeoutMs, 60_000, 1000, dayMs),
+    purgeIntervalMs: integerOption(subject, "purgeIntervalMs", config.purgeIntervalMs, 30_000, 100, dayMs),
     onFailure: config.onFailure ?? (() => "shutdown-client"),
     onBadRecord: config.onBadRecord ?? "dead-letter",
     maxBadRecordsPerMinute: integerOption(subject, "maxBadRecordsPerMinute", config.maxBadRecordsPerMinute, 1000, 0, 2 ** 31),

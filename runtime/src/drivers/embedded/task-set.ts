@@ -196,6 +196,19 @@ export class TaskSet {
     })();
   }
 
+  /** Deletes from the application's own topics what no task will read again. */
+  async purge(): Promise<void> {
+    for (const { place, state, task } of [...this.#slots.values()]) {
+      if (state !== "running" || task === undefined) continue;
+      try {
+        await task.purge();
+      } catch (error) {
+        // It is tried again; until then the topic is longer than it has to be.
+        this.#host.log.warn("a repartition topic was not shortened", { taskId: place.id, reason: messageOf(error) });
+      }
+    }
+  }
+
   /** Works until it is stopped. */
   async run(): Promise<void> {
     while (!this.#stopped) {

@@ -21,6 +21,8 @@ const Line = schema({ text: string() });
 const Word = schema({ word: string() });
 const bootstrapServers = "127.0.0.1:1";
 const log: Log = silentLog;
+// The records are of 2001: a broker would delete them by their age.
+const keepAll = { "retention.ms": "-1" };
 
 export function wordCountSuite(implementation: string, connect: () => KafkaClient, sessionTimeoutMs: number): void {
   describe(`word count, embedded, ${implementation}`, () => {
@@ -40,7 +42,7 @@ export function wordCountSuite(implementation: string, connect: () => KafkaClien
       const client = connect();
       clients.push(client);
       await client.createTopics(
-        ["lines", "counts"].map((topic) => ({ name: `${name}-${topic}`, partitions, replicationFactor: -1, configs: {} })),
+        ["lines", "counts"].map((topic) => ({ name: `${name}-${topic}`, partitions, replicationFactor: -1, configs: keepAll })),
       );
       await client.topics([`${name}-lines`, `${name}-counts`]);
       const words = job(name, (flow) => {
@@ -149,6 +151,30 @@ export function wordCountSuite(implementation: string, connect: () => KafkaClien
         await rm(stateDirectory, { recursive: true, force: true });
       }
     }, 120_000);
+
+    it("deletes from its repartition topic what it has committed", async () => {
+      const setting = await setUp(2);
+      await setting.start({ purgeIntervalMs: 200 });
+      await setting.say(some(0, 40));
+      await settled(setting);
+      const topic = `${setting.name}-count-repartition`;
+      const at = async (which: "earliest" | "latest") => {
+        const asked = [0, 1].map((partition) => ({ topic, partition, at: which }));
+        return (await setting.client.listOffsets(asked, "read_committed")).map((each) => each.offset);
+      };
+      // All but the marker that ends the last transaction.
+      await expect
+        .poll(async () => {
+          const [starts, ends] = [await at("earliest"), await at("latest")];
+          return starts.map((start, index) => [start > 0, (ends[index] as number) - start <= 1]);
+        }, limit)
+        .toEqual([
+          [true, true],
+          [true, true],
+        ]);
+      await setting.say(some(40, 40));
+      await settled(setting);
+    }, 90_000);
 
     it("spreads over two processes, and each count is put out exactly once", async () => {
       const setting = await setUp(4);

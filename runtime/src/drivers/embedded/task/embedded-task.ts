@@ -34,6 +34,7 @@ export class EmbeddedTask {
   #task!: Task;
   #inputs!: TaskInputs;
   #exits: readonly { readonly sink: SinkInstance; readonly output: RepartitionOutput }[] = [];
+  readonly #purgedTo = new Map<string, number>();
   #dirty = false;
   #commitUnderWay: Promise<void> | undefined;
   #committedAtMs: number;
@@ -253,6 +254,15 @@ export class EmbeddedTask {
 
   #writeChangelogs({ operators }: TaskCapture): void {
     for (const capture of operators) this.#changelogs.get(capture.uid)?.write(capture);
+  }
+
+  /** Deletes from the repartition topics what this task has committed. */
+  async purge(): Promise<void> {
+    for (const { topic, partition, offset } of this.#inputs.spent()) {
+      if (offset <= (this.#purgedTo.get(topic) ?? 0)) continue;
+      await this.#host.client.deleteRecords(topic, partition, offset);
+      this.#purgedTo.set(topic, offset);
+    }
   }
 
   /** Commits what is done, then closes. */

@@ -148,6 +148,11 @@ export class TaskInputs {
     });
   }
 
+  /** Up to where nobody needs the repartition topics any more: this task is the only one that reads its partitions. */
+  spent(): readonly GroupOffset[] {
+    return this.repartitions.map(({ splitId }) => this.#committed.get(splitId)).filter((each) => each !== undefined);
+  }
+
   committed(offsets: readonly GroupOffset[]): void {
     for (const each of offsets) this.#committed.set(splitIdOf(each.topic, each.partition), each);
   }
