@@ -264,7 +264,11 @@ class TaskBuilder {
       badRow: this.#badRowHandler(node.uid, subtask, () => late.instance?.barriers.captured ?? 0),
       forwardWatermark: (timeMs) => late.instance?.forwardWatermark(timeMs),
       watermarkMs: () => late.instance?.watermarkMs ?? -Infinity,
-      enqueue: (work) => task.enqueue(work),
+      enqueue: (work) =>
+        task.enqueue(() => {
+          work();
+          late.instance?.settle();
+        }),
       pause: () => raisedOnce(patience),
     };
     const operator = body.create(context);

@@ -6,7 +6,7 @@ import { schema } from "../../core/schema/schema.ts";
 import { boundedOutOfOrderness } from "../../core/time/watermark-strategy.ts";
 import { job } from "../../dsl/job.ts";
 import { tumbling } from "../../dsl/windows.ts";
-import { count, sum } from "../../operators/aggregate/call.ts";
+import { count, countDistinct, sum } from "../../operators/aggregate/call.ts";
 import { type JobHarness, testJob } from "../../testing/job-harness.ts";
 
 const Reading = schema({ sensor: int32(), at: timestamp() });
@@ -89,4 +89,38 @@ test("an input that has given all its rows is waited for until what they led to 
   await t.end().run();
   expect(t.rows("out")).toEqual([total(500)]);
   expect(t.rows("late")).toEqual([]);
+});
+
+test("an input that is idle is waited for while asynchronous calls for its rows are under way", async () => {
+  const answers: (() => void)[] = [];
+  harness = await testJob(
+    job("asked", (flow) => {
+      const slow = flow
+        .source("slow", memorySource(Reading), { time: "at", watermarks: boundedOutOfOrderness(0, { idleAfter: 1000 }) })
+        .asyncMap(Reading, (row) => new Promise<typeof row>((resolve) => answers.push(() => resolve(row))), { uid: "ask" });
+      const totals = flow
+        .source("fast", memorySource(Reading), { time: "at", watermarks: boundedOutOfOrderness(0) })
+        .union(slow)
+        .window(tumbling(100))
+        .aggregate({ sensors: countDistinct("sensor"), readings: count() }, { uid: "all" });
+      totals.to("out", memorySink());
+      totals.side("late").to("late", memorySink());
+    }),
+  );
+  const t = harness;
+  t.push("slow", { sensor: 9, at: 5 });
+  const asked = t.run();
+  await expect.poll(() => answers.length).toBe(1);
+  // Idle for long, and the other input is far ahead by now.
+  t.clock.advance(5000);
+  t.push("fast", ...readings(0), ...readings(500));
+  for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+  answers[0]?.();
+  await asked;
+  expect(t.rows("late")).toEqual([]);
+  expect(t.rows("out")).toEqual([{ ...total(0), sensors: 9, readings: 17 }]);
+  // Nothing is under way any more, so its idleness counts.
+  t.push("fast", ...readings(900));
+  await t.run();
+  expect(t.rows("out")).toEqual([total(500)]);
 });

@@ -35,6 +35,8 @@ export class OperatorInstance implements Receiver {
   readonly #hooks: OperatorHooks;
   readonly #gate: WatermarkGate;
   #ended = false;
+  /** All inputs are idle, and rows that they gave before are still worked on. */
+  #idleDue = false;
 
   constructor(parts: OperatorInstanceParts) {
     this.uid = parts.uid;
@@ -83,12 +85,16 @@ export class OperatorInstance implements Receiver {
       case "nothing":
         return;
       case "becameIdle":
-        for (const output of this.outputs.values()) output.idle();
+        this.#idleDue = true;
+        this.settle();
         return;
       case "becameActive":
-        for (const output of this.outputs.values()) output.active();
+        // Where idleness was held back nobody behind it knows of any.
+        if (this.#idleDue) this.#idleDue = false;
+        else for (const output of this.outputs.values()) output.active();
         return;
       case "advanced":
+        this.#idleDue = false;
         this.#advance(this.#gate.currentMs);
     }
   }
@@ -107,6 +113,13 @@ export class OperatorInstance implements Receiver {
     this.#hooks.advanced(currentMs);
     // An operator that still works on earlier rows sends their watermark itself, when they are done.
     if (this.operator.holdsWatermarks !== true) this.forwardWatermark(currentMs);
+  }
+
+  /** Asynchronous work may be done: idleness that waited for it goes on. Nobody may go ahead of rows that are still to come. */
+  settle(): void {
+    if (!this.#idleDue || this.operator.busy?.() === true) return;
+    this.#idleDue = false;
+    for (const output of this.outputs.values()) output.idle();
   }
 
   forwardWatermark(timeMs: number): void {
