@@ -89,6 +89,13 @@ test("windows: late rows change a result, then come too late; sessions end by a 
   await t.end().run();
   // 71 s + 2 min: everything of `a` is one session, also the reading that came too late for its minute.
   expect(changes(t, "sessions-out", "sensor", "windowStart", "readings", "highest").toSorted()).toEqual(["+I a 0 5 99", "+I b 50000 2 6"]);
+  // 99 came too late for its minute here, too; windows give their rows to the function once.
+  expect(changes(t, "spreads-out", "sensor", "windowStart", "spread").toSorted()).toEqual([
+    "+I a 0 2",
+    `+I a ${minute} 0`,
+    "+I b 0 0",
+    `+I b ${minute} 0`,
+  ]);
   const all = changes(t, "all-out", "windowStart", "highest");
   // Windows of two minutes, each minute; the first had ended before 99 came, at -60 s.
   expect(all).toEqual([`+I -${minute} 22`, "+I 0 99", `+I ${minute} 10`]);
@@ -137,6 +144,7 @@ test("joins: payments in time, rates of the time, customers of the moment, the b
     "+I o2 10 null",
     "+I o3 7 null",
   ]);
+  expect(changes(t, "countries-out", "change", "order", "customer_country")).toEqual(["+I insert o1 PT"]);
   expect(changes(t, "euros-out", "customer", "euros").toSorted()).toEqual(["+I ann 5", "+I bob 20", "+I cat 7"]);
   expect(changes(t, "located-out", "order", "customer_country").toSorted()).toEqual(["+I o1 PT", "+I o2 null", "+I o3 null"]);
   const table = new Map<string, string>();

@@ -40,6 +40,17 @@ export default job("orders", (flow) => {
     .to("located-out", consoleSink({ label: "located" }));
   // #endregion
 
+  // #region reference
+  orders
+    .keyBy("order")
+    .toTable({ uid: "orders-by-order" })
+    .keyBy("customer")
+    .joinReference(customers.keyBy("customer"), { uid: "countries", primary: ["order"], rightPrefix: "customer_" })
+    .toStream({ kind: "change" })
+    .select("change", "order", "customer_country")
+    .to("countries-out", consoleSink({ label: "country" }));
+  // #endregion
+
   // #region top
   inEuros
     .keyBy("customer")

@@ -47,6 +47,20 @@ export default job("readings", (flow) => {
     .to("sessions-out", consoleSink({ label: "session" }));
   // #endregion
 
+  // #region function
+  const Spread = schema({ sensor: string(), windowStart: timestamp(), spread: float64() });
+  bySensor
+    .window(tumbling("1 min"))
+    .process(
+      ({ key, startMs }, rows, emit) => {
+        const celsius = [...rows].map((row) => row.celsius);
+        emit({ sensor: key.sensor, windowStart: startMs, spread: Math.max(...celsius) - Math.min(...celsius) });
+      },
+      { uid: "spreads", output: Spread },
+    )
+    .to("spreads-out", consoleSink({ label: "spread" }));
+  // #endregion
+
   // #region early
   bySensor
     .window(tumbling("1 h"))

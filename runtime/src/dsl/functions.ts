@@ -7,6 +7,8 @@ import type { Schema } from "../core/schema/schema.ts";
 import type { BroadcastDeclarations } from "../operators/process/broadcast-state.ts";
 import { type BroadcastFunctions, broadcastProcess } from "../operators/process/broadcast-process.ts";
 import { type CoProcessFunctions, type ProcessFunctions, coProcess, process } from "../operators/process/keyed-process.ts";
+import type { InstanceListDeclarations } from "../operators/process/instance-lists.ts";
+import { type InstanceFunctions, instanceProcess } from "../operators/process/instance-process.ts";
 import type { SideTypes } from "../operators/process/process-context.ts";
 import { reduce } from "../operators/process/reduce.ts";
 import type { DataflowInput } from "../plan/dataflow.ts";
@@ -124,6 +126,31 @@ export function addBroadcast<Row, Rule, Key, Out, D extends Declarations, B exte
   });
   const first = keyed ? hashInput(from.ref, from.fields) : forwardInput(from.ref);
   return addFunction("broadcastProcess", [first, broadcastInput(rules)], create, keyed, shape, from.ref);
+}
+
+export interface InstanceShape<Out, D extends InstanceListDeclarations, Sides extends SideTypes> extends OperatorOptions {
+  readonly output: Schema<Out>;
+  /** Lists of each instance by name: `{ held: { type: Row, redistribution: "split" } }`. */
+  readonly lists?: D;
+  readonly sides?: { readonly [Name in keyof Sides]: Schema<Sides[Name]> };
+  /** What kinds of rows the function emits. Default append; `retract` where it uses `emitChange`. */
+  readonly changelog?: ChangelogMode;
+}
+
+export function addInstanceProcess<Row, Out, D extends InstanceListDeclarations, Sides extends SideTypes>(
+  from: StreamRef,
+  functions: InstanceFunctions<Row, Out, D, Sides>,
+  { lists, ...shape }: InstanceShape<Out, D, Sides>,
+): StreamRef {
+  const { output, sides } = shape;
+  const create = instanceProcess({
+    input: from.schema as Schema<Row>,
+    output,
+    functions,
+    ...(lists === undefined ? {} : { lists }),
+    ...(sides === undefined ? {} : { sides }),
+  });
+  return addFunction("instanceProcess", [forwardInput(from)], create, false, shape, from);
 }
 
 export interface ReduceOptions extends OperatorOptions {

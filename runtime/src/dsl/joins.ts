@@ -15,6 +15,7 @@ import { temporalJoin } from "../operators/join/temporal-join.ts";
 import { windowJoin } from "../operators/join/window-join.ts";
 import type { SessionWindow, SlidingWindow, TumblingWindow } from "../operators/window/window-spec.ts";
 import type { JoinFunction, JoinPrefixes } from "./join-types.ts";
+import { requireInserts } from "./changelogs.ts";
 import { type OperatorOptions, type StreamRef, addNode, hashInput } from "./stream-ref.ts";
 
 /** One keyed side of a join. */
@@ -26,11 +27,16 @@ export interface JoinSide {
 export type JoinShape = JoinPrefixes<string, string> | JoinFunction<never, never, unknown>;
 
 export type JoinKind =
-  | { readonly kind: "window"; readonly window: TumblingWindow | SlidingWindow | SessionWindow }
+  | { readonly kind: "window"; readonly window: TumblingWindow | SlidingWindow | SessionWindow; readonly graceMs: number }
   | { readonly kind: "interval"; readonly lowerMs: number; readonly upperMs: number }
   | { readonly kind: "temporal" }
   | { readonly kind: "lookup" }
-  | { readonly kind: "regular"; readonly ttlMs: number | undefined };
+  | {
+      readonly kind: "regular";
+      readonly ttlMs: number | undefined;
+      readonly leftUnique: readonly string[] | undefined;
+      readonly rightUnique: readonly string[] | undefined;
+    };
 
 /** Adds the join and returns its output. */
 export function addJoin(
@@ -41,7 +47,7 @@ export function addJoin(
   shape: JoinShape,
   options: OperatorOptions,
 ): StreamRef {
-  if (how.kind === "regular") for (const side of [left, right]) refuseUpserts(side);
+  checkInputs(left, right, how);
   const sides = joinSides(left, right, type, shape);
   const create = joinFactory(left, right, type, how, sides);
   const changelog = how.kind === "regular" ? regularChangelog(left, right, type) : left.ref.changelog;
@@ -51,6 +57,7 @@ export function addJoin(
       kind: `join.${how.kind}`,
       inputs: [hashInput(left.ref, left.fields), hashInput(right.ref, right.fields)],
       schema: sides.output,
+      sideSchemas: new Map(lateSides[how.kind].map((name) => [name, name === "lateLeft" ? left.ref.schema : right.ref.schema])),
       changelog,
       stateful: true,
       options: { ...how, type },
@@ -61,16 +68,34 @@ export function addJoin(
   );
 }
 
-// The join takes rows back by their values, and an upsert does not say what it replaces.
-function refuseUpserts({ ref }: JoinSide): void {
-  if (ref.changelog !== "upsert") return;
+function checkInputs(left: JoinSide, right: JoinSide, how: JoinKind): void {
+  if (how.kind === "regular") {
+    refuseUnfoundUpserts(left, how.leftUnique);
+    refuseUnfoundUpserts(right, how.rightUnique);
+  } else if (how.kind === "window" || how.kind === "interval") {
+    for (const side of [left, right]) requireInserts(side.ref, how.kind === "window" ? "joinWindow" : "joinInterval");
+  }
+}
+
+// Rows are taken back by their values, and an upsert does not say what it replaces; by a unique key its row is found, as long as the
+// row stays with the same key of the join.
+function refuseUnfoundUpserts({ ref, fields }: JoinSide, unique: readonly string[] | undefined): void {
+  if (ref.changelog !== "upsert" || (unique !== undefined && fields.every((field) => unique.includes(field)))) return;
   throw new MillraceError(
     "PLAN_JOIN_UPSERT",
     `join with "${ref.node.uid}"`,
     "it gives upserts",
-    "add .keyBy(...).toTable() before the join: it finds what an upsert replaces",
+    "add .keyBy(...).toTable() before the join, or name the side's primary key (leftUnique, rightUnique) if the join's fields are part of it",
   );
 }
+
+const lateSides: Readonly<Record<JoinKind["kind"], readonly ("lateLeft" | "lateRight")[]>> = {
+  window: ["lateLeft", "lateRight"],
+  interval: ["lateLeft", "lateRight"],
+  temporal: ["lateLeft"],
+  lookup: [],
+  regular: [],
+};
 
 // A pair once given out stays as long as both rows do, and so does a left row with a match; rows that are only inserted always stay.
 function regularChangelog(left: JoinSide, right: JoinSide, type: JoinType): ChangelogMode {
@@ -94,18 +119,26 @@ function joinSides(left: JoinSide, right: JoinSide, type: JoinType, shape: JoinS
 
 function joinFactory(left: JoinSide, right: JoinSide, type: JoinType, how: JoinKind, sides: JoinSides): OperatorFactory {
   const keys = { leftKey: keyLayout(left.ref.schema, left.fields), rightKey: keyLayout(right.ref.schema, right.fields) };
+  const late = { lateLeft: "lateLeft", lateRight: "lateRight" };
   switch (how.kind) {
     case "window":
-      return windowJoin({ ...sides, ...keys, type, windows: how.window });
+      return windowJoin({ ...sides, ...keys, ...late, type, windows: how.window, graceMs: how.graceMs });
     case "interval":
-      return intervalJoin({ ...sides, ...keys, type: type as "inner", lowerMs: how.lowerMs, upperMs: how.upperMs });
+      return intervalJoin({ ...sides, ...keys, ...late, type: type as "inner", lowerMs: how.lowerMs, upperMs: how.upperMs });
     case "temporal":
-      return temporalJoin({ ...sides, ...keys, type: type as "inner" });
+      return temporalJoin({ ...sides, ...keys, type: type as "inner", lateLeft: late.lateLeft });
     case "lookup":
       return lookupJoin({ ...sides, ...keys, type: type as "inner" });
     case "regular": {
       const ttl = how.ttlMs === undefined ? undefined : ({ ttlMs: how.ttlMs, time: "processing", refresh: "write" } satisfies TimeToLive);
-      return regularJoin({ ...sides, ...keys, type, ...(ttl === undefined ? {} : { leftTtl: ttl, rightTtl: ttl }) });
+      return regularJoin({
+        ...sides,
+        ...keys,
+        type,
+        ...(ttl === undefined ? {} : { leftTtl: ttl, rightTtl: ttl }),
+        ...(how.leftUnique === undefined ? {} : { leftUnique: keyLayout(left.ref.schema, how.leftUnique) }),
+        ...(how.rightUnique === undefined ? {} : { rightUnique: keyLayout(right.ref.schema, how.rightUnique) }),
+      });
     }
   }
 }

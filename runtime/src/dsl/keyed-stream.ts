@@ -22,7 +22,18 @@ import {
   type FunctionShape,
   type ReduceOptions,
 } from "./functions.ts";
-import type { IntervalJoinOptions, JoinFunction, JoinOptions, JoinPrefixes, JoinedRow, RegularJoinOptions } from "./join-types.ts";
+import { refuseUpserts, requireInserts } from "./changelogs.ts";
+import type {
+  IntervalJoinOptions,
+  JoinFunction,
+  JoinOptions,
+  JoinPrefixes,
+  JoinedRow,
+  LateSides,
+  ReferenceJoinOptions,
+  RegularJoinOptions,
+  WindowJoinOptions,
+} from "./join-types.ts";
 import { type JoinKind, type JoinShape, addJoin, intervalBound } from "./joins.ts";
 import {
   type DedupeOptions,
@@ -34,8 +45,11 @@ import {
   addWindowTopN,
   processingTtl,
 } from "./ranks.ts";
+import { addReferenceJoin } from "./reference-join.ts";
 import type { SideRows, Stream } from "./stream.ts";
 import { type OperatorOptions, type StreamRef, addNode, hashInput } from "./stream-ref.ts";
+import { addHistory, type HistoryOptions } from "./tables.ts";
+import { addLocalAggregate, type LocalFirst } from "./window-nodes.ts";
 import { type StreamMaker, WindowedStream } from "./windowed-stream.ts";
 import type { Duration } from "./windows.ts";
 
@@ -44,6 +58,8 @@ export interface AggregateOptions extends OperatorOptions {
   readonly upsert?: boolean;
   /** Forget a key that got no row for this long. Default: never. */
   readonly ttl?: Duration;
+  /** Adds rows up before they cross to the instance that owns their key. Default: not. */
+  readonly localFirst?: LocalFirst;
 }
 
 export class KeyedStream<Row, Keys extends keyof Row & string> {
@@ -71,28 +87,32 @@ export class KeyedStream<Row, Keys extends keyof Row & string> {
     calls: Calls & ValidAggregates<Row, Calls>,
     options: AggregateOptions = {},
   ): Stream<Pick<Row, Keys> & AggregateResults<Row, Calls>> {
-    const { upsert = false, ttl, ...rest } = options;
+    const { upsert = false, ttl, localFirst, ...rest } = options;
+    refuseUpserts(this.ref, "aggregate");
     const params: GroupAggregateParams = {
       input: this.schema,
       key: keyLayout(this.schema, this.fields),
       calls,
       retracting: this.ref.changelog !== "append",
       updateBefore: !upsert,
+      ...(localFirst === undefined ? {} : { partial: true }),
       ...(ttl === undefined ? {} : { ttl: processingTtl(ttl) }),
     };
     const { output } = resolveGroupAggregate(params);
     const custom = Object.values(calls).some((call) => call.kind === "custom");
     const read = Object.values(calls).flatMap((call) => [call.field, call.by].filter((name) => name !== undefined));
+    const reads = [custom ? null : [...new Set([...this.fields, ...read])]];
+    const from = localFirst === undefined ? this.ref : addLocalAggregate(this, localFirst, calls, reads);
     const ref = addNode(
       this.ref.graph,
       {
         kind: "aggregate",
-        inputs: [hashInput(this.ref, this.fields)],
+        inputs: [hashInput(from, this.fields)],
         schema: output,
         changelog: upsert ? "upsert" : "retract",
         stateful: true,
         options: { aggregates: aggregatesJson(calls), key: this.fields },
-        reads: [custom ? null : [...new Set([...this.fields, ...read])]],
+        reads: localFirst === undefined ? reads : [null],
         body: { kind: "operator", create: groupAggregate(params), keyed: true },
       },
       rest,
@@ -100,55 +120,66 @@ export class KeyedStream<Row, Keys extends keyof Row & string> {
     return this.#make(ref);
   }
 
-  /** Pairs of rows with equal keys in the same window, when the window closes. */
+  /** Pairs of rows with equal keys in the same window, when the window closes. Late rows are in `.side("lateLeft")` and `.side("lateRight")`. */
   joinWindow<R, RK extends keyof R & string, T extends JoinType = "inner", LP extends string = "", RP extends string = "">(
     other: KeyedStream<R, RK>,
     window: TumblingWindow | SlidingWindow | SessionWindow,
-    options?: JoinOptions<T> & JoinPrefixes<LP, RP>,
-  ): Stream<JoinedRow<Row, R, T, LP, RP>>;
+    options?: WindowJoinOptions<T> & JoinPrefixes<LP, RP>,
+  ): Stream<JoinedRow<Row, R, T, LP, RP>, LateSides<Row, R>>;
   joinWindow<R, RK extends keyof R & string, Out, T extends JoinType = "inner">(
     other: KeyedStream<R, RK>,
     window: TumblingWindow | SlidingWindow | SessionWindow,
-    options: JoinOptions<T> & JoinFunction<Row, R, Out>,
-  ): Stream<Out>;
+    options: WindowJoinOptions<T> & JoinFunction<Row, R, Out>,
+  ): Stream<Out, LateSides<Row, R>>;
   joinWindow(
     other: KeyedStream<never, never>,
     window: TumblingWindow | SlidingWindow | SessionWindow,
-    options: JoinOptions<JoinType> & JoinShape = {},
-  ): Stream<unknown> {
-    return this.#join(other, { kind: "window", window }, options);
+    options: WindowJoinOptions<JoinType> & JoinShape = {},
+  ): Stream<unknown, LateSides<unknown, unknown>> {
+    const { grace, ...rest } = options;
+    return this.#join(other, { kind: "window", window, graceMs: grace === undefined ? 0 : parseDuration(grace, "grace") }, rest);
   }
 
-  /** Pairs of rows with equal keys whose times are at most so far apart. */
+  /** Pairs of rows with equal keys whose times are at most so far apart. Late rows are in `.side("lateLeft")` and `.side("lateRight")`. */
   joinInterval<
     R,
     RK extends keyof R & string,
     T extends "inner" | "left" | "right" | "full" = "inner",
     LP extends string = "",
     RP extends string = "",
-  >(other: KeyedStream<R, RK>, options: IntervalJoinOptions<T> & JoinPrefixes<LP, RP>): Stream<JoinedRow<Row, R, T, LP, RP>>;
+  >(
+    other: KeyedStream<R, RK>,
+    options: IntervalJoinOptions<T> & JoinPrefixes<LP, RP>,
+  ): Stream<JoinedRow<Row, R, T, LP, RP>, LateSides<Row, R>>;
   joinInterval<R, RK extends keyof R & string, Out, T extends "inner" | "left" | "right" | "full" = "inner">(
     other: KeyedStream<R, RK>,
     options: IntervalJoinOptions<T> & JoinFunction<Row, R, Out>,
-  ): Stream<Out>;
-  joinInterval(other: KeyedStream<never, never>, options: IntervalJoinOptions<JoinType> & JoinShape): Stream<unknown> {
+  ): Stream<Out, LateSides<Row, R>>;
+  joinInterval(
+    other: KeyedStream<never, never>,
+    options: IntervalJoinOptions<JoinType> & JoinShape,
+  ): Stream<unknown, LateSides<unknown, unknown>> {
     const { lower, upper, ...rest } = options;
     return this.#join(other, { kind: "interval", lowerMs: intervalBound(lower, "lower"), upperMs: intervalBound(upper, "upper") }, rest);
   }
 
   /**
    * Each row with the row of a table that was valid at its time. The table is a stream keyed by its primary key; a change of it is
-   * valid from its own time on. A row waits until the watermark has reached its time, so the result does not depend on arrival.
+   * valid from its own time on. A row waits until the watermark has reached its time, so the result does not depend on arrival; rows
+   * that come behind the watermark are in `.side("lateLeft")`.
    */
   joinTable<R, RK extends keyof R & string, T extends "inner" | "left" = "inner", LP extends string = "", RP extends string = "">(
     table: KeyedStream<R, RK>,
     options?: JoinOptions<T> & JoinPrefixes<LP, RP>,
-  ): Stream<JoinedRow<Row, R, T, LP, RP>>;
+  ): Stream<JoinedRow<Row, R, T, LP, RP>, { readonly lateLeft: Row }>;
   joinTable<R, RK extends keyof R & string, Out, T extends "inner" | "left" = "inner">(
     table: KeyedStream<R, RK>,
     options: JoinOptions<T> & JoinFunction<Row, R, Out>,
-  ): Stream<Out>;
-  joinTable(table: KeyedStream<never, never>, options: JoinOptions<JoinType> & JoinShape = {}): Stream<unknown> {
+  ): Stream<Out, { readonly lateLeft: Row }>;
+  joinTable(
+    table: KeyedStream<never, never>,
+    options: JoinOptions<JoinType> & JoinShape = {},
+  ): Stream<unknown, { readonly lateLeft: unknown }> {
     return this.#join(table, { kind: "temporal" }, options);
   }
 
@@ -168,19 +199,40 @@ export class KeyedStream<Row, Keys extends keyof Row & string> {
   /** All pairs of rows with equal keys, as a changelog that follows both sides. State grows with the input unless `ttl` bounds it. */
   join<R, RK extends keyof R & string, T extends JoinType = "inner", LP extends string = "", RP extends string = "">(
     other: KeyedStream<R, RK>,
-    options?: RegularJoinOptions<T> & JoinPrefixes<LP, RP>,
+    options?: RegularJoinOptions<T, Row, R> & JoinPrefixes<LP, RP>,
   ): Stream<JoinedRow<Row, R, T, LP, RP>>;
   join<R, RK extends keyof R & string, Out, T extends JoinType = "inner">(
     other: KeyedStream<R, RK>,
-    options: RegularJoinOptions<T> & JoinFunction<Row, R, Out>,
+    options: RegularJoinOptions<T, Row, R> & JoinFunction<Row, R, Out>,
   ): Stream<Out>;
   join(other: KeyedStream<never, never>, options: RegularJoinOptions<JoinType> & JoinShape = {}): Stream<unknown> {
-    const { ttl, ...rest } = options;
-    return this.#join(other, { kind: "regular", ttlMs: ttl === undefined ? undefined : parseDuration(ttl, "ttl") }, rest);
+    const { ttl, leftUnique, rightUnique, ...rest } = options;
+    const ttlMs = ttl === undefined ? undefined : parseDuration(ttl, "ttl");
+    return this.#join(other, { kind: "regular", ttlMs, leftUnique, rightUnique }, rest);
+  }
+
+  /**
+   * Rows that refer to a table by their key, each with the row it refers to, as a table by the primary key of the rows: a change of a
+   * row of the table changes all results that refer to it.
+   */
+  joinReference<R, RK extends keyof R & string, T extends "inner" | "left" = "inner", LP extends string = "", RP extends string = "">(
+    table: KeyedStream<R, RK>,
+    options: ReferenceJoinOptions<T, Row, LP, RP>,
+  ): Stream<JoinedRow<Row, R, T, LP, RP>> {
+    const { uid, parallelism, type = "inner", ...shape } = options;
+    return this.#make(addReferenceJoin(this, table, { type, ...shape }, nodeOptions(uid, parallelism)));
+  }
+
+  /** Every version of each key's row, with the time from which and until which it was valid; a change counts from its row's time on. */
+  history<From extends string = "validFrom", To extends string = "validTo">(
+    options: HistoryOptions<From, To> = {},
+  ): Stream<Row & { readonly [K in From]: number } & { readonly [K in To]: number | null }, { readonly late: Row }> {
+    return this.#make(addHistory(this, options));
   }
 
   /** One row per key: the first, as an append-only stream, or the last, as a changelog. Rows that come too late are in `.side("late")`. */
   dedupe(options: DedupeOptions = {}): Stream<Row, { readonly late: Row }> {
+    requireInserts(this.ref, "dedupe");
     return this.#make(addDedupe(this, options));
   }
 
@@ -197,6 +249,7 @@ export class KeyedStream<Row, Keys extends keyof Row & string> {
     limit: number,
     options: TopNOptions<Row> & { readonly rank?: R; readonly windowEnd?: keyof Row & string },
   ): Stream<Row & { readonly [K in R]: number }, { readonly late: Row }> {
+    requireInserts(this.ref, "windowTopN");
     return this.#make(addWindowTopN(this, limit, options));
   }
 
@@ -233,6 +286,7 @@ export class KeyedStream<Row, Keys extends keyof Row & string> {
 
   /** Rows of each key reduced to one, step by step. */
   reduce(fn: (reduced: Row, row: Row) => Row, options: ReduceOptions = {}): Stream<Row> {
+    requireInserts(this.ref, "reduce");
     return this.#make(addReduce(this, fn, options));
   }
 
@@ -240,9 +294,12 @@ export class KeyedStream<Row, Keys extends keyof Row & string> {
     other: { readonly ref: StreamRef; readonly fields: readonly string[] },
     how: JoinKind,
     options: JoinOptions<JoinType> & JoinShape,
-  ): Stream<unknown> {
+  ): Stream<unknown, LateSides<unknown, unknown>> {
     const { uid, parallelism, type = "inner", ...shape } = options;
-    const node: OperatorOptions = { ...(uid === undefined ? {} : { uid }), ...(parallelism === undefined ? {} : { parallelism }) };
-    return this.#make<unknown, SideRows>(addJoin(this, other, type, how, shape, node));
+    return this.#make(addJoin(this, other, type, how, shape, nodeOptions(uid, parallelism)));
   }
+}
+
+function nodeOptions(uid: string | undefined, parallelism: number | undefined): OperatorOptions {
+  return { ...(uid === undefined ? {} : { uid }), ...(parallelism === undefined ? {} : { parallelism }) };
 }

@@ -7,9 +7,14 @@ import { Schema, schema as schemaOf } from "../core/schema/schema.ts";
 import { asyncMap, type AsyncMapParams } from "../operators/async/async-map.ts";
 import { parseDuration } from "../base/duration.ts";
 import type { BroadcastDeclarations } from "../operators/process/broadcast-state.ts";
+import type { InstanceListDeclarations } from "../operators/process/instance-lists.ts";
+import type { InstanceFunctions } from "../operators/process/instance-process.ts";
+import type { KindName } from "../operators/table/to-stream.ts";
+import { refuseUpserts } from "./changelogs.ts";
+import { addToStream, type ToStreamOptions } from "./tables.ts";
 import type { BroadcastFunctions } from "../operators/process/broadcast-process.ts";
 import type { SideTypes } from "../operators/process/process-context.ts";
-import { addBroadcast, type BroadcastShape } from "./functions.ts";
+import { addBroadcast, addInstanceProcess, type BroadcastShape, type InstanceShape } from "./functions.ts";
 import type { Duration } from "./windows.ts";
 import { filter } from "../operators/basic/filter.ts";
 import { flatMap } from "../operators/basic/flat-map.ts";
@@ -78,6 +83,7 @@ export class Stream<Row, Sides extends SideRows = {}> {
 
   /** Each row to any number of rows of `schema`, handed to `emit`. */
   flatMap<Out>(schema: Schema<Out>, fn: (row: Row, emit: (row: NoInfer<Out>) => void) => void, options: OperatorOptions = {}): Stream<Out> {
+    refuseUpserts(this.ref, "flatMap");
     return this.#next<Out>("flatMap", schema, flatMap({ input: this.schema, output: schema, fn }), options);
   }
 
@@ -217,6 +223,19 @@ export class Stream<Row, Sides extends SideRows = {}> {
       parallelism === undefined ? {} : { parallelism },
     );
     return new Stream(ref);
+  }
+
+  /** The user's functions over the rows, with lists of each instance: `split` or `union` says who gets them after a restart. */
+  process<Out, D extends InstanceListDeclarations = {}, SideTypesOut extends SideTypes = {}>(
+    functions: InstanceFunctions<Row, Out, NoInfer<D>, SideTypesOut>,
+    shape: InstanceShape<Out, D, SideTypesOut>,
+  ): Stream<Out, SideTypesOut> {
+    return new Stream(addInstanceProcess<Row, Out, D, SideTypesOut>(this.ref, functions, shape));
+  }
+
+  /** Changes as rows of their own, which are only inserted: with `kind` they say in a field of that name what they are. */
+  toStream<Kind extends string = never>(options: ToStreamOptions<Kind> = {}): Stream<Row & { readonly [K in Kind]: KindName }> {
+    return new Stream(addToStream(this.ref, options));
   }
 
   /** The user's functions over the rows, with maps that every instance holds and that the rows of `rules` change. */

@@ -10,7 +10,10 @@ import { type FiringMode, type WindowAggregateParams, resolveWindowAggregate } f
 import type { WindowSpec } from "../operators/window/window-spec.ts";
 import { parseDuration } from "../base/duration.ts";
 import type { Stream } from "./stream.ts";
-import { type OperatorOptions, type StreamRef, addNode, hashInput } from "./stream-ref.ts";
+import type { WindowFunction } from "../operators/window/window-process.ts";
+import { refuseUpserts } from "./changelogs.ts";
+import { addLocalAggregate, addWindowProcess, type LocalFirst, type WindowProcessShape } from "./window-nodes.ts";
+import { type OperatorOptions, type StreamRef, addNode, forwardInput, hashInput } from "./stream-ref.ts";
 import type { Duration } from "./windows.ts";
 
 /** The fields that a window adds to its results. */
@@ -27,6 +30,11 @@ export interface WindowOptions extends OperatorOptions {
   readonly trigger?: TriggerSpec;
   /** Which time places a row: its own (default) or the clock's when it arrives. */
   readonly time?: "event" | "processing";
+  /**
+   * Adds rows up before they cross to the instance that owns their key. For tumbling, sliding and cumulate windows that fire at their
+   * end; there is no side output `late` then. Default: not.
+   */
+  readonly localFirst?: LocalFirst;
 }
 
 /** The result of a window aggregate: its main rows, and those that came too late as side output `late`. */
@@ -56,7 +64,8 @@ export class WindowedStream<Row, Keys extends keyof Row & string, W extends Wind
     calls: Calls & ValidAggregates<Row, Calls>,
     options: WindowOptions = {},
   ): WindowResult<Row, Keys, Calls, W> {
-    const { uid, parallelism, allowedLateness, firing, trigger, time } = options;
+    const { uid, parallelism, allowedLateness, firing, trigger, time, localFirst } = options;
+    refuseUpserts(this.#ref, "aggregate");
     const schema = this.#ref.schema as Schema<Row>;
     const latenessMs = allowedLateness === undefined ? 0 : parseDuration(allowedLateness, "allowedLateness");
     const params: WindowAggregateParams = {
@@ -65,7 +74,7 @@ export class WindowedStream<Row, Keys extends keyof Row & string, W extends Wind
       window: this.#window,
       calls,
       latenessMs,
-      lateOutput: "late",
+      ...(localFirst === undefined ? { lateOutput: "late" } : { partial: true }),
       retracting: this.#ref.changelog !== "append",
       ...(firing === undefined ? {} : { firing }),
       ...(trigger === undefined ? {} : { trigger }),
@@ -78,15 +87,20 @@ export class WindowedStream<Row, Keys extends keyof Row & string, W extends Wind
       call.kind === "custom" ? [] : [call.field, call.by].filter((name) => name !== undefined),
     );
     const custom = Object.values(calls).some((call) => call.kind === "custom");
+    const reads = [custom ? null : [...new Set([...this.#fields, ...read])]];
+    const from =
+      localFirst === undefined
+        ? this.#ref
+        : addLocalAggregate({ ref: this.#ref, fields: this.#fields }, localFirst, calls, reads, this.#window);
     const keyed = this.#fields.length > 0;
     const ref = addNode(
       this.#ref.graph,
       {
         kind: "window",
         uid,
-        inputs: [keyed ? hashInput(this.#ref, this.#fields) : { from: this.#ref.node, output: this.#ref.output, exchange: "rebalance" }],
+        inputs: [keyed ? hashInput(from, this.#fields) : { ...forwardInput(from), exchange: "rebalance" }],
         schema: output,
-        sideSchemas: new Map([["late", schema as Schema]]),
+        sideSchemas: new Map(localFirst === undefined ? [["late", schema as Schema]] : []),
         changelog: mode === "append" ? "append" : mode === "upsert" ? "upsert" : "retract",
         stateful: true,
         options: {
@@ -96,11 +110,22 @@ export class WindowedStream<Row, Keys extends keyof Row & string, W extends Wind
           ...(latenessMs === 0 ? {} : { allowedLatenessMs: latenessMs }),
           firing: mode,
         },
-        reads: [custom ? null : [...new Set([...this.#fields, ...read])]],
+        reads: localFirst === undefined ? reads : [null],
         body: { kind: "operator", create: windowAggregate(params), keyed: true },
       },
       keyed ? (parallelism === undefined ? {} : { parallelism }) : { parallelism: 1 },
     );
     return this.#make(ref);
+  }
+
+  /**
+   * The user's function over all rows of each window, which are kept until then; an aggregate costs less where one will do. Rows
+   * that come too late are in `.side("late")`.
+   */
+  process<Out>(
+    fn: WindowFunction<Pick<Row, Keys>, Row, NoInfer<Out>>,
+    shape: WindowProcessShape<Out>,
+  ): Stream<Out, { readonly late: Row }> {
+    return this.#make(addWindowProcess({ ref: this.#ref, fields: this.#fields }, this.#window, fn, shape));
   }
 }

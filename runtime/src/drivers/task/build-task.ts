@@ -254,7 +254,7 @@ class TaskBuilder {
       output: (name = mainOutput) => {
         const output = outputs.get(name);
         if (output === undefined) throw new Error(`${node.uid} has no output "${name}"`);
-        return countRows(output, counters, name === "late" ? this.#metrics(node.uid, subtask) : undefined);
+        return countRows(output, counters, /^late(Left|Right)?$/.test(name) ? this.#metrics(node.uid, subtask) : undefined);
       },
       get keyed(): KeyedState {
         if (backend === undefined) throw new Error(`${node.uid} is not keyed and has no state per key`);
