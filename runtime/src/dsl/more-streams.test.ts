@@ -118,7 +118,12 @@ describe("joins", () => {
       t.push("counted", { id, customer, at: id });
       await t.run();
     }
-    expect(table(t.take("out"))).toEqual([{ country: "ES", n_orders: 1 }, { country: "PT", n_orders: 3 }].map((row) => JSON.stringify(row)));
+    expect(table(t.take("out"))).toEqual(
+      [
+        { country: "ES", n_orders: 1 },
+        { country: "PT", n_orders: 3 },
+      ].map((row) => JSON.stringify(row)),
+    );
   });
 
   test("references lead to the latest rows, whatever changes on either side and at any parallelism", async () => {
@@ -360,18 +365,25 @@ test("an operator that could not follow its input's changes is refused when the 
   };
   const out = memorySink();
   expect(code((counts) => counts.keyBy("orders").dedupe({ uid: "x" }).to("out", out))).toBe("PLAN_INPUT_CHANGES");
-  expect(code((counts) => counts.keyBy("orders").reduce((a) => a, { uid: "x" }).to("out", out))).toBe("PLAN_INPUT_CHANGES");
+  expect(
+    code((counts) =>
+      counts
+        .keyBy("orders")
+        .reduce((a) => a, { uid: "x" })
+        .to("out", out),
+    ),
+  ).toBe("PLAN_INPUT_CHANGES");
   expect(
     code((counts, flow) =>
-      orders(flow)
-        .keyBy("customer")
-        .joinWindow(counts.keyBy("customer"), tumbling(10), { uid: "x", rightPrefix: "n_" })
-        .to("out", out),
+      orders(flow).keyBy("customer").joinWindow(counts.keyBy("customer"), tumbling(10), { uid: "x", rightPrefix: "n_" }).to("out", out),
     ),
   ).toBe("PLAN_INPUT_CHANGES");
   expect(code((counts) => counts.keyBy("orders").aggregate({ n: count() }, { uid: "x" }).to("out", out))).toBe("none");
   expect(code((counts) => counts.keyBy("orders").aggregate({ n: count() }, { uid: "x" }).to("out", out), true)).toBe("PLAN_INPUT_UPSERT");
   expect(
-    code((counts) => counts.keyBy("customer").toTable({ uid: "t" }).keyBy("orders").aggregate({ n: count() }, { uid: "x" }).to("out", out), true),
+    code(
+      (counts) => counts.keyBy("customer").toTable({ uid: "t" }).keyBy("orders").aggregate({ n: count() }, { uid: "x" }).to("out", out),
+      true,
+    ),
   ).toBe("none");
 });
