@@ -20,7 +20,7 @@ export class GroupRequests {
   }
 
   async join(request: JoinGroupRequest): Promise<JoinedGroup> {
-    return this.#once(request.groupId, async (connection) => {
+    return this.#once(request.groupId, "group", async (connection) => {
       let joined = await connection.send(joinGroupApi, request, request.rebalanceTimeoutMs);
       // A new member is first told its id, so that a lost answer leaves no member behind that nobody is.
       if (joined.errorCode === kafkaCode.memberIdRequired) {
@@ -32,7 +32,7 @@ export class GroupRequests {
   }
 
   async sync(request: SyncGroupRequest): Promise<Buffer> {
-    return this.#once(request.groupId, async (connection) => {
+    return this.#once(request.groupId, "group", async (connection) => {
       const { errorCode, assignment } = await connection.send(syncGroupApi, request, longestSyncMs);
       throwOnCode(errorCode, `SyncGroup of ${request.groupId}`);
       return assignment;
@@ -40,13 +40,14 @@ export class GroupRequests {
   }
 
   async heartbeat(groupId: string, member: GroupMember): Promise<void> {
-    await this.#once(groupId, async (connection) => {
+    await this.#once(groupId, "group", async (connection) => {
       throwOnCode((await connection.send(heartbeatApi, { groupId, member })).errorCode, `Heartbeat of ${groupId}`);
     });
   }
 
   async leave(groupId: string, { memberId, groupInstanceId }: GroupMember): Promise<void> {
-    await this.#once(groupId, async (connection) => {
+    // Not behind a join that waits at the broker: it may wait for exactly this.
+    await this.#once(groupId, "control", async (connection) => {
       const { errorCode } = await connection.send(leaveGroupApi, { groupId, memberId, groupInstanceId });
       throwOnCode(errorCode, `LeaveGroup of ${groupId}`);
     });
@@ -67,10 +68,10 @@ export class GroupRequests {
     });
   }
 
-  async #once<T>(groupId: string, attempt: (connection: Connection) => Promise<T>): Promise<T> {
+  async #once<T>(groupId: string, purpose: "group" | "control", attempt: (connection: Connection) => Promise<T>): Promise<T> {
     try {
       const nodeId = await this.#cluster.coordinator("group", groupId);
-      return await attempt(await this.#cluster.connection(nodeId, "group"));
+      return await attempt(await this.#cluster.connection(nodeId, purpose));
     } catch (error) {
       // The next attempt looks for the coordinator again unless this one has answered for the group.
       const lost = error instanceof KafkaProblem && (error.kind === "coordinator" || error.kind === "network" || error.kind === "leader");

@@ -142,6 +142,18 @@ export function kafkaGroupsSuite(implementation: string, connect: () => Promise<
       expect(next.memberId).not.toBe(member.memberId);
     });
 
+    it("ends the join of a member that leaves while it waits for the others", async () => {
+      const groupId = group();
+      await alone(groupId);
+      // A static member knows its place without an answer to its join.
+      const second = await client();
+      const joining = join(second, request(groupId, { groupInstanceId: "pod-9" })).catch((error: unknown) => error);
+      const joined = async (): Promise<number> => (await admin.describeGroup(groupId)).members.length;
+      await expect.poll(joined).toBe(2);
+      await second.leaveGroup(groupId, { generationId: -1, memberId: "", groupInstanceId: "pod-9" });
+      expect(await joining).toEqual(kafkaCode(25));
+    });
+
     it("gives a static member its place and its assignment back, and fences who held it before", async () => {
       const groupId = group();
       const { kafka, member } = await alone(groupId, { groupInstanceId: "pod-0" });

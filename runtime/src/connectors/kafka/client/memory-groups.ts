@@ -156,6 +156,8 @@ export class MemoryGroups {
   #remove(group: Group, member: Member): void {
     clearTimeout(member.session);
     group.members.delete(member.memberId);
+    member.joining?.reject(problemOf(kafkaCode.unknownMember, "JoinGroup"));
+    member.syncing?.reject(problemOf(kafkaCode.unknownMember, "SyncGroup"));
     if (group.members.size === 0) {
       group.state = "Empty";
       group.generationId++;
