@@ -38,6 +38,7 @@ const changes: readonly (readonly [string, Partial<StreamJobSpec>, FieldClass])[
   ["vertexParallelism", { vertexParallelism: { count: 2 } }, "upgraded"],
   ["restarts", { restarts: {} }, "upgraded"],
   ["checkpoints", { checkpoints: { storage: "s3://a/c" } }, "upgraded"],
+  ["exchange", { exchange: { flushTimeout: "1 ms" } }, "upgraded"],
   ["state", { state: { backend: "rocksdb" } }, "upgraded"],
   ["badRecords", { badRecords: { maxPerMinute: 1 } }, "upgraded"],
   ["upgrade", { upgrade: { mode: "last-state" } }, "ignored"],

@@ -39,6 +39,7 @@ export const fieldClasses: Classes<StreamJobSpec> = {
   maxParallelism: "upgraded",
   vertexParallelism: "upgraded",
   checkpoints: "upgraded",
+  exchange: "upgraded",
   state: "upgraded",
   badRecords: "upgraded",
   restarts: "upgraded",

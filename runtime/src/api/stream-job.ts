@@ -62,6 +62,8 @@ export interface StreamJobSpec {
   readonly vertexParallelism?: Readonly<Record<string, number>>;
   /** Checkpoints: how often, and where to. */
   readonly checkpoints?: CheckpointSpec;
+  /** How rows go between the slots of a cluster. */
+  readonly exchange?: ExchangeSpec;
   /** Where state lives while the job runs. */
   readonly state?: StateSpec;
   /** Records that cannot be processed. */
@@ -184,6 +186,21 @@ export interface JobSpec {
    * @default false
    */
   readonly allowNonRestoredState?: boolean;
+}
+
+export interface ExchangeSpec {
+  /**
+   * How long rows wait for others to fill their frame. Less gives them to the next operator sooner, and costs a message for fewer rows.
+   * @default "5 ms"
+   * @format duration
+   */
+  readonly flushTimeout?: string | number;
+  /**
+   * Bytes of rows that may be under way to a slot or wait there, such as `16Mi`: at most a quarter of the slot's share for bytes on their way.
+   * @default "32Mi"
+   * @format size
+   */
+  readonly buffers?: string | number;
 }
 
 export interface StateSpec {

@@ -46,7 +46,7 @@ export async function runTaskManager(flags: TaskManagerFlags): Promise<void> {
         jobId: dataflow.name,
         directory: join(flags.workDir ?? tmpdir(), `millrace-${instance}`),
         exchangePort: flags.exchangePort,
-        exchange: defaultExchange,
+        exchange: { ...defaultExchange, flushTimeoutMs: run.flushTimeoutMs, bufferBytes: run.exchangeBytes },
         ...(tls === undefined ? {} : { tls }),
         log: { format: flags.log, level: flags.logLevel },
       },

@@ -30,6 +30,10 @@ export interface RunConfig {
   readonly minPauseMs: number;
   readonly checkpointTimeoutMs: number;
   readonly alignmentTimeoutMs: number;
+  /** How long rows wait for others to fill the frame in which they go to another slot. */
+  readonly flushTimeoutMs: number;
+  /** Rows on their way into a slot, bytes. */
+  readonly exchangeBytes: number;
   readonly retained: number;
   readonly tolerableFailures: number;
   readonly backend: "memory" | "rocksdb";
@@ -99,6 +103,8 @@ function resolveConfig(spec: StreamJobSpec, module: string, name: string | undef
     minPauseMs: parseDuration(checkpoints.minPause ?? 0, "checkpoints.minPause"),
     checkpointTimeoutMs: parseDuration(checkpoints.timeout ?? 600_000, "checkpoints.timeout"),
     alignmentTimeoutMs: parseDuration(checkpoints.alignmentTimeout ?? 1000, "checkpoints.alignmentTimeout"),
+    flushTimeoutMs: parseDuration(spec.exchange?.flushTimeout ?? 5, "exchange.flushTimeout"),
+    exchangeBytes: parseSize(spec.exchange?.buffers ?? "32Mi", "exchange.buffers"),
     retained: checkpoints.retained ?? 3,
     tolerableFailures: checkpoints.tolerableFailures ?? 10,
     backend: backendOf(flags.stateBackend ?? state.backend ?? "memory"),
