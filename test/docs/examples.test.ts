@@ -8,6 +8,7 @@ import usual from "../../docs/examples/connectors/usual.ts";
 import sales from "../../docs/examples/first-job/sales.ts";
 import flightsTwo from "../../docs/examples/flights/flights-v2.ts";
 import flights from "../../docs/examples/flights/flights.ts";
+import clickstream from "../../docs/examples/clickstream/clickstream.ts";
 import devices from "../../docs/examples/functions/devices.ts";
 import hotBidders from "../../docs/examples/hot-bidders/hot-bidders.ts";
 import orders from "../../docs/examples/joins/orders.ts";
@@ -20,6 +21,7 @@ import readings from "../../docs/examples/windows/readings.ts";
 
 // The jobs that a test below runs; the last test finds the ones that are missing here.
 const jobs: ReadonlyMap<string, Job> = new Map([
+  ["clickstream/clickstream.ts", clickstream],
   ["connectors/usual.ts", usual],
   ["first-job/sales.ts", sales],
   ["flights/flights.ts", flights],
@@ -228,6 +230,21 @@ test.each([
   // Each flight is in four windows; the two of the same quarter are in the same four. The last is late for its own by five hours.
   expect(rows).toHaveLength(8);
   expect(changes(t, "late-files", "origin")).toEqual(["+I LIS"]);
+});
+
+test("clickstream: views per region, each click with the region of its time", async () => {
+  const t = await open(clickstream);
+  const profile = (user: string, region: string, since: number): object => ({ user, region, since });
+  t.push("profiles", profile("a", "north", 0), profile("b", "east", 0), profile("a", "south", 30_000));
+  const click = (user: string, at: number): object => ({ user, page: "/", at });
+  t.push("clicks", click("a", 1000), click("b", 2000), click("a", 31_000), click("a", 61_000), click("nobody", 5000));
+  await t.end().run();
+  expect(changes(t, "views", "windowStart", "region", "views").toSorted()).toEqual([
+    "+I 0 east 1",
+    "+I 0 north 1",
+    "+I 0 south 1",
+    "+I 60000 south 1",
+  ]);
 });
 
 test("word-count: how often each word was said", async () => {
