@@ -1,5 +1,7 @@
 // The contract of the Kafka port, for every implementation.
+import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Compression } from "../wire/compression.ts";
 import { RecordBatchBuilder } from "../wire/record-batch-builder.ts";
 import type { BatchStamp } from "../wire/record-batch-builder.ts";
 import { RecordBatchReader } from "../wire/record-batch-reader.ts";
@@ -12,10 +14,16 @@ import { kindOfCode } from "./kafka-problem.ts";
 
 const plainStamp: BatchStamp = { producerId: -1, producerEpoch: -1, baseSequence: -1, transactional: false };
 const transactionTimeoutMs = 60_000;
+const compressions: readonly Compression[] = ["none", "gzip", "snappy", "lz4", "zstd"];
 
 /** A batch of values with timestamps from `fromMs` on, one ms apart. */
-export function batchOf(values: readonly string[], stamp: BatchStamp = plainStamp, fromMs = 1_000_000_000_000): Buffer {
-  const builder = new RecordBatchBuilder(1 << 20, "none");
+export function batchOf(
+  values: readonly string[],
+  stamp: BatchStamp = plainStamp,
+  fromMs = 1_000_000_000_000,
+  compression: Compression = "none",
+): Buffer {
+  const builder = new RecordBatchBuilder(1 << 20, compression);
   values.forEach((value, i) => {
     const bytes = Buffer.from(value);
     builder.append(fromMs + i, bytes, -1, -1, bytes, 0, bytes.length, []);
@@ -134,6 +142,36 @@ export function kafkaClientSuite(implementation: string, connect: () => Promise<
       const { values: seen } = await fetchFrom(client, name, { maxBytes: 1 << 24 });
       expect(seen.length).toBe(300);
       expect(seen.slice(270)).toEqual(values);
+    });
+
+    it.each(compressions)(
+      "stores batches of compression %s as they are, from plain, idempotent and transactional producers",
+      async (compression) => {
+        const name = await topicOf();
+        // Records that compress, records that do not, and an empty one.
+        const values = [...Array.from({ length: 200 }, (_, i) => `${i}`.repeat(i)), randomBytes(3000).toString("base64"), ""];
+        expect(await produceTo(client, name, 0, batchOf(values, plainStamp, 1, compression))).toBe(0);
+        const identity = await client.initProducerId(null, transactionTimeoutMs);
+        expect(
+          await produceTo(client, name, 0, batchOf(["i"], { ...identity, baseSequence: 0, transactional: false }, 1, compression)),
+        ).toBe(0);
+        const owner = await transaction(`compression-${compression}`);
+        await client.addPartitionsToTransaction(owner, [{ topic: name, partition: 0 }]);
+        expect(await produceTo(client, name, 0, batchOf(["t"], stampOf(owner), 1, compression), owner.transactionalId)).toBe(0);
+        await client.endTransaction(owner, true);
+        const seen = async (): Promise<readonly string[]> => (await fetchFrom(client, name, {}, "read_committed")).values;
+        // A commit is certain when it is answered; readers see it a little later.
+        await expect.poll(async () => (await seen()).length, { timeout: 30_000 }).toBe(values.length + 2);
+        expect(await seen()).toEqual([...values, "i", "t"]);
+      },
+    );
+
+    it("says where the log ends that a reader has read beyond: it was cut off since", async () => {
+      const name = await topicOf();
+      expect(await produceTo(client, name, 0, batchOf(["a", "b", "c"]))).toBe(0);
+      const leaderEpoch = client.leaderOf(name, 0)?.leaderEpoch ?? 0;
+      const { partition } = await fetchFrom(client, name, { offset: 5, lastFetchedEpoch: leaderEpoch });
+      expect(partition.divergence).toEqual({ epoch: leaderEpoch, endOffset: 3 });
     });
 
     it("finds offsets by time", async () => {
