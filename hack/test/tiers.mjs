@@ -84,6 +84,13 @@ export const tiers = [
     minutes: 15,
   },
   {
+    name: "microbatch",
+    what: "drivers of micro-batches killed again and again on a real Kafka and S3, short form",
+    steps: [["node", "test/chaos/microbatch.ts", "--records", "60000", "--keys", "100", "--batch", "6000", "--kills", "3"]],
+    needs: ["kafka", "s3"],
+    minutes: 10,
+  },
+  {
     name: "embedded",
     what: "a service with a job inside, its processes killed again and again on a real Kafka, short form",
     steps: [

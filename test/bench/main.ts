@@ -9,6 +9,7 @@ import { peerEngines } from "./kafka/peers.ts";
 import { kafkaSuite } from "./kafka/suite.ts";
 import { kafkaQueries } from "./kafka/verify.ts";
 import { memorySuite } from "./memory.ts";
+import { microbatchCases, microbatchSuite } from "./microbatch/suite.ts";
 import { recoverySuite } from "./recovery.ts";
 import { startSuite } from "./start.ts";
 import { latencyCases, latencySuite } from "./latency/suite.ts";
@@ -25,6 +26,8 @@ const usage = `usage: npm run bench -- SUITE [--records N] [--runs N] [--json]
               [--cases floor,q0,updates,exactly-once] [--rate 10000] [--seconds 60] [--warm 10] [--peers FOLDER]
   memory      the queries of suite kafka in containers of several sizes (Linux, with the right to make control groups)
               [--queries q0,q12e,count] [--limits 256,320,512] [--peers FOLDER]
+  microbatch  DataFrame queries in micro-batches: windows from Kafka, latency by trigger, batches over many keys
+              [--cases windows,trigger,keys] [--rate 10000] [--seconds 60] [--keys 5000000]
   start       process start to first output record [--peers FOLDER]
   checkpoint  a checkpoint each second against none [--queries q0,q12e,count] [--peers FOLDER]
   recovery    SIGKILL under load and an immediate restart: how long output stands still [--peers FOLDER]
@@ -59,7 +62,8 @@ const { values, positionals } = parseArgs({
     queries: { type: "string", default: kafkaQueries.join() },
     engines: { type: "string", default: peerEngines.join() },
     peers: { type: "string" },
-    cases: { type: "string", default: latencyCases.join() },
+    cases: { type: "string" },
+    keys: { type: "string", default: "5000000" },
     rate: { type: "string", default: "10000" },
     seconds: { type: "string", default: "60" },
     warm: { type: "string", default: "10" },
@@ -91,7 +95,7 @@ if (positionals.length === 1 && positionals[0] === "core") {
   process.exitCode = passed ? 0 : 1;
 } else if (positionals.length === 1 && positionals[0] === "latency") {
   const passed = await latencySuite({
-    cases: chosen(values.cases, latencyCases, "cases"),
+    cases: chosen(values.cases ?? latencyCases.join(), latencyCases, "cases"),
     rate: positive(values.rate, "rate"),
     seconds: positive(values.seconds, "seconds"),
     warmSeconds: positive(values.warm, "warm"),
@@ -106,6 +110,16 @@ if (positionals.length === 1 && positionals[0] === "core") {
     limitsMebibytes: values.limits.split(",").map((limit) => positive(limit, "limits")),
     json: values.json,
     peers: values.peers,
+  });
+  process.exitCode = passed ? 0 : 1;
+} else if (positionals.length === 1 && positionals[0] === "microbatch") {
+  const passed = await microbatchSuite({
+    cases: chosen(values.cases ?? microbatchCases.join(), microbatchCases, "cases"),
+    records: positive(values.records ?? "2000000", "records"),
+    runs: positive(values.runs, "runs"),
+    rate: positive(values.rate, "rate"),
+    seconds: positive(values.seconds, "seconds"),
+    keys: positive(values.keys, "keys"),
   });
   process.exitCode = passed ? 0 : 1;
 } else if (positionals.length === 1 && positionals[0] === "start") {

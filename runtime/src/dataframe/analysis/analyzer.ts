@@ -26,13 +26,24 @@ const noTimes: ReadonlyMap<string, number> = new Map();
 class Analyzer implements Analysis {
   readonly engine: SqlEngine;
   readonly #trees: SqlTrees;
+  readonly #known = new Map<Relation, Promise<Plan>>();
 
   constructor(engine: SqlEngine) {
     this.engine = engine;
     this.#trees = new SqlTrees(engine);
   }
 
-  async analyze(relation: Relation): Promise<Plan> {
+  /** One plan per relation: what is read in several places is computed once. */
+  analyze(relation: Relation): Promise<Plan> {
+    let plan = this.#known.get(relation);
+    if (plan === undefined) {
+      plan = this.#analyze(relation);
+      this.#known.set(relation, plan);
+    }
+    return plan;
+  }
+
+  async #analyze(relation: Relation): Promise<Plan> {
     switch (relation.kind) {
       case "source":
         return scan(relation);
@@ -46,6 +57,14 @@ class Analyzer implements Analysis {
         const input = await this.analyze(relation.input);
         const condition = await this.resolve(relation.condition, input.schema);
         if (holdsAggregate(condition)) throw misplaced("an aggregate", "filter", "filter the result of agg instead");
+        const { condition$: spec } = await typeColumns(this.engine, [{ name: "condition$", expr: condition }], input.schema);
+        if (spec?.type.kind !== "boolean")
+          throw new MillraceError(
+            "DATAFRAME_TYPE",
+            "filter",
+            `its condition is a ${spec?.type.kind}, not true or false`,
+            "compare it with something",
+          );
         return this.filter(input, condition);
       }
       case "watermark":
@@ -77,6 +96,11 @@ class Analyzer implements Analysis {
       case "sort": {
         const input = await this.analyze(relation.input);
         const keys = await Promise.all(relation.keys.map(async (key) => ({ ...key, expr: await this.resolve(key.expr, input.schema) })));
+        await typeColumns(
+          this.engine,
+          keys.map(({ expr }, index) => ({ name: `key$${index}`, expr })),
+          input.schema,
+        );
         return { kind: "sort", input, keys, schema: input.schema, streaming: input.streaming, times: input.times };
       }
       case "limit": {
@@ -116,9 +140,10 @@ class Analyzer implements Analysis {
   async project(input: Plan, columns: readonly NamedExpr[]): Promise<Plan> {
     const names = new Set<string>();
     for (const { name } of columns) {
-      if (names.has(name))
+      // SQL tells names apart by their letters, not by their case.
+      if (names.has(name.toLowerCase()))
         throw new MillraceError("DATAFRAME_COLUMN_TAKEN", `column "${name}"`, "is there twice", "give one of them another name");
-      names.add(name);
+      names.add(name.toLowerCase());
     }
     const resolved = await Promise.all(columns.map(async ({ name, expr }) => ({ name, expr: await this.resolve(expr, input.schema) })));
     for (const { name, expr } of resolved) {

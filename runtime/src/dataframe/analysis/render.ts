@@ -6,6 +6,9 @@ import { quoted, textLiteral } from "./sql-types.ts";
 /** The aliases under which the inputs of a join are known. */
 export const sideAlias: Readonly<Record<JoinSide, string>> = { left: "l", right: "r" };
 
+/** What looks like a function and is a part of the grammar. */
+const syntax: ReadonlySet<string> = new Set(["coalesce"]);
+
 /** SQL of an expression in which nothing is left to resolve. */
 export function renderExpr(expr: Expr): string {
   switch (expr.kind) {
@@ -16,7 +19,7 @@ export function renderExpr(expr: Expr): string {
     case "raw":
       return `(${expr.text})`;
     case "call":
-      return `${quoted(expr.name)}(${expr.args.map(renderExpr).join(", ")})`;
+      return `${syntax.has(expr.name) ? expr.name : quoted(expr.name)}(${expr.args.map(renderExpr).join(", ")})`;
     case "operator":
       return expr.args.length === 1
         ? `(${expr.symbol} ${renderExpr(expr.args[0] as Expr)})`

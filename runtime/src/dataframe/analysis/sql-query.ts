@@ -77,7 +77,7 @@ class Query {
   async #join(tree: Tree): Promise<Relation> {
     const [leftTree, rightTree] = [tree["left"] as Tree, tree["right"] as Tree];
     const [left, right] = [await this.#from(leftTree), await this.#from(rightTree)];
-    const using = tree["using_columns"] as readonly string[];
+    const named = tree["using_columns"] as readonly string[];
     const condition = tree["condition"] as Tree | null;
     const leftNames = aliasesOf(leftTree);
     const rightNames = aliasesOf(rightTree);
@@ -87,13 +87,17 @@ class Query {
       if (leftNames.has(table)) return { kind: "column", name, side: "left" };
       return rightNames.has(table) ? { kind: "column", name, side: "right" } : { kind: "column", name };
     };
+    const parts = condition === null ? [] : conjuncts(await this.#expression(condition, naming));
+    // Columns of one name that are equal are one column, as USING makes them.
+    const equal = parts.flatMap((part) => equalName(part) ?? []);
+    const [first, ...others] = parts.filter((part) => equalName(part) === undefined);
     return {
       kind: "join",
       left,
       right,
       type: joinType(tree["join_type"] as string),
-      using,
-      condition: condition === null ? undefined : await this.#expression(condition, naming),
+      using: [...named, ...equal],
+      condition: others.reduce<Expr | undefined>((all, one) => ({ kind: "operator", symbol: "AND", args: [all as Expr, one] }), first),
     };
   }
 
@@ -168,6 +172,18 @@ class Query {
     }
     return modified;
   }
+}
+
+function conjuncts(expr: Expr): readonly Expr[] {
+  return expr.kind === "operator" && expr.symbol === "AND" ? expr.args.flatMap(conjuncts) : [expr];
+}
+
+// The name where an expression says that a column of the left side equals the one of that name on the right side.
+function equalName(expr: Expr): string | undefined {
+  if (expr.kind !== "operator" || expr.symbol !== "=") return undefined;
+  const [a, b] = expr.args;
+  const isPair = a?.kind === "column" && b?.kind === "column" && a.name === b.name && a.side !== undefined && b.side !== undefined;
+  return isPair && a.side !== b.side ? a.name : undefined;
 }
 
 function project(input: Relation, items: readonly { readonly name: string; readonly expr: Expr | "*" }[]): Relation {

@@ -198,7 +198,10 @@ export class SqlTrees {
   // Lambdas, lists, typed constants: the kernel prints what it parsed, and the columns in it are collected.
   async #raw(tree: Tree): Promise<Expr> {
     const reads = new Set<string>();
+    const parameters = new Set<string>();
     walk(tree, (part) => {
+      if (part["class"] === "LAMBDA")
+        walk(part["lhs"], (name) => void (Array.isArray(name["column_names"]) && parameters.add(String(name["column_names"].at(-1)))));
       if (part["class"] === "COLUMN_REF") reads.add((part["column_names"] as readonly string[]).at(-1) as string);
       if (part["class"] === "FUNCTION" && aggregateNames[(part["function_name"] as string).toLowerCase()] !== undefined)
         throw unsupported(`the aggregate ${String(part["function_name"])} within such an expression`);
@@ -209,7 +212,7 @@ export class SqlTrees {
       ...shell,
       statements: [{ ...statement, node: { ...statement?.node, select_list: [{ ...tree, alias: "" }] } }],
     });
-    return { kind: "raw", text: printed.replace(/^SELECT /, ""), reads: [...reads] };
+    return { kind: "raw", text: printed.replace(/^SELECT /, ""), reads: [...reads].filter((name) => !parameters.has(name)) };
   }
 }
 

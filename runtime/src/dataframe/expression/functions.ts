@@ -1,6 +1,7 @@
 // The functions that make columns: constants, SQL, conditions, windows, aggregates, functions of the user's own.
 import { parseDuration } from "../../base/duration.ts";
 import { MillraceError } from "../../base/errors.ts";
+import type { Decimal } from "../../core/schema/decimal.ts";
 import type { Field } from "../../core/schema/field.ts";
 import { AggregateColumn, Column, exprOf, WindowColumn } from "./column.ts";
 import type { AggregateName, Expr, LiteralValue } from "./expr.ts";
@@ -33,8 +34,11 @@ export function coalesce<T>(...columns: readonly (Column<T> | LiteralValue)[]): 
   return new Column({ kind: "call", name: "coalesce", args: columns.map(exprOf) });
 }
 
+/** The type of a constant among others of its kind: a text and not this text. */
+type Widened<T> = T extends string ? string : T extends number ? number : T extends boolean ? boolean : T extends bigint ? bigint : T;
+
 /** `when(c.price.gt(100), "dear").when(c.price.gt(10), "fair").otherwise("cheap")`; null where no condition holds. */
-export function when<T>(condition: Column<boolean | null>, value: Column<T> | (T & LiteralValue)): Cases<T> {
+export function when<T>(condition: Column<boolean | null>, value: Column<T> | (T & LiteralValue)): Cases<Widened<T>> {
   return new Cases([{ when: condition.expr, value: exprOf(value) }]);
 }
 
@@ -94,7 +98,7 @@ function aggregate<T>(name: AggregateName, args: readonly Column[], fraction?: n
 export const count = (column?: Column): AggregateColumn<number> => aggregate("count", column === undefined ? [] : [column]);
 export const sum = <T>(column: Column<T>): AggregateColumn<T> => aggregate("sum", [column]);
 /** The mean: a double, or for decimals a decimal. */
-export const avg = <T = number>(column: Column): AggregateColumn<T> => aggregate("avg", [column]);
+export const avg = <T>(column: Column<T>): AggregateColumn<NonNullable<T> extends Decimal ? Decimal : number> => aggregate("avg", [column]);
 export const min = <T>(column: Column<T>): AggregateColumn<T> => aggregate("min", [column]);
 export const max = <T>(column: Column<T>): AggregateColumn<T> => aggregate("max", [column]);
 export const countDistinct = (column: Column): AggregateColumn<number> => aggregate("countDistinct", [column]);

@@ -254,7 +254,7 @@ export class StreamingQuery {
     for (const { uid, plan } of this.#run.stages.scans) {
       const feed = this.#run.feeds.get(uid);
       if (feed === undefined) continue;
-      const own = plan.relation.options.maxRecordsPerTrigger;
+      const own = this.#run.query.trigger.kind === "once" ? undefined : plan.relation.options.maxRecordsPerTrigger;
       const { range, records: read } = await feed.poll(own ?? left, readMs);
       if (own === undefined) left -= read;
       records += read;

@@ -143,18 +143,23 @@ export class SourceFeed {
     await this.#begin();
     const counts = new Map<string, number>();
     const startedMs = performance.now();
-    const quotas = maxRecords === Infinity ? undefined : SplitQuotas.of(await this.#lags(maxMs), maxRecords);
+    const lags = await this.#lags(maxMs);
+    const quotas = maxRecords === Infinity || lags === undefined ? undefined : SplitQuotas.of(lags, maxRecords);
+    // What waits now is the batch; what comes while it is read is the next one's.
+    const waiting = lags === undefined || this.#parts.bounded ? Infinity : [...lags.values()].reduce((sum, lag) => sum + lag, 0);
     const paused: string[] = [];
     let records = 0;
     let turnStartedMs = startedMs;
-    while (records < maxRecords) {
+    do {
       const size = Math.min(pollRecords, maxRecords - records, quotas?.next ?? Infinity);
       if (size === 0) break;
       const polled = this.#reader.poll(size);
       this.#takeFinished();
       if (polled === null) {
         // A bounded run goes on until its end; any other one takes what is there.
-        const goesOn = this.#parts.bounded ? !this.exhausted : performance.now() - startedMs < maxMs && (this.lag() ?? 0) > 0;
+        const goesOn = this.#parts.bounded
+          ? !this.exhausted
+          : performance.now() - startedMs < maxMs && waiting !== Infinity && (this.lag() ?? 0) > 0;
         if (!goesOn) break;
         await this.#wait(20);
         continue;
@@ -171,7 +176,7 @@ export class SourceFeed {
       if (performance.now() - turnStartedMs < turnMs) continue;
       await new Promise((resolve) => setImmediate(resolve));
       turnStartedMs = performance.now();
-    }
+    } while (records < maxRecords && records < waiting);
     this.#parts.table.end();
     const from = this.#from;
     this.#from = this.#reader.snapshot();
@@ -180,11 +185,11 @@ export class SourceFeed {
   }
 
   // What waits in each split. A connector that knows tells it of each split once it has heard of it.
-  async #lags(maxMs: number): Promise<ReadonlyMap<string, number>> {
+  async #lags(maxMs: number): Promise<ReadonlyMap<string, number> | undefined> {
     const startedMs = performance.now();
     for (;;) {
       const lags = this.#reader.lag();
-      if (lags === undefined) return new Map();
+      if (lags === undefined) return undefined;
       if (lags.size >= this.#from.length || performance.now() - startedMs >= maxMs) return lags;
       await this.#wait(20);
     }
