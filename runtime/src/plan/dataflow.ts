@@ -64,7 +64,10 @@ export interface DataflowNode {
   readonly stateful: boolean;
   /** What the plan prints; plain JSON without secrets. */
   readonly options: Readonly<Record<string, unknown>>;
-  /** Fields of each input that the node reads by name; null when a user's function may read any. */
+  /**
+   * Fields of each input that the node reads by name; null when a user's function may read any. What a keyed operator with a hash exchange
+   * does not name is not sent to it from another slot.
+   */
   readonly reads: readonly (readonly string[] | null)[];
   readonly parallelism?: number;
   readonly body: SourceBody | OperatorBody | SinkBody;

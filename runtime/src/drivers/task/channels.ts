@@ -53,7 +53,8 @@ export class ChannelPlan {
   }
 }
 
-// All columns, unless the operator names what it reads and hands no row of its input on.
+// All columns, unless a keyed operator names what it reads and hands no row of its input on. Others may pass columns on by reference,
+// whatever they read themselves.
 function sentFields(nodes: readonly DataflowNode[], node: DataflowNode, index: number): readonly number[] {
   const input = node.inputs[index] as DataflowInput;
   const schema = schemaOf(input);
@@ -61,7 +62,7 @@ function sentFields(nodes: readonly DataflowNode[], node: DataflowNode, index: n
   const consumed = (output: string): boolean =>
     nodes.some(({ inputs }) => inputs.some((other) => other.from === node && other.output === output));
   const handsOn = node.schema === schema || [...node.sideSchemas].some(([name, side]) => side === schema && consumed(name));
-  if (reads === null || reads === undefined || handsOn) return schema.fields.map((field) => field.index);
+  if (input.exchange !== "hash" || reads === null || reads === undefined || handsOn) return schema.fields.map((field) => field.index);
   const indexes = [...reads.map((name) => schema.field(name).index), ...(input.key?.fieldIndexes ?? [])];
   return [...new Set(indexes)].sort((a, b) => a - b);
 }

@@ -7,6 +7,7 @@ import { Random, runSeed } from "../../../../../test/reference/random.ts";
 import type { SnapshotRef } from "../../../checkpoint/store/checkpoint-store.ts";
 import { MemoryStorage } from "../../../checkpoint/storage/memory-storage.ts";
 import { memorySink } from "../../../connectors/memory/index.ts";
+import { job } from "../../../dsl/job.ts";
 import type { Scheduler } from "../../exchange/wire/memory-wire.ts";
 import { TestCluster } from "../testing/test-cluster.suite.ts";
 import { makeBids, newSource, push, shown, slowSink, turns, type Workload, workloads } from "../testing/workload.suite.ts";
@@ -67,6 +68,23 @@ describe(`a job over several slots (seed ${seed})`, () => {
       expect(sorted(shown(sink))).toEqual(sorted(workload.expected(bids)));
     },
   );
+});
+
+test("columns that an operator passes on without reading them come with its rows from another slot", async () => {
+  const source = newSource();
+  const sink = memorySink();
+  const random = new Random(seed);
+  const bids = makeBids(() => random.next(), 600);
+  push(source, bids);
+  source.end();
+  const dataflow = job("passed-on", (flow) => {
+    flow.source("bids", source).toStream({ kind: "what", uid: "c", parallelism: 1 }).to("out", sink);
+  }).build();
+  const cluster = await TestCluster.start({ dataflow, parallelism: 3, slots: 3, storage: new MemoryStorage(), directory });
+  await cluster.finish();
+  await cluster.close();
+  const expected = bids.map((bid) => JSON.stringify({ ...bid, what: "insert" }));
+  expect(sorted(sink.written.map(({ row }) => JSON.stringify(row)))).toEqual(sorted(expected));
 });
 
 const phaseBids = 1000;

@@ -15,7 +15,19 @@ import { state } from "../../../index.ts";
 import { count } from "../../../operators/aggregate/call.ts";
 import type { SliceReport, SlotEvent } from "../slot-protocol.ts";
 import { TestCluster, type TestClusterOptions } from "../testing/test-cluster.suite.ts";
-import { Bid, makeBids, newSource, pauseMs, push, shown, slowSink, turns, type Workload, workloads } from "../testing/workload.suite.ts";
+import {
+  Bid,
+  makeBids,
+  newSource,
+  pauseMs,
+  push,
+  shown,
+  slowSink,
+  smallPolls,
+  turns,
+  type Workload,
+  workloads,
+} from "../testing/workload.suite.ts";
 
 const seed = runSeed();
 beforeAll(() => {
@@ -373,7 +385,7 @@ describe("commands and failures", () => {
 
 describe(`dead letters, rules and time (seed ${seed})`, () => {
   test("dead letters are there once, whatever overtakes them, over restores at other parallelisms", async () => {
-    for (let round = 0; round < 4; round++) await lettersInPhases(new Random(seed + round), round % 2 === 0 ? Infinity : 0);
+    for (let round = 0; round < 6; round++) await lettersInPhases(new Random(seed + round), round === 5 ? 0 : Infinity);
   }, 60_000);
 
   // Each phase starts from the last one's checkpoint; what was processed after that is lost, letters too, and comes again.
@@ -386,7 +398,7 @@ describe(`dead letters, rules and time (seed ${seed})`, () => {
     const build = (to: Sink) =>
       job("letters", (flow) => {
         flow
-          .source("bids", source, { time: "at" })
+          .source("bids", { source: smallPolls(source) }, { time: "at" })
           .filter(
             (bid) => {
               if (bid.price % 10 === 3) throw new Error(`bad at the source`);
@@ -406,7 +418,7 @@ describe(`dead letters, rules and time (seed ${seed})`, () => {
       push(source, all, phase * 1000, (phase + 1) * 1000);
       if (phase === 2) source.end();
       const cluster = await start({
-        dataflow: build(slowSink(sink, 20, () => turns(2))),
+        dataflow: build(unevenSink(sink)),
         parallelism,
         slots: phase === 2 ? 3 : 2,
         storage,
@@ -509,6 +521,12 @@ function plainWriter(writer: SinkWriter): SinkWriter {
     commit: (checkpointId) => writer.commit(checkpointId),
     close: () => writer.close(),
   };
+}
+
+// Some instances take rows at once, others a few at a time: so instances of one slot are far apart.
+function unevenSink(sink: Sink): Sink {
+  const slow = slowSink(sink, 2, () => turns(12));
+  return { ...slow, openWriter: (context, of) => (context.subtask === 0 ? sink : slow).openWriter(context, of) };
 }
 
 function fail(message: string): never {

@@ -43,7 +43,8 @@ function stream(flow: Flow, source: BidSource) {
   return flow.source("bids", { source: smallPolls(source) }, { time: "at", watermarks: boundedOutOfOrderness(600) });
 }
 
-function smallPolls(source: BidSource): Source & { readonly schema: typeof Bid } {
+/** The source, a few rows at a time. */
+export function smallPolls(source: BidSource): Source & { readonly schema: typeof Bid } {
   return {
     connector: source.connector,
     options: source.options,
