@@ -1,5 +1,7 @@
 // The job of the cluster's chaos programs: windows per key over a Kafka topic, into another one, and sessions into a third.
+import { randomBytes } from "node:crypto";
 import {
+  blackhole,
   boundedOutOfOrderness,
   count,
   int53,
@@ -11,6 +13,7 @@ import {
   min,
   schema,
   session,
+  state,
   string,
   sum,
   timestamp,
@@ -43,6 +46,20 @@ export default job("cluster-chaos", (flow) => {
     .window(tumbling("1 s"))
     .aggregate(figures, { uid: "windows" })
     .to("results", sink(flow.parameter("output")));
+  // State that is there and does not change: what a restart has to read.
+  const bytesPerKey = Math.floor(Number(flow.parameter("ballastBytes", "0")) / Number(flow.parameter("keys", "200")));
+  if (bytesPerKey > 0) {
+    keyed
+      .process(
+        {
+          onRow(_row, { state: { filler } }) {
+            if (filler.get() === undefined) filler.set(randomBytes(bytesPerKey / 2).toString("hex"));
+          },
+        },
+        { uid: "ballast", output: Reading, state: { filler: state.value(string()) } },
+      )
+      .to("nothing", blackhole());
+  }
   keyed
     .window(session("700 ms"))
     .aggregate(figures, { uid: "sessions" })

@@ -56,6 +56,8 @@ try {
     kills++;
     await pause(200);
     run.cluster.restart(victim);
+    // Two of three times everything has to be back before the next kill; else a slow machine would only ever start processes.
+    if (next() < 2 / 3) await run.back(victim);
     await pause(Math.max(0, every * 1000 - (Date.now() - killedMs)));
     const gapMs = run.longestGap(killedMs, Date.now());
     const before = longest.get(kind) ?? { kills: 0, gapMs: 0 };

@@ -1,6 +1,6 @@
 // The processes of a job under test: JobManagers and TaskManagers as a pod would start them, killed and stopped from outside.
 import { type ChildProcess, spawn } from "node:child_process";
-import { appendFileSync, mkdtempSync, rmSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -17,6 +17,8 @@ export interface Member {
   child: ChildProcess;
   /** Of a JobManager, once it has said it. */
   rest: string | undefined;
+  /** Of a TaskManager, once it has said it. */
+  id: string | undefined;
   exited: Promise<number | null>;
 }
 
@@ -28,7 +30,7 @@ export interface ClusterOptions {
   readonly parallelism: number;
   readonly slots: number;
   readonly checkpointInterval: string;
-  readonly more?: readonly string[];
+  readonly taskManagerArgs: readonly string[];
 }
 
 export interface JobView {
@@ -37,9 +39,15 @@ export interface JobView {
   readonly restarts: number;
   readonly epoch: number;
   readonly lastCheckpoint: { readonly id: number } | null;
+  readonly slots: { readonly present: number };
+  readonly regions: readonly { readonly slices: readonly { readonly taskManagerId: string }[] }[];
   readonly processing: {
+    readonly state: { readonly memoryBytes: number };
     readonly lag: Readonly<Record<string, number | null>>;
-    readonly operators: readonly { readonly uid: string; readonly subtasks: readonly { readonly rowsIn: number }[] }[];
+    readonly operators: readonly {
+      readonly uid: string;
+      readonly subtasks: readonly { readonly rowsIn: number; readonly watermarkMs: number | null }[];
+    }[];
   } | null;
 }
 
@@ -78,6 +86,36 @@ export class ClusterProcesses {
   async leader(): Promise<Member | undefined> {
     for (const member of this.members) if (member.role === "jobmanager" && (await this.ask(member, "/v1/job")) !== undefined) return member;
     return undefined;
+  }
+
+  /** All that answer as leaders do. */
+  async leaders(): Promise<readonly Member[]> {
+    const found: Member[] = [];
+    for (const member of this.members)
+      if (member.role === "jobmanager" && (await this.ask(member, "/v1/job")) !== undefined) found.push(member);
+    return found;
+  }
+
+  /** Where the lease says that the leader's control plane is. */
+  leaderRpc(): { readonly host: string; readonly port: number } | undefined {
+    try {
+      const { address } = JSON.parse(readFileSync(join(this.folder, "leader", "cluster-chaos", "leader.json"), "utf8")) as {
+        address: { rpc: string };
+      };
+      const [host = "", port = "0"] = address.rpc.split(":");
+      return { host, port: Number(port) };
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** A TaskManager that runs slices. */
+  async busyTaskManager(): Promise<Member> {
+    const job = await this.job();
+    const busy = new Set(job?.regions.flatMap((region) => region.slices.map((slice) => slice.taskManagerId)));
+    const found = this.members.find((member) => member.id !== undefined && busy.has(member.id));
+    if (found === undefined) throw new Error(`none of ${[...busy].join(", ")} is known`);
+    return found;
   }
 
   async job(): Promise<JobView | undefined> {
@@ -126,7 +164,7 @@ export class ClusterProcesses {
   }
 
   #spawn(member: Member): void {
-    const { job, parameters, storage, s3, parallelism, checkpointInterval, more = [] } = this.#options;
+    const { job, parameters, storage, s3, parallelism, checkpointInterval, taskManagerArgs } = this.#options;
     const args = [
       "--max-semi-space-size=8",
       join(root, "runtime/bin/millrace.js"),
@@ -135,16 +173,19 @@ export class ClusterProcesses {
       ...Object.entries(parameters).flatMap(([name, value]) => ["--param", `${name}=${value}`]),
       ...["--storage", storage, "--parallelism", String(parallelism), "--checkpoint-interval", checkpointInterval],
       ...(s3 === undefined ? [] : ["--s3-endpoint", s3.endpoint]),
-      ...["--leadership-dir", pathToFileURL(join(this.folder, "leader")).href, "--run", "1", "--log", "json", ...more],
+      ...["--leadership-dir", pathToFileURL(join(this.folder, "leader")).href, "--run", "1", "--log", "json"],
+      ...(member.role === "taskmanager" ? taskManagerArgs : []),
     ];
     const credentials =
       s3 === undefined ? {} : { AWS_ACCESS_KEY_ID: s3.accessKeyId, AWS_SECRET_ACCESS_KEY: s3.secretAccessKey, AWS_REGION: s3.region };
     const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...credentials } });
     member.child = child;
     member.rest = undefined;
+    member.id = undefined;
     const take = (text: string): void => {
       for (const line of text.split("\n").filter((one) => one !== "")) {
         appendFileSync(this.log, `${member.name} ${child.pid} ${line}\n`);
+        if (line.includes('"task manager started"')) member.id = (JSON.parse(line) as { taskManagerId: string }).taskManagerId;
         if (line.includes('"job manager started"')) member.rest = String((JSON.parse(line) as { rest: string }).rest);
       }
     };

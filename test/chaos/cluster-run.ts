@@ -5,7 +5,7 @@ import { clientOptions } from "../../runtime/src/connectors/kafka/client/client-
 import { WireKafkaClient } from "../../runtime/src/connectors/kafka/client/wire-client.ts";
 import { consumeCommitted } from "../support/consume.ts";
 import { realKafka, realS3 } from "../support/real.ts";
-import { ClusterProcesses, type JobView } from "./cluster-processes.ts";
+import { ClusterProcesses, type JobView, type Member } from "./cluster-processes.ts";
 import { LiveReadings } from "./live-readings.ts";
 
 export const say = (text: string): void => void process.stdout.write(`${text}\n`);
@@ -20,7 +20,11 @@ export interface RunOptions {
   readonly taskManagers: number;
   readonly jobManagers: number;
   readonly checkpointInterval: string;
-  readonly more?: readonly string[];
+  /** More parameters of the job. */
+  readonly parameters?: Readonly<Record<string, string>>;
+  readonly taskManagerArgs?: readonly string[];
+  /** Called before the first process starts. */
+  readonly prepare?: (run: ClusterRun) => void;
 }
 
 interface Gap {
@@ -31,6 +35,8 @@ interface Gap {
 const partitions = 4;
 const sendMs = 50;
 const lookMs = 25;
+/** Of the job's watermarks. */
+const boundMs = 1000;
 
 export class ClusterRun {
   readonly cluster: ClusterProcesses;
@@ -41,6 +47,7 @@ export class ClusterRun {
   readonly #topics: { readonly input: string; readonly output: string; readonly sessions: string };
   readonly #gaps: Gap[] = [];
   #work: Promise<void>[] = [];
+  #sinceMs = Date.now();
   #sending = true;
   #watching = true;
 
@@ -53,19 +60,20 @@ export class ClusterRun {
     this.#readings = new LiveReadings(this.#client, this.#topics.input, partitions, options.rate, options.keys, options.seed);
     this.cluster = new ClusterProcesses({
       job: "test/chaos/cluster-job.ts",
-      parameters: { brokers: this.#kafka.bootstrap.join(","), ...this.#topics },
+      parameters: { brokers: this.#kafka.bootstrap.join(","), ...this.#topics, ...options.parameters },
       storage: `s3://${s3.bucket}/cluster-${id}`,
       s3,
       parallelism: options.parallelism,
       slots: options.slots,
       checkpointInterval: options.checkpointInterval,
-      ...(options.more === undefined ? {} : { more: options.more }),
+      taskManagerArgs: options.taskManagerArgs ?? [],
     });
   }
 
   /** Starts everything; resolves when output flows. */
   static async start(options: RunOptions): Promise<ClusterRun> {
     const run = new ClusterRun(options);
+    options.prepare?.(run);
     // Event time is years ago, and so are the records' timestamps: nothing may be deleted for its age.
     const configs = { "retention.ms": "-1" };
     await run.#client.createTopics(Object.values(run.#topics).map((name) => ({ name, partitions, replicationFactor: 1, configs })));
@@ -90,7 +98,11 @@ export class ClusterRun {
 
   /** The longest time without new committed output that began or went on in this span, ms. */
   longestGap(fromMs: number, untilMs: number): number {
-    return Math.max(0, ...this.#gaps.filter((gap) => gap.fromMs + gap.ms >= fromMs && gap.fromMs <= untilMs).map((gap) => gap.ms));
+    const open = { fromMs: this.#sinceMs, ms: Date.now() - this.#sinceMs };
+    return Math.max(
+      0,
+      ...[...this.#gaps, open].filter((gap) => gap.fromMs + gap.ms >= fromMs && gap.fromMs <= untilMs).map((gap) => gap.ms),
+    );
   }
 
   async until(what: string, test: (job: JobView) => boolean, timeoutMs: number): Promise<JobView> {
@@ -104,11 +116,23 @@ export class ClusterRun {
     throw new Error(`waited ${timeoutMs} ms for ${what}: ${JSON.stringify(last)?.slice(0, 600)}; see ${this.cluster.log}`);
   }
 
+  /** Waits until a restarted process has started and the job runs, at most two minutes. */
+  async back(member: Member): Promise<void> {
+    const untilMs = Date.now() + 120_000;
+    while (member.rest === undefined && member.id === undefined && Date.now() < untilMs) await pause(50);
+    await this.until("the job to run again", (job) => job.state === "running", Math.max(1, untilMs - Date.now()));
+  }
+
   /** Stops sending, lets the job read to the end, drains it, and compares all output. True when it is exact. */
   async finish(): Promise<boolean> {
     this.#sending = false;
     await this.#work[0];
-    await this.until("all readings to be read", (job) => job.state === "running" && job.processing?.lag["readings"] === 0, 300_000);
+    const wantedMs = this.#readings.reachedMs(boundMs);
+    const isRead = (job: JobView): boolean => {
+      const sources = job.processing?.operators.find((one) => one.uid === "readings")?.subtasks ?? [];
+      return job.state === "running" && sources.length > 0 && sources.every(({ watermarkMs }) => (watermarkMs ?? 0) >= wantedMs);
+    };
+    await this.until("all readings to be read", isRead, 600_000);
     const drained = (await this.cluster.askLeader("/v1/savepoints?wait=100s", "POST", { id: "end", mode: "drain" }, 300_000)) as {
       phase: string;
     };
@@ -162,14 +186,14 @@ export class ClusterRun {
 
   async #watch(): Promise<void> {
     let seen = await this.#visible();
-    let sinceMs = Date.now();
+    this.#sinceMs = Date.now();
     while (this.#watching) {
       await pause(lookMs);
       const now = await this.#visible();
       if (now === seen) continue;
-      this.#gaps.push({ fromMs: sinceMs, ms: Date.now() - sinceMs });
+      this.#gaps.push({ fromMs: this.#sinceMs, ms: Date.now() - this.#sinceMs });
       seen = now;
-      sinceMs = Date.now();
+      this.#sinceMs = Date.now();
     }
   }
 

@@ -56,6 +56,12 @@ export class LiveReadings {
     await produceBlock(this.#client, this.#topic, this.#partitions, { bytes: bytes.subarray(0, end), starts, ends });
   }
 
+  /** Event time that a job has reached at the least when it has read everything, with a bound of `boundMs`. */
+  reachedMs(boundMs: number): number {
+    // The last reading of each partition is among the last few, and up to half a second old.
+    return firstTimeMs + Math.floor((this.sent * 1000) / this.#perSecond) - 500 - boundMs - 100;
+  }
+
   /** `key windowStart` -> `n least greatest total`. */
   windows(): ReadonlyMap<string, string> {
     return new Map([...this.#windows].map(([id, figures]) => [id, show(figures)]));

@@ -82,3 +82,127 @@ test("lost TaskManagers, cut connections, dead threads, failing slices, a failin
   // The faults did happen.
   for (const [fault, times] of Object.entries(sum)) expect(times, fault).toBeGreaterThan(Number(count) / 4);
 });
+
+function expectNoHoles(made: World): void {
+  const counts = new Map<string, number>();
+  for (const line of made.visible.keys()) {
+    const [split = ""] = line.split(" ");
+    counts.set(split, (counts.get(split) ?? 0) + 1);
+  }
+  for (const [split, count] of counts)
+    for (let at = 0; at < count; at++)
+      expect(made.visible.has(`${split} ${at}`), `seed ${made.options.seed}: ${split} ${at} is there`).toBe(true);
+}
+
+test.each(["stop", "drain"] as const)(
+  "savepoints and other parallelisms while everything breaks, ended by %s",
+  { timeout: 600_000 },
+  (mode) => {
+    const { MILLRACE_SEEDS: count = "15", MILLRACE_FIRST_SEED: first = "1" } = process.env;
+    let rescaled = 0;
+    for (let seed = Number(first); seed < Number(first) + Number(count); seed++) {
+      const made = world(seed * 7, { bounded: false, faults: 0.003 });
+      made.addTaskManager(2);
+      const wanted = [1, 4, 3, 2];
+      for (let step = 0; step < 1200; step++) {
+        if (step % 200 === 100) made.tell({ kind: "savepointAsked", id: `kept-${step}`, mode: "keep" });
+        if (step % 150 === 75) made.tell({ kind: "rescaleAsked", requestId: step, job: wanted[(step / 75) % 4] ?? 1 });
+        made.step();
+      }
+      made.tell({ kind: "savepointAsked", id: "last", mode });
+      // The request is lost with its leader when that dies before it is written down: its client asks again.
+      runUntil(made, () => {
+        if (made.outcome === undefined && made.coordinator.state.savepoints.get("last") === undefined)
+          made.tell({ kind: "savepointAsked", id: "last", mode });
+        return made.outcome !== undefined;
+      });
+      expect(made.outcome, `seed ${seed}`).toBe(mode === "stop" ? "stopped" : "drained");
+      expectNoHoles(made);
+      expect(made.visible.size).toBeGreaterThan(100);
+      expect(made.savepointOf("last")?.checkpointId, `seed ${seed}: nothing is visible that the savepoint does not hold`).toBe(
+        made.lastVisible(),
+      );
+      rescaled += made.rescales.filter((result) => !("code" in result)).length;
+    }
+    expect(rescaled).toBeGreaterThan(Number(count));
+  },
+);
+
+test("a job that needs more slots than there are waits, and says how many are missing", () => {
+  const made = new World({ graph, seed: 1, parallelism: 5, splits: { a: 5, b: 2 }, recordsPerSplit: 10, bounded: true, faults: 0 });
+  made.addTaskManager(2);
+  for (let step = 0; step < 100; step++) made.step();
+  expect(made.coordinator.state.waitingFor).toMatch(
+    /^3 more slots: region "a" needs slots 2, 3, 4; 2 of 5 are there; start another TaskManager/,
+  );
+  made.addTaskManager(2);
+  made.addTaskManager(1);
+  runUntil(made, () => made.outcome !== undefined);
+  expect([...made.visible.keys()].sort()).toEqual(everything(made).sort());
+});
+
+test("another parallelism that does not fit the slots is refused, and the job goes on", () => {
+  const made = world(1, { bounded: false, faults: 0 });
+  for (let step = 0; step < 100; step++) made.step();
+  made.tell({ kind: "rescaleAsked", requestId: 1, job: 6 });
+  expect(made.rescales).toEqual([
+    {
+      code: "SLOTS_MISSING",
+      message: expect.stringMatching(/needs 6 slots and 4 are there; start TaskManagers with 2 more slots/) as string,
+    },
+  ]);
+  made.tell({ kind: "rescaleAsked", requestId: 2, job: 9 });
+  made.tell({ kind: "rescaleAsked", requestId: 3, vertices: { nobody: 2 } });
+  expect(made.rescales.slice(1).map((one) => "code" in one && one.code)).toEqual(["OPTION_INVALID", "OPTION_INVALID"]);
+  expect(made.coordinator.state.regions.map((region) => region.state)).toEqual(["running", "running"]);
+});
+
+test("the parallelism of one vertex: its region alone is deployed anew, and the answer names the gap", () => {
+  const made = world(1, { bounded: false, faults: 0 });
+  for (let step = 0; step < 200; step++) made.step();
+  const attempts = (): readonly number[] => made.coordinator.state.regions.map((region) => region.attempt);
+  expect(attempts()).toEqual([1, 1]);
+  made.tell({ kind: "rescaleAsked", requestId: 1, vertices: { "sink-b": 1, b: 1 } });
+  runUntil(made, () => made.rescales.length > 0);
+  expect(attempts()).toEqual([1, 2]);
+  expect(made.rescales[0]).toMatchObject({ vertices: { a: 3, "sink-a": 3, b: 1, "sink-b": 1 } });
+  expect(made.rescales[0]).toHaveProperty(
+    "gapMs",
+    expect.toSatisfy((gap: number) => gap > 0 && gap < 2000),
+  );
+  made.tell({ kind: "savepointAsked", id: "end", mode: "stop" });
+  runUntil(made, () => made.outcome !== undefined);
+  expectNoHoles(made);
+});
+
+test("a job that has stopped does not start again under the next leader", () => {
+  const made = world(1, { bounded: false, faults: 0 });
+  for (let step = 0; step < 100; step++) made.step();
+  made.tell({ kind: "savepointAsked", id: "end", mode: "stop" });
+  runUntil(made, () => made.outcome !== undefined);
+  const seen = made.visible.size;
+  made.outcome = undefined;
+  made.lead();
+  for (let step = 0; step < 200; step++) made.step();
+  expect(made.outcome).toBe("stopped");
+  expect(made.visible.size).toBe(seen);
+});
+
+test("a record that fails every attempt is named with its split and position", () => {
+  const made = world(1, { bounded: false, faults: 0 });
+  made.poison = { split: "b-1", position: 20 };
+  runUntil(made, () => made.counts.restarts >= 4);
+  expect(made.coordinator.state.exceptions.poison).toMatchObject([{ uid: "b", splitId: "b-1", position: 20 }]);
+  expect(made.logs.some((line) => line.includes("a record fails every attempt"))).toBe(true);
+  // The other region goes on untouched.
+  expect(made.coordinator.state.regions.find((region) => region.id === "a")?.attempt).toBe(1);
+});
+
+test("after the last attempt that the restart strategy allows the job fails, with the reason", () => {
+  const made = world(1, { bounded: false, faults: 0, restarts: { kind: "fixed-delay", maxAttempts: 3, delayMs: 20 } });
+  made.poison = { split: "b-1", position: 20 };
+  runUntil(made, () => made.outcome !== undefined);
+  expect(made.outcome).toBe("failed");
+  expect(made.coordinator.state.record.reason).toBe("FUNCTION_FAILED: poison");
+  expect(made.counts.restarts).toBe(3);
+});

@@ -164,7 +164,7 @@ function advanceWaiting(job: JobState, region: Region): void {
   const unmapped = numbers.filter((number) => pool.at(number) === undefined);
   if (unmapped.length > 0) {
     const missing = Math.max(unmapped.length, needed - pool.present);
-    job.waitingFor = `${missing} more slot${missing === 1 ? "" : "s"}: region "${region.id}" needs slots ${unmapped.join(", ")}; ${pool.present} of ${needed} are there; start another TaskManager or lower the parallelism`;
+    job.waitingFor ??= `${missing} more slot${missing === 1 ? "" : "s"}: region "${region.id}" needs slots ${unmapped.join(", ")}; ${pool.present} of ${needed} are there; start another TaskManager or lower the parallelism`;
     return;
   }
   const busy = numbers.filter((number) => !pool.isReady(number));

@@ -35,6 +35,7 @@ export interface WorldOptions {
   readonly bounded: boolean;
   /** Chance of each fault per step. */
   readonly faults: number;
+  readonly restarts?: CoordinatorOptions["restarts"];
 }
 
 interface SimSplit {
@@ -102,6 +103,8 @@ export class World {
   readonly visible = new Map<string, number>();
   readonly counts = { leaders: 0, killed: 0, cut: 0, died: 0, storage: 0, checkpoints: 0, restarts: 0 };
   faulty = true;
+  /** A record that no attempt survives. */
+  poison: { readonly split: string; readonly position: number } | undefined;
   readonly taskManagers: SimTaskManager[] = [];
   readonly #queues = new Map<string, Message[]>();
   #seed: number;
@@ -134,13 +137,22 @@ export class World {
     const made = (this.#record?.savepoints ?? []).flatMap(({ id }) => this.#savepoints.get(id) ?? []);
     this.coordinator = new Coordinator(
       this.options.graph,
-      { ...options, epoch: this.#epoch, parallelism: this.options.parallelism },
+      { ...options, epoch: this.#epoch, parallelism: this.options.parallelism, restarts: this.options.restarts ?? options.restarts },
       { record: this.#record, latest: this.#latest, nextCheckpointId: 1, made },
       () => this.random(),
       this.nowMs,
     );
     for (const taskManager of this.taskManagers) this.#connectSoon(taskManager);
     this.tell({ kind: "tick" });
+  }
+
+  savepointOf(id: string): SavepointResult | undefined {
+    return this.#savepoints.get(id);
+  }
+
+  /** The newest checkpoint of which something is visible. */
+  lastVisible(): number {
+    return Math.max(0, ...this.visible.values());
   }
 
   addTaskManager(slots: number): void {
@@ -501,6 +513,16 @@ export class World {
     if (slice.state !== "running" || this.random() < 0.3) return;
     for (const source of slice.sources.values()) {
       for (const split of [...source.splits]) {
+        if (this.poison?.split === split.id && this.poison.position === split.position) {
+          slice.state = "failed";
+          const record = { splitId: split.id, position: split.position };
+          const [uid] = split.id.split("-") as [string];
+          this.#event(taskManager, indexOf(taskManager, slice), {
+            ...{ slice: slice.id, kind: "failed", code: "FUNCTION_FAILED", message: "poison", fatal: false },
+            ...{ uid, subtask: source.subtask, record },
+          });
+          return;
+        }
         slice.output.push(`${split.id} ${split.position++}`);
         if (this.options.bounded && split.position >= this.options.recordsPerSplit) {
           source.splits.splice(source.splits.indexOf(split), 1);
