@@ -33,16 +33,22 @@ export class LockTimeout extends Error {
  * Runs `work` while holding the lock at `path`. `work` must call `stillHeld` right before the step that the lock protects and give up
  * when it says false. Rejects with `LockTimeout` after `deadlineMs`.
  */
-export async function withFileLock<T>(path: string, deadlineMs: number, work: (stillHeld: () => boolean) => Promise<T>): Promise<T> {
+export async function withFileLock<T>(
+  path: string,
+  deadlineMs: number,
+  work: (stillHeld: () => boolean) => Promise<T>,
+  timeMs: number = holdMs,
+): Promise<T> {
   const self = await describeSelf();
   await acquire(path, self, performance.now() + deadlineMs, deadlineMs);
   const since = performance.now();
-  const stillHeld = (): boolean => performance.now() - since < holdMs;
+  const stillHeld = (): boolean => performance.now() - since < timeMs;
   try {
     return await work(stillHeld);
   } finally {
-    // Past its time the lock may already be another's: then it is left for others to break.
+    // Past its time (a slow disk, a process that stood still) the lock may already be another's: it goes only if it is still this one.
     if (stillHeld()) await unlink(path).catch(() => undefined);
+    else await breakLock(path, JSON.stringify(self), self.token, deadlineMs).catch(() => undefined);
   }
 }
 

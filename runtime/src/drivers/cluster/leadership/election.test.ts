@@ -1,0 +1,117 @@
+// Both leases by the same suite, and what each has of its own.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { MillraceError } from "../../../base/errors.ts";
+import { MemoryStorage } from "../../../checkpoint/storage/memory-storage.ts";
+import { startFakeApiServer } from "./api-server.suite.ts";
+import { leaseSuite } from "./election.suite.ts";
+import { kubernetesLease } from "./kubernetes-lease.ts";
+import type { LeaseRecord, LeaseStore } from "./lease.ts";
+import { storageLease } from "./storage-lease.ts";
+
+leaseSuite("a lease in storage", async () => {
+  const storage = new MemoryStorage();
+  let reachable = true;
+  return {
+    async open(): Promise<LeaseStore> {
+      const store = await storageLease(storage, "job/leader.json");
+      const gone = (): MillraceError => new MillraceError("STORAGE_UNREACHABLE", "memory", "is away", "wait");
+      return {
+        read: () => (reachable ? store.read() : Promise.reject(gone())),
+        write: (record, version) => (reachable ? store.write(record, version) : Promise.reject(gone())),
+        close: () => Promise.resolve(),
+      };
+    },
+    setReachable(now) {
+      reachable = now;
+    },
+    close: () => Promise.resolve(),
+  };
+});
+
+function account(token: string): string {
+  const folder = mkdtempSync(join(tmpdir(), "millrace-account-"));
+  writeFileSync(join(folder, "token"), `${token}\n`);
+  return folder;
+}
+
+leaseSuite("a Lease of Kubernetes", async () => {
+  const server = await startFakeApiServer("secret");
+  const accountFolder = account("secret");
+  return {
+    open: () => kubernetesLease({ namespace: "jobs", lease: "clicks-1", server: server.url, accountFolder }),
+    setReachable(now) {
+      server.reachable = now;
+    },
+    async close() {
+      await server.close();
+      rmSync(accountFolder, { recursive: true });
+    },
+  };
+});
+
+const record: LeaseRecord = {
+  holder: "one",
+  renewals: 1,
+  durationMs: 15_000,
+  address: { rpc: "one:6123", rest: "http://one:8081" },
+  released: false,
+};
+
+test("a Lease keeps what others wrote into it, and a write against their change is a conflict", async () => {
+  const server = await startFakeApiServer("secret");
+  const accountFolder = account("secret");
+  const store = await kubernetesLease({ namespace: "jobs", lease: "clicks-1", server: server.url, accountFolder });
+  await store.write(record, undefined);
+  const seen = await store.read();
+  server.annotate("clicks-1", { "millrace.dev/start": "{}" });
+  expect(await store.write({ ...record, renewals: 2 }, seen?.version)).toBe(false);
+  expect(await store.write({ ...record, renewals: 2 }, (await store.read())?.version)).toBe(true);
+  expect(server.leases.get("clicks-1")?.metadata["annotations"]).toMatchObject({ "millrace.dev/start": "{}" });
+  expect(server.leases.get("clicks-1")?.spec).toMatchObject({ holderIdentity: "one", leaseDurationSeconds: 15, leaseTransitions: 0 });
+  await store.close();
+  await server.close();
+  rmSync(accountFolder, { recursive: true });
+});
+
+test("a token that the API server refuses is told as LEASE_DENIED", async () => {
+  const server = await startFakeApiServer("secret");
+  const accountFolder = account("old");
+  const store = await kubernetesLease({ namespace: "jobs", lease: "clicks-1", server: server.url, accountFolder });
+  await expect(store.read()).rejects.toMatchObject({ code: "LEASE_DENIED" });
+  await expect(kubernetesLease({ namespace: "jobs", lease: "x", server: server.url, accountFolder: "/nowhere" })).rejects.toMatchObject({
+    code: "LEASE_DENIED",
+  });
+  await server.close();
+  rmSync(accountFolder, { recursive: true });
+});
+
+test("an API server that does not answer is LEASE_UNREACHABLE, and one that is away too", async () => {
+  const server = await startFakeApiServer("secret");
+  const accountFolder = account("secret");
+  const store = await kubernetesLease({ namespace: "jobs", lease: "clicks-1", server: server.url, accountFolder, timeoutMs: 100 });
+  server.silent = true;
+  await expect(store.read()).rejects.toMatchObject({ code: "LEASE_UNREACHABLE" });
+  server.reachable = false;
+  await expect(store.read()).rejects.toMatchObject({ code: "LEASE_UNREACHABLE" });
+  await server.close();
+  rmSync(accountFolder, { recursive: true });
+});
+
+test("a holder on this machine that is dead is seen at once", async () => {
+  const storage = new MemoryStorage();
+  const store = await storageLease(storage, "job/leader.json");
+  await store.write(record, undefined);
+  expect((await store.read())?.holderIsDead).toBe(false);
+  const { content, version } = await storage.get("job/leader.json");
+  const stored = JSON.parse(content.toString("utf8")) as { process: { pid: number } };
+  // No process has this number: it is above what the system gives.
+  await storage.replace(
+    "job/leader.json",
+    Buffer.from(JSON.stringify({ ...stored, process: { ...stored.process, pid: 2 ** 30 } })),
+    version,
+  );
+  expect((await store.read())?.holderIsDead).toBe(true);
+});
