@@ -149,8 +149,12 @@ describe("rounds until the group has settled", () => {
         const { members: after } = settle(tasks, changed, using);
         const before = new Map(settled.flatMap((each) => [...each.owned].map((id) => [id, each.memberId] as const)));
         const moved = after.flatMap((each) => [...each.owned].filter((id) => before.get(id) !== each.memberId));
-        const needed = comes ? Math.floor(tasks.length / changed.length) : (settled[0]?.owned.size ?? 0);
-        expect(moved.length).toBe(needed);
+        const left = comes ? [] : [...(settled[0]?.owned ?? [])];
+        const needed = comes ? Math.floor(tasks.length / changed.length) : left.length;
+        // A warm copy takes its task over at once; where that is one too many, another task of its member moves on in place of it.
+        const takenOver = using.standbys === 0 ? 0 : left.filter((id) => tasks.some((task) => task.id === id && task.stateful)).length;
+        expect(moved.length).toBeGreaterThanOrEqual(needed);
+        expect(moved.length).toBeLessThanOrEqual(needed + takenOver);
       }),
     );
   });
