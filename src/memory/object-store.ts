@@ -11,6 +11,7 @@ interface Owned {
   readonly annotations: readonly string[];
 }
 
+const namePattern = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 const serverFields = ["uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp"] as const;
 
 /** Pods stay until their kubelet has ended them; the simulation's kubelet takes this finalizer away. */
@@ -49,6 +50,7 @@ export class ObjectStore {
   create<T extends AnyObject>(object: T): T {
     const { namespace = "" } = object.metadata;
     const subject = `${object.kind} ${namespace}/${object.metadata.name}`;
+    if (!namePattern.test(object.metadata.name)) throw new ClusterError("invalid", subject, "metadata.name: must be a DNS subdomain");
     if (this.#terminating.has(namespace)) throw new ClusterError("terminating", subject, "the namespace is being terminated");
     if (this.#of(object.kind as Kind).has(`${namespace}/${object.metadata.name}`))
       throw new ClusterError("exists", subject, "already exists");
@@ -74,10 +76,11 @@ export class ObjectStore {
     }
     const earlier = this.#applied.get(before.metadata.uid ?? "") ?? { labels: [], annotations: [] };
     this.#applied.set(before.metadata.uid ?? "", owned);
+    const { labels: _labels, annotations: _annotations, ...rest } = before.metadata;
     const metadata: ObjectMeta = {
-      ...before.metadata,
-      labels: merged(before.metadata.labels, earlier.labels, object.metadata.labels),
-      annotations: merged(before.metadata.annotations, earlier.annotations, object.metadata.annotations),
+      ...rest,
+      ...present("labels", merged(before.metadata.labels, earlier.labels, object.metadata.labels)),
+      ...present("annotations", merged(before.metadata.annotations, earlier.annotations, object.metadata.annotations)),
       ...(object.metadata.ownerReferences === undefined ? {} : { ownerReferences: object.metadata.ownerReferences }),
     };
     return this.#change(before, { ...before, ...object, metadata, ...statusOf(before) });
@@ -204,10 +207,13 @@ function merged(
   before: Readonly<Record<string, string>> = {},
   gone: readonly string[] = [],
   given: Readonly<Record<string, string>> = {},
-): Readonly<Record<string, string>> {
-  return { ...Object.fromEntries(Object.entries(before).filter(([name]) => !gone.includes(name))), ...given };
+): Readonly<Record<string, string>> | undefined {
+  const all = { ...Object.fromEntries(Object.entries(before).filter(([name]) => !gone.includes(name))), ...given };
+  return Object.keys(all).length === 0 ? undefined : all;
 }
 
+const present = (field: "labels" | "annotations", value: Readonly<Record<string, string>> | undefined): Partial<ObjectMeta> =>
+  value === undefined ? {} : { [field]: value };
 const pick = (metadata: ObjectMeta): Partial<ObjectMeta> =>
   Object.fromEntries(serverFields.filter((field) => metadata[field] !== undefined).map((field) => [field, metadata[field]]));
 const statusOf = (object: AnyObject): object => ("status" in object ? { status: object.status } : {});

@@ -22,6 +22,7 @@ export class WorkloadControllers {
       if (kind === "Deployment" && event.type !== "DELETED")
         this.#later(`deployment ${idOf(object)}`, () => this.#syncDeployment(keyOf(object)));
       if (kind === "Pod") this.#podChanged(object as Pod);
+      if (event.type === "DELETED") this.#dependentGone(object);
       if (object.metadata.deletionTimestamp !== undefined) this.#later(`collect ${kind} ${idOf(object)}`, () => this.#collect(object));
     });
   }
@@ -86,9 +87,16 @@ export class WorkloadControllers {
     for (const owner of pod.metadata.ownerReferences ?? []) {
       const key = { namespace: pod.metadata.namespace ?? "", name: owner.name };
       this.#later(`deployment ${key.namespace}/${key.name}`, () => this.#syncDeployment(key));
-      this.#later(`collect Deployment ${key.namespace}/${key.name}`, () => {
-        const object = this.#store.get("Deployment", key);
-        if (object?.metadata.deletionTimestamp !== undefined) this.#collect(object);
+    }
+  }
+
+  // An owner that waits for its dependents may be able to go now.
+  #dependentGone({ metadata }: AnyObject): void {
+    for (const { kind, name } of metadata.ownerReferences ?? []) {
+      const key = { namespace: metadata.namespace ?? "", name };
+      this.#later(`owner ${kind} ${key.namespace}/${name}`, () => {
+        const owner = this.#store.get(kind as Kind, key);
+        if (owner?.metadata.deletionTimestamp !== undefined) this.#collect(owner);
       });
     }
   }

@@ -4,6 +4,7 @@ import type { SavepointStatus } from "millrace/api";
 import type { Reconciled } from "../controller/controller.ts";
 import type { EventRecorder } from "../controller/event-recorder.ts";
 import type { ObjectCache } from "../controller/object-cache.ts";
+import { isClusterError } from "../ports/cluster-error.ts";
 import type { Cluster, ObjectKey } from "../ports/cluster.ts";
 import { isRefused, isUnreachable, type JobAddress, type JobClient, type JobReport, type SavepointReport } from "../ports/job-client.ts";
 import { messageOf, type Machine } from "../ports/machine.ts";
@@ -73,7 +74,10 @@ export class SavepointReconciler {
           finalizers: finalizers.filter((one) => one !== savepointFinalizer),
         });
       case "startDisposal":
-        await cluster.apply(disposalPod(savepoint));
+        // Whoever died after it made it already.
+        await cluster.create(disposalPod(savepoint)).catch((error: unknown) => {
+          if (!isClusterError(error, "exists")) throw error;
+        });
         return;
       case "startSavepoint": {
         if (seen.address === undefined) return;
