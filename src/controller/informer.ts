@@ -7,7 +7,10 @@ import { type Machine, messageOf, sleep } from "../ports/machine.ts";
 export interface InformerOptions {
   /** Each is listed and watched for itself: namespaces, where not all of them may be seen. */
   readonly scopes: readonly ListScope[];
-  /** Without an event or a bookmark for so long a watch counts as dead. Servers send bookmarks about once a minute. */
+  /**
+   * Without an event, a bookmark or an end for so long a watch counts as dead. Servers send no bookmarks for kinds that nothing happens to, so this
+   * is longer than a watch is asked to last.
+   */
   readonly inactivityMs?: number;
   /** What an object is found by, with `find`. */
   readonly index?: (object: Kinds[Kind]) => string | undefined;
@@ -17,7 +20,7 @@ export interface InformerOptions {
 
 export type ChangeListener<T> = (object: T, previous: T | undefined) => void;
 
-const inactivityMs = 150_000;
+const inactivityMs = 330_000;
 const minPauseMs = 500;
 const maxPauseMs = 30_000;
 

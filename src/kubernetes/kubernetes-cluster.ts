@@ -58,8 +58,8 @@ export class KubernetesCluster implements Cluster {
     sink: (event: WatchEvent<Kinds[K]>) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    // Servers end watches after five to ten minutes, not all at the same time.
-    const timeoutSeconds = String(300 + Math.floor(this.#random() * 300));
+    // Below what an informer takes for silence, and not all at the same time.
+    const timeoutSeconds = String(180 + Math.floor(this.#random() * 120));
     const body = await this.#api.stream({
       ...this.#read("watch", kind, collectionPath(kind, scope.namespace), readTimeoutMs),
       signal,

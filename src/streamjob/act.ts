@@ -43,8 +43,13 @@ export async function carryOut(step: Step, job: StreamJob, pods: readonly PodSee
     case "createRevision":
       return created(cluster, cache, revisionObject(job, step.revision));
     case "apply":
-      for (const object of step.objects)
-        await apply(object.kind === "Deployment" ? await withTheirTemplate(cluster, object as Deployment) : object);
+      // What pods need is there before they are.
+      await Promise.all(step.objects.filter(({ kind }) => kind !== "Deployment").map(apply));
+      await Promise.all(
+        step.objects
+          .filter((object): object is Deployment => object.kind === "Deployment")
+          .map(async (object) => apply(await withTheirTemplate(cluster, object))),
+      );
       return;
     case "delete":
       for (const { kind, name, uid } of step.targets) {

@@ -103,7 +103,7 @@ export class StreamJobReconciler {
       machine.log.info("job", {
         job: `${written.metadata.namespace ?? ""}/${written.metadata.name}`,
         event: note.reason,
-        message: note.message,
+        detail: note.message,
       });
     }
     const { lastUpgrade } = decision.status;
