@@ -34,6 +34,27 @@ export const tiers = [
   },
   { name: "unit", what: "unit tests on Node 26", steps: [vitest("node", "unit", "src/", "test/unit/")], counts: "tests", minutes: 20 },
   {
+    name: "docs",
+    what: "the examples of the documentation, and that its texts show them as they are",
+    steps: [vitest("node", "unit", "test/docs/", "docs/examples/")],
+    counts: "tests",
+    minutes: 10,
+  },
+  {
+    name: "command",
+    what: "the millrace command as a process: bad input, kills, savepoints",
+    steps: [vitest("node", "unit", "test/cli/")],
+    counts: "tests",
+    minutes: 20,
+  },
+  {
+    name: "golden",
+    what: "Nexmark: whole = with checkpoints = resumed at another parallelism = DuckDB",
+    steps: [vitest("node", "unit", "test/nexmark/")],
+    counts: "tests",
+    minutes: 20,
+  },
+  {
     name: "simulation",
     what: "the operator over a simulated cluster: every scenario with every fault at every write",
     steps: [vitest("node", "unit", "test/simulation/")],
