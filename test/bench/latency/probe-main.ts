@@ -1,6 +1,7 @@
 // A bare consumer that tells how old each record is when it arrives, and adds up what it saw.
 //
 // node probe-main.ts BOOTSTRAP TOPIC RECORDS WARM_SECONDS ISOLATION rows|counts; prints "ready", and the figures once it saw RECORDS or nothing came for long.
+import { kindOfCode } from "../../../runtime/src/connectors/kafka/client/kafka-problem.ts";
 import type { Isolation } from "../../../runtime/src/connectors/kafka/wire/offset-apis.ts";
 import { RecordBatchReader } from "../../../runtime/src/connectors/kafka/wire/record-batch-reader.ts";
 import { RecordBlock } from "../../../runtime/src/connectors/kafka/wire/record-block.ts";
@@ -30,6 +31,9 @@ let seen = 0;
 let sumUs = 0n;
 let firstSentUs = Number.POSITIVE_INFINITY;
 let lastSeenMs = performance.now();
+
+// The topic was made a moment ago: its leader does not know it yet.
+const isPassing = (code: number): boolean => kindOfCode(code) === "leader" || kindOfCode(code) === "retry";
 
 function take(nowUs: number): void {
   let sum = 0;
@@ -69,7 +73,9 @@ while (seen < expected && performance.now() - lastSeenMs < quietMs) {
   const nowUs = (performance.timeOrigin + performance.now()) * 1000;
   for (const { partition, errorCode, recordsStart, recordsEnd, aborted } of answer.partitions) {
     const reader = readers[partition] as RecordBatchReader;
-    if (errorCode !== 0) throw new Error(`fetch of ${topic}-${partition}: error ${errorCode}`);
+    if (isPassing(errorCode)) await client.topics([topic]);
+    else if (errorCode !== 0) throw new Error(`fetch of ${topic}-${partition}: error ${errorCode}`);
+    if (errorCode !== 0) continue;
     reader.open(answer.bytes, recordsStart, recordsEnd, reader.nextOffset, aborted);
     while (reader.readInto(block, block.capacity) > 0) {
       lastSeenMs = performance.now();
