@@ -1,6 +1,7 @@
 // The services of the examples as processes of their own on a real Kafka: two of each share the work, and what they give is exact.
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { clientOptions } from "../../runtime/src/connectors/kafka/client/client-options.ts";
 import { batchOf, fetchFrom, produceTo } from "../../runtime/src/connectors/kafka/client/kafka-client.suite.ts";
@@ -133,4 +134,25 @@ test("word-count: two processes of which one ends, and a third that comes", asyn
   await expect.poll(last, limit).toEqual({ be: 80, not: 48, now: 9, or: 40, to: 80 });
   await stop(second);
   await stop(third);
+  // Its topics and offsets can be made to go, and what it read and wrote stays.
+  const reset = async (...more: readonly string[]): Promise<readonly string[]> => {
+    const job = "docs/examples/word-count/word-count.ts";
+    const args = [
+      "runtime/bin/millrace.js",
+      "app",
+      "reset",
+      job,
+      "--application-id",
+      id,
+      "--bootstrap-servers",
+      bootstrap.join(","),
+      ...more,
+    ];
+    return (await promisify(execFile)(process.execPath, args, { cwd: root })).stdout.trimEnd().split("\n");
+  };
+  const what = [`the offsets of group ${id} (8 partitions)`, `topic ${id}-count-repartition`, `topic ${id}-count-changelog`];
+  expect(await reset()).toEqual([...what.map((each) => `would delete ${each}`), "nothing was changed; add --yes to do it"]);
+  expect(await reset("--yes")).toEqual(what.map((each) => `deleted ${each}`));
+  expect((await client.groupOffsets(id)).length).toBe(0);
+  expect((await rowsOf(topics.OUTPUT)).length).toBeGreaterThan(0);
 });

@@ -9,6 +9,7 @@ const subcommands: Readonly<Record<string, () => Promise<Command>>> = {
   jobmanager: async () => (await import("./cluster/jobmanager-command.ts")).jobManagerCommand(),
   taskmanager: async () => (await import("./cluster/taskmanager-command.ts")).taskManagerCommand(),
   plan: async () => (await import("./plan/plan-command.ts")).planCommand(),
+  app: async () => (await import("./app/app-command.ts")).appCommand(),
   savepoint: async () => (await import("./savepoint/savepoint-command.ts")).savepointCommand(),
 };
 

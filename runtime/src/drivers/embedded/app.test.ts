@@ -15,6 +15,8 @@ import { count } from "../../operators/aggregate/call.ts";
 import { json } from "../../serde/index.ts";
 import { EmbeddedApp } from "./app.ts";
 import type { EmbeddedConfig } from "./config.ts";
+import { planReset, resetApp } from "./reset.ts";
+import { splitDataflow } from "./topology/sub-topologies.ts";
 
 const bootstrapServers = "127.0.0.1:1";
 const Reading = schema({ sensor: string(), value: int53() });
@@ -239,6 +241,58 @@ test("at least once, nothing is lost over a restart, and no transaction is used"
   await send("a", "b");
   await expect.poll(counts, limit).toEqual({ a: 3, b: 2 });
   expect(kafka.transactions.size).toBe(0);
+});
+
+describe("a reset", () => {
+  const topology = () => splitDataflow(counting().build(), "app");
+
+  test("is refused while a process runs, and deletes nothing then", async () => {
+    await start(counting(), { instanceId: "pod-0" });
+    await expect(resetApp(topology(), client)).rejects.toMatchObject({
+      code: "KAFKA_GROUP_IN_USE",
+      message: expect.stringContaining("pod-0"),
+    });
+    expect(kafka.topics.has("app-count-changelog")).toBe(true);
+  });
+
+  test("makes the application count again from the beginning of its input", async () => {
+    const app = await start(counting());
+    await send("a", "b", "a");
+    await expect.poll(counts, limit).toEqual({ a: 2, b: 1 });
+    await app.close();
+    expect(await planReset(topology(), client)).toEqual({
+      groupId: "app",
+      topics: ["app-count-repartition", "app-count-changelog"],
+      offsets: 4,
+    });
+    await resetApp(topology(), client);
+    expect([...kafka.topics.keys()].toSorted()).toEqual(["in", "out"]);
+    expect(await planReset(topology(), client)).toMatchObject({ topics: [], offsets: 0 });
+    const before = (await outputs()).length;
+    await start(counting());
+    await expect.poll(async () => (await outputs()).length, limit).toBeGreaterThan(before);
+    // Not 4 and 2: nothing of what was counted before is left.
+    await expect.poll(counts, limit).toEqual({ a: 2, b: 1 });
+  });
+});
+
+test("a standby takes over without reading the changelog again", async () => {
+  const first = await start(counting(), { standbys: 1 });
+  await send(...Array.from({ length: 40 }, (_, index) => `s${index}`));
+  const all = Object.fromEntries(Array.from({ length: 40 }, (_, index) => [`s${index}`, 1]));
+  await expect.poll(counts, limit).toEqual(all);
+  const second = await start(counting(), { standbys: 1 });
+  await expect.poll(() => [first.state, second.state], limit).toEqual(["running", "running"]);
+  await send("s0", "s1", "s2", "s3");
+  await expect.poll(counts, limit).toEqual({ ...all, s0: 2, s1: 2, s2: 2, s3: 2 });
+  const before = new Set(second.health().tasks.map((task) => task.id));
+  await first.close();
+  await expect.poll(() => second.health().tasks.filter((task) => task.state === "running").length, limit).toBe(4);
+  const taken = second.health().tasks.filter((task) => !before.has(task.id) && task.id.startsWith("1_"));
+  expect(taken.length).toBeGreaterThan(0);
+  for (const task of taken) expect([task.id, task.restore.records < 10]).toEqual([task.id, true]);
+  await send("s0");
+  await expect.poll(counts, limit).toEqual({ ...all, s0: 3, s1: 2, s2: 2, s3: 2 });
 });
 
 test("states come in order, and a closed application says so", async () => {
