@@ -1,5 +1,6 @@
 // What DataFrame programs import: sessions, DataFrames, column functions, and running queries.
 export { isMillraceError, MillraceError } from "./base/errors.ts";
+export { state } from "./core/handles/declarations.ts";
 export { AggregateColumn, Column, type ColumnsOf, WindowColumn } from "./dataframe/expression/column.ts";
 export {
   approxCountDistinct,

@@ -8,6 +8,10 @@ import {
   type RowOfColumns,
   type WindowColumn,
 } from "./expression/column.ts";
+import type { Declarations } from "../core/handles/declarations.ts";
+import { keyLayout } from "../core/keys/key-layout.ts";
+import type { Schema } from "../core/schema/schema.ts";
+import { process, type ProcessFunctions } from "../operators/process/keyed-process.ts";
 import type { AggregateExpr } from "./expression/expr.ts";
 import type { NamedExpr, Relation } from "./relation/relation.ts";
 import type { DataFrame } from "./data-frame.ts";
@@ -57,6 +61,36 @@ export class GroupedData<Row, Keys> {
   count(): DataFrame<Prettify<Keys & { readonly count: number }>> {
     const results = [{ name: "count", expr: { kind: "aggregate", name: "count", args: [] } as const }];
     return this.#make({ kind: "aggregate", input: this.#input, keys: this.#keys, results });
+  }
+
+  /**
+   * Functions of one's own over the rows of each group, with state, timers and time to live per key, as a dataflow job's `process`.
+   * Rows are given out as they are emitted; timers of event time fire when the watermark has reached them. Rows behind the watermark
+   * come too: `context.watermark` tells.
+   */
+  transformWithState<Out, D extends Declarations = {}>(
+    functions: ProcessFunctions<Row, Keys, Out, D>,
+    shape: { readonly output: Schema<Out>; readonly state?: D; readonly name?: string },
+  ): DataFrame<Out> {
+    const { output, state, name } = shape;
+    return this.#make({
+      kind: "transform",
+      input: this.#input,
+      keys: this.#keys,
+      shape: {
+        output: output as Schema,
+        state: Object.fromEntries(Object.entries(state ?? {}).map(([each, declared]) => [each, declared.kind])),
+        create: (input, key) =>
+          process({
+            input: input as Schema<Row>,
+            key: keyLayout(input, key),
+            functions,
+            output,
+            ...(state === undefined ? {} : { state }),
+          }),
+      },
+      ...(name === undefined ? {} : { name }),
+    });
   }
 
   /** Batches only: one column per value of `by`, which holds the aggregate over the group's rows with that value. */

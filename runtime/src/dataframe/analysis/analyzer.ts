@@ -75,6 +75,8 @@ class Analyzer implements Analysis {
         return analyzePivot(this, await this.analyze(relation.input), relation);
       case "join":
         return analyzeJoin(this, await this.analyze(relation.left), await this.analyze(relation.right), relation);
+      case "transform":
+        return this.#transform(relation);
       case "union":
         return this.#union(await Promise.all(relation.inputs.map((input) => this.analyze(input))));
       case "dedupe": {
@@ -290,6 +292,18 @@ class Analyzer implements Analysis {
     const times = new Map([...first.times].filter(([name]) => rest.every((input) => input.times.has(name))));
     for (const [name, delayMs] of times) times.set(name, Math.max(delayMs, ...rest.map((input) => input.times.get(name) as number)));
     return { kind: "union", inputs: aligned, schema: new Schema(spec), streaming: inputs.some((input) => input.streaming), times };
+  }
+
+  // Keys that are computed become columns first.
+  async #transform(relation: Extract<Relation, { kind: "transform" }>): Promise<Plan> {
+    const { keys, shape, name } = relation;
+    const computed = keys.filter(({ name: as, expr }) => expr.kind !== "column" || expr.name !== as);
+    const input = await this.analyze(
+      computed.length === 0 ? relation.input : { kind: "withColumns", input: relation.input, columns: computed, renamed: {}, dropped: [] },
+    );
+    for (const key of keys) columnOf(input.schema, key.name);
+    const names = keys.map((key) => key.name);
+    return { kind: "transform", input, keys: names, shape, name, schema: shape.output, streaming: input.streaming, times: noTimes };
   }
 
   async #explode(relation: Extract<Relation, { kind: "explode" }>): Promise<Plan> {

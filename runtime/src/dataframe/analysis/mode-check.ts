@@ -75,6 +75,10 @@ function checkNode(node: Plan, mode: OutputMode): void {
     case "join":
       checkJoin(node, mode);
       return;
+    case "transform":
+      if (mode === "complete")
+        throw unsupported("transformWithState in complete mode", "its rows are given once and kept nowhere", "use append or update mode");
+      return;
     case "scan":
     case "project":
     case "udf":

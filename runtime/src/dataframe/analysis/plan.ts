@@ -3,7 +3,7 @@ import type { Schema } from "../../core/schema/schema.ts";
 import type { AggregateCalls } from "../../operators/aggregate/call.ts";
 import type { GroupLife } from "../../operators/frame/group-life.ts";
 import type { AggregateExpr, Expr, UdfExpr } from "../expression/expr.ts";
-import type { JoinType, NamedExpr, SortKey, SourceRelation } from "../relation/relation.ts";
+import type { JoinType, NamedExpr, SortKey, SourceRelation, TransformShape } from "../relation/relation.ts";
 
 interface Node {
   readonly schema: Schema;
@@ -72,6 +72,13 @@ export type Plan =
       readonly type: JoinType;
       readonly using: readonly string[];
       readonly condition: JoinCondition;
+      readonly name: string | undefined;
+    })
+  | (Node & {
+      readonly kind: "transform";
+      readonly input: Plan;
+      readonly keys: readonly string[];
+      readonly shape: TransformShape;
       readonly name: string | undefined;
     })
   | (Node & { readonly kind: "union"; readonly inputs: readonly Plan[] })

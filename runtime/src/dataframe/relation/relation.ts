@@ -1,4 +1,5 @@
 // The logical plan of a DataFrame query: what it says, node by node, before it is analysed.
+import type { OperatorFactory } from "../../core/operator/operator.ts";
 import type { Format } from "../../core/ports/format.ts";
 import type { Source } from "../../core/ports/source.ts";
 import type { Schema } from "../../core/schema/schema.ts";
@@ -34,6 +35,14 @@ export interface SourceRelation {
 export interface NamedExpr {
   readonly name: string;
   readonly expr: Expr;
+}
+
+/** What functions with state give, and how their operator is made for the rows of the input. */
+export interface TransformShape {
+  readonly output: Schema;
+  /** By name, what kind of state each is: what a changed query is compared by. */
+  readonly state: Readonly<Record<string, string>>;
+  create(input: Schema, key: readonly string[]): OperatorFactory;
 }
 
 export type JoinType = "inner" | "left" | "right" | "full" | "semi" | "anti";
@@ -82,6 +91,14 @@ export type Relation =
       /** Columns that are equal on both sides and occur once in the result. */
       readonly using: readonly string[];
       readonly condition: Expr | undefined;
+      readonly name?: string;
+    }
+  /** Functions of the user's own over the rows of each key, with state and timers. */
+  | {
+      readonly kind: "transform";
+      readonly input: Relation;
+      readonly keys: readonly NamedExpr[];
+      readonly shape: TransformShape;
       readonly name?: string;
     }
   | { readonly kind: "union"; readonly inputs: readonly Relation[] }

@@ -227,7 +227,8 @@ export class StreamingQuery {
 
   /** A batch without records gives out what event time has closed since. */
   #needsEmptyBatch(): boolean {
-    const { stages, watermarks } = this.#run;
+    const { stages, watermarks, operators } = this.#run;
+    if (operators.nextWakeMs() <= this.#clock.now()) return true;
     return (
       (this.#options.noDataBatches ?? true) && stages.operators.some(({ timed }) => timed) && watermarks.currentMs > this.#batchWatermarkMs
     );

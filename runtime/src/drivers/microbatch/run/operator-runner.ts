@@ -7,6 +7,7 @@ import type { Log } from "../../../base/log.ts";
 import type { Restored } from "../../../checkpoint/store/restored.ts";
 import type { Batch } from "../../../core/batch/batch.ts";
 import type { KeyGroupRange, Operator, OperatorContext, OperatorMetrics } from "../../../core/operator/operator.ts";
+import { endOfTime } from "../../../core/time/end-of-time.ts";
 import type { KeyedStateBackend, StateBackendFactory, StateCapture } from "../../../core/ports/state-backend.ts";
 import { mainOutput } from "../../../plan/dataflow.ts";
 import type { ScannedTask } from "../../continuous/base-scanner.ts";
@@ -52,9 +53,11 @@ class RunningOperator {
   figures: OperatorFigures = noFigures();
   /** Where its rows go during a batch. */
   target: ((batch: Batch) => void) | undefined;
+  readonly #clock: Clock;
   #watermarkMs = -Infinity;
 
   constructor(stage: OperatorStage, backend: KeyedStateBackend, lists: OperatorStateRegistry, parts: OperatorRunnerParts) {
+    this.#clock = parts.clock;
     this.stage = stage;
     this.backend = backend;
     this.lists = lists;
@@ -104,6 +107,12 @@ class RunningOperator {
     return this.#watermarkMs;
   }
 
+  /** Timers of processing time fire with the batches. */
+  fireProcessingTimers(): void {
+    const nowMs = this.#clock.now();
+    if ((this.operator.nextWakeMs?.() ?? Infinity) <= nowMs) this.operator.onProcessingTime?.(nowMs);
+  }
+
   /** Event time of the query has come to `watermarkMs`. */
   advance(watermarkMs: number): void {
     // The core's watermark of an operator: no row at or before it is to come.
@@ -111,6 +120,7 @@ class RunningOperator {
     if (own <= this.#watermarkMs) return;
     this.#watermarkMs = own;
     this.operator.onWatermark?.(own);
+    if (own >= endOfTime) this.operator.end?.();
     this.backend.onWatermark(own);
   }
 }
@@ -173,6 +183,7 @@ export class OperatorRunner {
   finish(stage: OperatorStage, watermarkMs: number): void {
     const running = this.#of(stage);
     const startedMs = performance.now();
+    running.fireProcessingTimers();
     running.operator.prepareSnapshot?.();
     if (watermarkMs > -Infinity) running.advance(watermarkMs);
     running.figures.removalMs += performance.now() - startedMs;
@@ -206,6 +217,11 @@ export class OperatorRunner {
   }
 
   readonly #slots = new Map<RunningOperator, ScannedTask["operators"][number]>();
+
+  /** When the next timer of processing time is due, ms since the epoch; Infinity for none. */
+  nextWakeMs(): number {
+    return Math.min(Infinity, ...[...this.#running.values()].map(({ operator }) => operator.nextWakeMs?.() ?? Infinity));
+  }
 
   /** Per operator: what it did in this batch and what it holds. */
   status(): readonly {

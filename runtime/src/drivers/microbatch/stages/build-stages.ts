@@ -7,6 +7,7 @@ import type { OutputMode } from "../../../operators/frame/frame-aggregate.ts";
 import { aggregateStage } from "./aggregate-stage.ts";
 import { dedupeStage } from "./dedupe-stage.ts";
 import { joinStage } from "./join-stage.ts";
+import { transformStage } from "./transform-stage.ts";
 import { neededColumns } from "./needed-columns.ts";
 import { firstTime, type StageBuilding } from "./building.ts";
 import { type Boundary, planSql } from "./plan-sql.ts";
@@ -19,7 +20,7 @@ export function buildStages(plan: Plan, mode: OutputMode): BatchStages {
 
 /** True where rows are remembered from batch to batch. An aggregate of a batch goes the same way: as a stream of one batch. */
 function isStateful(plan: Plan): boolean {
-  if (plan.kind === "aggregate") return true;
+  if (plan.kind === "aggregate" || plan.kind === "transform") return true;
   if (plan.kind === "dedupe") return plan.streaming;
   return plan.kind === "join" && plan.left.streaming && plan.right.streaming;
 }
@@ -128,6 +129,8 @@ class StageBuilder implements StageBuilding {
         return dedupeStage(this, plan);
       case "join":
         return joinStage(this, plan);
+      case "transform":
+        return transformStage(this, plan);
       default:
         throw new Error(`assertion failed: a ${plan.kind} keeps no state`);
     }

@@ -61,6 +61,8 @@ export function neededColumns(plan: Plan): ReadonlyMap<Plan, ReadonlySet<string>
         visit(left, ofLeft);
         return visit(right, ofRight);
       }
+      case "transform":
+        return visit(node.input, allOf(node.input));
       case "union":
         for (const input of node.inputs) visit(input, names);
         return;
