@@ -30,6 +30,7 @@ export async function openMetrics(
   const rowsOut = counter("rows_out_total", "Rows given out by an operator instance since its start", perSubtask);
   const watermark = gauge("watermark_seconds", "Event time reached by an operator instance, seconds since the epoch", perSubtask);
   const counts = counter("operator_events_total", "Events an operator counts, such as late_records_dropped", [...perSubtask, "event"]);
+  const values = gauge("operator_value", "Figures of an operator instance, such as record_age_ms", [...perSubtask, "name"]);
   const lag = gauge("source_lag_records", "Records that are there to be read but were not read yet", ["uid"]);
   const state = gauge("state_bytes", "Bytes of keyed state", ["place"]);
   const entries = gauge("state_entries", "Entries of keyed state", []);
@@ -53,6 +54,7 @@ export async function openMetrics(
           rowsOut.inc(labels, subtask.rowsOut);
           if (subtask.watermarkMs !== null) watermark.set(labels, subtask.watermarkMs / 1000);
           for (const [event, value] of Object.entries(subtask.counts)) counts.inc({ ...labels, event }, value);
+          for (const [name, value] of Object.entries(subtask.gauges)) values.set({ ...labels, name }, value);
         }
       }
       for (const [uid, records] of Object.entries(now.lag)) if (records !== null) lag.set({ uid }, records);

@@ -16,6 +16,8 @@ export type Delivery = "at-least-once" | "exactly-once";
  * Output of the epochs after n that was written but not prepared must never become visible.
  */
 export interface SinkWriter {
+  /** Figures that are read for status and metrics, by name; milliseconds end in `_ms`. */
+  readonly gauges?: Readonly<Record<string, () => number>>;
   /** Takes rows. Synchronous: it buffers, and asks for patience by `ready`. The batch is valid during the call. */
   write(batch: Batch): void;
   /** Undefined while there is room; else a promise that settles when there is: the driver hands over nothing before. */

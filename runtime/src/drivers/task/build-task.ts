@@ -170,6 +170,10 @@ class TaskBuilder {
       counters,
     });
     late.source = source;
+    this.task.metrics.gauges(node.uid, subtask, {
+      record_age_ms: () => source.latency.recordAgeMs,
+      batch_ms: () => source.latency.batchMs,
+    });
     this.task.sources.push(source);
     this.task.sourceEntries.push(new SourceEntry(source));
   }
@@ -212,6 +216,7 @@ class TaskBuilder {
       },
       schema,
     );
+    this.task.metrics.gauges(uid, subtask, writer.gauges ?? {});
     this.task.onClose(() => writer.close());
     const task = this.task;
     const late: { sink?: SinkInstance } = {};

@@ -42,6 +42,8 @@ export class SourceInstance {
   readonly subtask: number;
   readonly reader: SourceReader;
   readonly counters: InstanceCounters;
+  /** Where latency comes from, of the latest batch: how old its records were when they were read, and its way through the chain. */
+  readonly latency = { recordAgeMs: 0, batchMs: 0 };
   /** Ids of the splits that were read to their end. */
   readonly finished: string[] = [];
   /** The last checkpoint that took its positions. */
@@ -112,7 +114,12 @@ export class SourceInstance {
   /** One block from the reader through the chain. False when there was nothing to read. */
   step(): boolean {
     const polled = this.reader.poll(pollRecords);
-    if (polled !== null) this.#process(polled);
+    if (polled !== null) {
+      const startedMs = performance.now();
+      if (polled.kind === "raw") this.latency.recordAgeMs = this.#ageOf(polled.records);
+      this.#process(polled);
+      this.latency.batchMs = performance.now() - startedMs;
+    }
     for (const splitId of this.reader.takeFinished()) {
       this.#openSplits--;
       this.finished.push(splitId);
@@ -120,6 +127,12 @@ export class SourceInstance {
     }
     this.#sendWatermark();
     return polled !== null;
+  }
+
+  // Of its first record, which is the oldest; what it was where the connector gives no times.
+  #ageOf({ timestampMs, count }: RawRecords): number {
+    const writtenMs = timestampMs[0] as number;
+    return count === 0 || !(writtenMs > 0) ? this.latency.recordAgeMs : Math.max(0, this.#parts.clock.now() - writtenMs);
   }
 
   #process(polled: SourceBatch): void {

@@ -34,6 +34,10 @@ export class TaskMetrics {
     counts.set(name, (counts.get(name) ?? 0) + by);
   }
 
+  gauges(uid: string, subtask: number, read: Readonly<Record<string, () => number>>): void {
+    for (const [name, one] of Object.entries(read)) this.gauge(uid, subtask, name, one);
+  }
+
   gauge(uid: string, subtask: number, name: string, read: () => number): void {
     this.#of(uid, subtask).gauges.set(name, read);
   }

@@ -14,12 +14,14 @@ export class AtLeastOnceWriter implements SinkWriter {
   readonly #rows: RowOutput;
   readonly #output: ProducerOutput;
   readonly #budget: BufferBudget;
+  readonly gauges: NonNullable<SinkWriter["gauges"]>;
 
   constructor(client: KafkaClient, rows: RowOutput, producer: RecordProducer, budget: BufferBudget) {
     this.#client = client;
     this.#rows = rows;
     this.#output = new ProducerOutput(producer);
     this.#budget = budget;
+    this.gauges = { acknowledge_ms: () => producer.acknowledgeMs };
   }
 
   write(batch: Batch): void {

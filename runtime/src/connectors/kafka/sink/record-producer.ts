@@ -64,6 +64,8 @@ export class RecordProducer {
   #cancelWake: (() => void) | undefined;
   #failure: unknown;
   #closed = false;
+  /** From the end of the latest acknowledged batch to its acknowledgement. */
+  acknowledgeMs = 0;
 
   constructor(transactionalId: string | null, options: ProducerOptions, parts: ProducerParts) {
     this.#transactionalId = transactionalId;
@@ -253,6 +255,7 @@ export class RecordProducer {
   }
 
   #acknowledge(batch: ProducedBatch): void {
+    this.acknowledgeMs = this.#parts.clock.now() - batch.closedAtMs;
     this.queue(batch.topic, batch.partition).acknowledged(batch);
     this.#parts.budget.free(batch.bytes.length);
     if (this.#parts.onClosed === undefined) this.#parts.buffers?.give(batch.bytes);
