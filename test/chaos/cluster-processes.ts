@@ -109,13 +109,17 @@ export class ClusterProcesses {
     }
   }
 
-  /** A TaskManager that runs slices. */
+  /** A TaskManager that runs slices, as soon as the leader tells of one. */
   async busyTaskManager(): Promise<Member> {
-    const job = await this.job();
-    const busy = new Set(job?.regions.flatMap((region) => region.slices.map((slice) => slice.taskManagerId)));
-    const found = this.members.find((member) => member.id !== undefined && busy.has(member.id));
-    if (found === undefined) throw new Error(`none of ${[...busy].join(", ")} is known`);
-    return found;
+    const untilMs = Date.now() + 60_000;
+    while (Date.now() < untilMs) {
+      const job = await this.job();
+      const busy = new Set(job?.regions.flatMap((region) => region.slices.map((slice) => slice.taskManagerId)));
+      const found = this.members.find((member) => member.id !== undefined && busy.has(member.id));
+      if (found !== undefined) return found;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(`no TaskManager runs anything; see ${this.log}`);
   }
 
   async job(): Promise<JobView | undefined> {

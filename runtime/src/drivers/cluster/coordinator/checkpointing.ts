@@ -274,6 +274,7 @@ export function answerRescale(job: JobState): void {
   job.pool.shrink(slotsNeeded(job.graph, job.record.parallelism));
   const vertices = Object.fromEntries(job.regions.flatMap((region) => region.vertices.map(({ uid, parallelism }) => [uid, parallelism])));
   const gapMs = rescale.heldSinceMs === undefined ? 0 : job.nowMs - rescale.heldSinceMs;
-  job.emit({ kind: "answerRescale", requestId: rescale.requestId, result: { checkpointId: rescale.checkpointId, gapMs, vertices } });
+  const result = { checkpointId: rescale.checkpointId, gapMs, vertices };
+  for (const requestId of rescale.requestIds) job.emit({ kind: "answerRescale", requestId, result });
   job.rescale = undefined;
 }

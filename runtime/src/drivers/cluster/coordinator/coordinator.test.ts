@@ -163,7 +163,14 @@ test("the parallelism of one vertex: its region alone is deployed anew, and the 
   const attempts = (): readonly number[] => made.coordinator.state.regions.map((region) => region.attempt);
   expect(attempts()).toEqual([1, 1]);
   made.tell({ kind: "rescaleAsked", requestId: 1, vertices: { "sink-b": 1, b: 1 } });
+  made.step();
+  // Asked again, as after a lost answer: the same answer, and no second change.
+  made.tell({ kind: "rescaleAsked", requestId: 2, vertices: { "sink-b": 1, b: 1 } });
+  made.tell({ kind: "rescaleAsked", requestId: 3, job: 2 });
+  expect(made.rescales).toMatchObject([{ code: "JOB_NOT_RUNNING" }]);
+  made.rescales.length = 0;
   runUntil(made, () => made.rescales.length > 0);
+  expect(made.rescales).toHaveLength(2);
   expect(attempts()).toEqual([1, 2]);
   expect(made.rescales[0]).toMatchObject({ vertices: { a: 3, "sink-a": 3, b: 1, "sink-b": 1 } });
   expect(made.rescales[0]).toHaveProperty(

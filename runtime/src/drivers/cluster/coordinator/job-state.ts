@@ -31,7 +31,8 @@ export interface SavepointState {
 }
 
 export interface RescaleRequest {
-  readonly requestId: number;
+  /** Whoever asks for the same again while it is under way gets the same answer. */
+  readonly requestIds: number[];
   checkpointId: number;
   heldSinceMs: number | undefined;
 }

@@ -14,6 +14,10 @@ export function askSavepoint(job: JobState, { id, mode }: EventOf<"savepointAske
 
 export function askRescale(job: JobState, { requestId, job: wantedJob, vertices }: EventOf<"rescaleAsked">): void {
   const answer = (failure: Failure): void => job.emit({ kind: "answerRescale", requestId, result: failure });
+  if (job.rescale !== undefined && isSame(job, wantedJob, vertices)) {
+    job.rescale.requestIds.push(requestId);
+    return;
+  }
   const busy =
     job.rescale !== undefined || job.ending !== undefined || job.record.stopAsked || job.regions.some((one) => one.state !== "running");
   if (busy) {
@@ -33,7 +37,7 @@ export function askRescale(job: JobState, { requestId, job: wantedJob, vertices 
       });
     }
     job.change({ parallelism: wanted });
-    job.rescale = { requestId, checkpointId: 0, heldSinceMs: undefined };
+    job.rescale = { requestIds: [requestId], checkpointId: 0, heldSinceMs: undefined };
   } catch (error) {
     answer({ code: isMillraceError(error) ? error.code : "INTERNAL", message: messageOf(error) });
   }
@@ -45,4 +49,12 @@ export function base(job: JobState, { uid, subtask }: EventOf<"baseDue">): void 
     if (slice === undefined || slice.state !== "running" || !job.pool.isConnected(slice.taskManagerId)) continue;
     job.command(slice.taskManagerId, slice.index, slice.id, { kind: "base", uid, subtask });
   }
+}
+
+function isSame(job: JobState, wantedJob: number | undefined, vertices: Readonly<Record<string, number>> = {}): boolean {
+  const { parallelism } = job.record;
+  return (
+    (wantedJob ?? parallelism.job) === parallelism.job &&
+    Object.entries(vertices).every(([uid, count]) => parallelism.vertices[uid] === count)
+  );
 }
