@@ -6,7 +6,8 @@ import { build, jobs, refused, run, workFolder } from "./command.ts";
 import { expectedCounts, outputLines, readings, seenCounts, writeInput } from "./readings.ts";
 
 const folder = workFolder();
-const timeoutMs = 60_000;
+// A process takes seconds to start on a busy machine.
+const timeoutMs = 240_000;
 const good = readings(40);
 let input: string;
 

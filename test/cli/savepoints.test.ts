@@ -6,7 +6,8 @@ import { Command, build, jobs, refused, run, workFolder } from "./command.ts";
 import { expectedCounts, readings, seenCounts, writeInput } from "./readings.ts";
 
 const folder = workFolder();
-const timeoutMs = 60_000;
+// A process takes seconds to start on a busy machine.
+const timeoutMs = 240_000;
 const lists = [readings(3000), readings(3000, 7)];
 const all = lists.flat();
 const job = join(jobs, "counts.ts");
