@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Random, runSeed } from "../../../../../test/reference/random.ts";
 import { MemoryStorage } from "../../../checkpoint/storage/memory-storage.ts";
-import { memorySink, memorySource } from "../../../connectors/memory/index.ts";
+import { memoryRecords, memorySink, memorySource } from "../../../connectors/memory/index.ts";
 import { ManualClock } from "../../../base/clock.ts";
 import type { Sink, SinkWriter } from "../../../core/ports/sink.ts";
 import { int32, string } from "../../../core/schema/field.ts";
@@ -13,6 +13,7 @@ import { schema } from "../../../core/schema/schema.ts";
 import { job } from "../../../dsl/job.ts";
 import { state } from "../../../index.ts";
 import { count } from "../../../operators/aggregate/call.ts";
+import { json } from "../../../serde/json/json.ts";
 import type { SliceReport, SlotEvent } from "../slot-protocol.ts";
 import { TestCluster, type TestClusterOptions } from "../testing/test-cluster.suite.ts";
 import {
@@ -352,26 +353,32 @@ describe("commands and failures", () => {
   });
 
   test("a function that fails is told with its operator, its instance and the record", async () => {
-    const source = newSource();
-    push(source, bids(400));
+    const source = memoryRecords({ splits: 2 });
+    for (let n = 0; n < 400; n++) source.push({ value: JSON.stringify({ key: `k${n}`, n }) }, `split-${n % 2}`);
     const dataflow = job("failing", (flow) => {
       flow
-        .source("bids", source, { time: "at" })
+        .source("rows", { source, format: json(schema({ key: string(), n: int32() })) })
         .filter(
-          (bid) => {
-            if (bid.at > 2000) throw new Error("no");
+          ({ n }) => {
+            if (n === 301) throw new Error("no");
             return true;
           },
           { uid: "picky" },
         )
-        .keyBy("bidder")
+        .keyBy("key")
         .aggregate({ n: count() }, { uid: "c", upsert: false })
         .to("out", memorySink());
     }).build();
     const cluster = await start({ dataflow, parallelism: 2, slots: 2 });
     const failed = await cluster.failed();
-    expect(failed).toMatchObject({ code: "FUNCTION_FAILED", uid: "picky", fatal: true });
-    expect(failed.subtask).toBe(failed.slice.slot);
+    // Row 301 is number 150 of the second split, which the second instance reads.
+    expect(failed).toMatchObject({
+      code: "FUNCTION_FAILED",
+      uid: "picky",
+      subtask: 1,
+      record: { splitId: "split-1", position: 150 },
+      fatal: true,
+    });
   });
 
   test("a source that fails is told, and closing what has failed leaves nothing behind", async () => {

@@ -24,7 +24,7 @@ export function slotThreads(options: SlotThreadOptions): OpenSlot {
   const threads = new Map<number, SlotThread>();
   return async (index, listener) => {
     const thread = new SlotThread(options, index, listener, threads);
-    await thread.started(options.startTimeoutMs ?? 60_000);
+    await thread.started(options.startTimeoutMs ?? 180_000);
     return thread;
   };
 }
