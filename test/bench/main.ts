@@ -8,6 +8,7 @@ import { exchangeSuite } from "./exchange/suite.ts";
 import { peerEngines } from "./kafka/peers.ts";
 import { kafkaSuite } from "./kafka/suite.ts";
 import { kafkaQueries } from "./kafka/verify.ts";
+import { operatorSuite } from "./operator/suite.ts";
 import { memorySuite } from "./memory.ts";
 import { microbatchCases, microbatchSuite } from "./microbatch/suite.ts";
 import { recoverySuite } from "./recovery.ts";
@@ -31,6 +32,8 @@ const usage = `usage: npm run bench -- SUITE [--records N] [--runs N] [--json]
   start       process start to first output record [--peers FOLDER]
   checkpoint  a checkpoint each second against none [--queries q0,q12e,count] [--peers FOLDER]
   recovery    SIGKILL under load and an immediate restart: how long output stands still [--peers FOLDER]
+  operator    StreamJobs on a real API server, pods stubbed out: memory, restart, requests when nothing changes, change to workload
+              (needs what hack/cluster needs) [--jobs 5000] [--changes 200] [--seconds 60]
 
 Every run's output is checked, and a run with a wrong one has no figure. The median of several runs is shown.
 `;
@@ -68,6 +71,8 @@ const { values, positionals } = parseArgs({
     seconds: { type: "string", default: "60" },
     warm: { type: "string", default: "10" },
     limits: { type: "string", default: "256,320,512" },
+    jobs: { type: "string", default: "5000" },
+    changes: { type: "string", default: "200" },
   },
 });
 if (positionals.length === 1 && positionals[0] === "core") {
@@ -137,6 +142,12 @@ if (positionals.length === 1 && positionals[0] === "core") {
 } else if (positionals.length === 1 && positionals[0] === "recovery") {
   const passed = await recoverySuite({ runs: positive(values.runs, "runs"), json: values.json, peers: values.peers });
   process.exitCode = passed ? 0 : 1;
+} else if (positionals.length === 1 && positionals[0] === "operator") {
+  await operatorSuite({
+    jobs: positive(values.jobs, "jobs"),
+    changes: positive(values.changes, "changes"),
+    quietSeconds: positive(values.seconds, "seconds"),
+  });
 } else {
   process.stderr.write(usage);
   process.exitCode = 1;

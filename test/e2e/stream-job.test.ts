@@ -1,0 +1,91 @@
+// The operator on a real cluster with real Kafka input: install, apply, upgrade with a change of state, bad versions; the output is exact.
+import { randomBytes } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { kubectl } from "../support/cluster.ts";
+import { helm } from "./support/scripts.ts";
+import { createNamespace, installOperator, jobConfigMap, jobImage, operatorNamespace, release } from "./support/operator.ts";
+import { type PodServers, podServers } from "./support/servers.ts";
+import { TestJob } from "./support/stream-job.ts";
+import { untilExact, underLoad, Visits } from "./support/visits.ts";
+
+const id = randomBytes(3).toString("hex");
+const seed = randomBytes(4).readUInt32LE();
+const namespace = `visits-${id}`;
+const images = { v1: "", v2: "" };
+const bad = ["visits-crash", "visits-stuck"] as const;
+let servers: PodServers;
+let visits: Visits;
+let job: TestJob;
+
+beforeAll(async () => {
+  await installOperator();
+  for (const name of Object.keys(images) as (keyof typeof images)[]) images[name] = await jobImage(`visits-${name}`);
+  servers = await podServers();
+  await createNamespace(namespace);
+  for (const name of bad) await jobConfigMap(name, namespace);
+  visits = new Visits(servers, namespace, 500, seed);
+  await visits.createTopics();
+  job = new TestJob(namespace, "visits", servers, visits.topics);
+});
+
+afterAll(async () => {
+  await kubectl(["delete", "namespace", namespace, "--ignore-not-found", "--wait=false"]);
+  await servers?.kafka.close();
+});
+
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+
+const exact = (): Promise<void> => untilExact(visits, seed);
+
+test("helm install brings the operator up, and its canary becomes Ready", async () => {
+  await kubectl(["rollout", "status", `deployment/${release}-operator`, "-n", operatorNamespace, "--timeout=3m"]);
+  expect(await helm("test", release, "-n", operatorNamespace, "--timeout", "5m")).toMatch(/Phase:\s+Succeeded/);
+});
+
+test("a job becomes Ready, and its output is exact", async () => {
+  await visits.produce(20_000);
+  await job.apply({ image: images.v1 });
+  await kubectl(["wait", "--for=condition=Ready", `streamjob/${job.name}`, "-n", namespace, "--timeout=5m"]);
+  await exact();
+});
+
+test("a new image with a changed state schema is brought out with a savepoint, under load", async () => {
+  const before = await job.stable();
+  await underLoad(visits, async () => {
+    await job.apply({ image: images.v2 });
+    await job.until("runs another revision", ({ currentRevision }) => currentRevision !== before.currentRevision);
+    await job.stable();
+  });
+  const { status } = await job.get();
+  expect(status?.lastUpgrade).toMatchObject({ kind: "upgrade", result: "Succeeded" });
+  expect(status?.currentRevision).not.toBe(before.currentRevision);
+  expect(status?.lastUpgrade?.savepoint).toMatch(/^s3:\/\//);
+  await exact();
+  const versions = new Set((await visits.output()).map(({ version }) => version));
+  expect([...versions].sort()).toEqual([1, 2]);
+  const revisions = await kubectl(["get", "controllerrevisions", "-n", namespace, "-o", "name"]);
+  const sizes = await kubectl(["get", "savepoints", "-n", namespace, "-o", "jsonpath={.items[*].status.sizeBytes}"]);
+  say(
+    `upgrade: gap ${status?.lastUpgrade?.gapMs} ms, savepoint ${sizes} bytes, revisions ${revisions.trim().split("\n").length}, records ${visits.produced}`,
+  );
+});
+
+describe("a bad version is rolled back by itself, and the output stays exact", () => {
+  test.each([
+    ["crashes at its start", "visits-crash"],
+    ["never completes a checkpoint", "visits-stuck"],
+  ] as const)("one that %s", async (_, configMap) => {
+    const before = await job.stable();
+    await underLoad(visits, async () => {
+      await job.apply({ configMap }, { rollback: { stableTimeout: "1 min" }, upgrade: { prepareTimeout: "1 min" } });
+      // One that crashes is given up before the old version was even stopped.
+      await job.until("is given up", ({ pinned, upgrade }) => pinned !== undefined && upgrade === undefined);
+    });
+    const { status } = await job.get();
+    expect(status?.currentRevision).toBe(before.currentRevision);
+    expect(status?.conditions?.find(({ type }) => type === "Degraded")?.status).toBe("True");
+    await exact();
+    await job.apply({ image: images.v2 });
+    await job.stable();
+  });
+});

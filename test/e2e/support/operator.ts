@@ -1,0 +1,51 @@
+// The operator on the real cluster: its images made and loaded, its chart installed, once for all tests of a run.
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { kubectl, tryKubectl } from "../../support/cluster.ts";
+import { hack, helm } from "./scripts.ts";
+
+const chart = fileURLToPath(new URL("../../../charts/millrace", import.meta.url));
+export const operatorNamespace = "millrace-system";
+export const release = "millrace";
+const JOBS = fileURLToPath(new URL("../jobs/", import.meta.url));
+
+export async function installOperator(): Promise<void> {
+  if ((await tryKubectl(["get", "deployment", "-n", operatorNamespace, `${release}-operator`])).code !== 0) {
+    await hack("image", "operator", "--image", "millrace.dev/operator:dev", "--load");
+    await hack("image", "runtime", "--image", "millrace.dev/runtime:dev", "--load");
+  }
+  const values = ["image.tag=dev", "runtimeImage.tag=dev"].flatMap((value) => ["--set", value]);
+  await helm(
+    "upgrade",
+    "--install",
+    release,
+    chart,
+    "-n",
+    operatorNamespace,
+    "--create-namespace",
+    ...values,
+    "--wait",
+    "--timeout",
+    "5m",
+    "--take-ownership",
+  );
+}
+
+/** The image of a job of jobs/, loaded. */
+export async function jobImage(name: string): Promise<string> {
+  const image = `millrace.test/${name}:1`;
+  await hack("image", "job", "--folder", `${JOBS}${name}`, "--image", image, "--load");
+  return image;
+}
+
+/** A ConfigMap with the module of a job of jobs/: a job without an image of its own. */
+export async function jobConfigMap(name: string, namespace: string): Promise<void> {
+  const data = { "visits.ts": readFileSync(`${JOBS}${name}/visits.ts`, "utf8") };
+  await kubectl(["apply", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace }, data }));
+}
+
+/** A namespace of a test's own, with the restricted security profile enforced. */
+export async function createNamespace(name: string): Promise<void> {
+  const labels = { "pod-security.kubernetes.io/enforce": "restricted" };
+  await kubectl(["apply", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "Namespace", metadata: { name, labels } }));
+}

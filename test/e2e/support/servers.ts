@@ -1,0 +1,43 @@
+// Kafka and S3 at the address at which pods reach this machine, for the tests of one run; they end with the run.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { clientOptions } from "../../../runtime/src/connectors/kafka/client/client-options.ts";
+import { WireKafkaClient } from "../../../runtime/src/connectors/kafka/client/wire-client.ts";
+import { realCluster } from "../../support/cluster.ts";
+import { hack } from "./scripts.ts";
+
+const repository = fileURLToPath(new URL("../../..", import.meta.url));
+const NAME = "pods";
+
+export interface PodServers {
+  readonly brokers: readonly string[];
+  readonly kafka: WireKafkaClient;
+  readonly s3: {
+    readonly endpoint: string;
+    readonly region: string;
+    readonly bucket: string;
+    readonly accessKeyId: string;
+    readonly secretAccessKey: string;
+  };
+}
+
+const stateOf = (kind: string): Record<string, string> =>
+  JSON.parse(readFileSync(join(process.env["MILLRACE_RUN"] || join(repository, ".cache/run"), `${kind}-${NAME}.json`), "utf8")) as Record<
+    string,
+    string
+  >;
+
+/** Starts what is not up. */
+export async function podServers(): Promise<PodServers> {
+  const { host } = realCluster();
+  for (const kind of ["kafka", "s3"]) await hack(kind, "up", "--name", NAME, "--address", host);
+  const { bootstrap = "" } = stateOf("kafka");
+  const brokers = bootstrap.split(",");
+  const { endpoint = "", region = "", bucket = "", accessKeyId = "", secretAccessKey = "" } = stateOf("s3");
+  return {
+    brokers,
+    kafka: new WireKafkaClient(clientOptions({ bootstrapServers: brokers }), {}),
+    s3: { endpoint, region, bucket, accessKeyId, secretAccessKey },
+  };
+}
