@@ -276,6 +276,24 @@ describe("a reset", () => {
   });
 });
 
+test("a restore keeps to its limit, and tasks without it go on meanwhile", async () => {
+  const first = await start(counting());
+  await send(...Array.from({ length: 300 }, (_, index) => `sensor-${index}`));
+  await expect.poll(async () => Object.keys(await counts()).length, limit).toBe(300);
+  await first.close();
+  const startedMs = Date.now();
+  const second = await start(counting(), { restoreBytesPerSecond: 2000 });
+  // The sources have nothing to restore.
+  const stateOf = (id: string) => second.health().tasks.find((task) => task.id === id)?.state;
+  await expect.poll(() => [stateOf("0_0"), stateOf("0_1")], limit).toEqual(["running", "running"]);
+  expect(second.state).toBe("restoring");
+  await expect.poll(() => second.state, limit).toBe("running");
+  const bytes = second.health().tasks.reduce((sum, task) => sum + task.restore.bytes, 0);
+  // The last step of each task may go over, and a tenth of a second is for free.
+  expect(bytes).toBeGreaterThan(12_000);
+  expect(Date.now() - startedMs).toBeGreaterThan(2000);
+});
+
 test("a standby takes over without reading the changelog again", async () => {
   const first = await start(counting(), { standbys: 1 });
   await send(...Array.from({ length: 40 }, (_, index) => `s${index}`));

@@ -1,5 +1,6 @@
 // An application in one process: its part in the group, its tasks, and its life.
 import { MillraceError, messageOf } from "../../base/errors.ts";
+import { RateLimit } from "../../base/rate-limit.ts";
 import { WakeFlag } from "../../base/wake-flag.ts";
 import type { ClientOptions } from "../../connectors/kafka/client/client-options.ts";
 import { FramePool } from "../../connectors/kafka/client/frames.ts";
@@ -201,6 +202,7 @@ export class EmbeddedApp {
       directory: disk.scratchDirectory,
       copyOf: (topic, partition) => disk.copyOf(topic, partition),
       keepsCopies: disk.keepsCopies,
+      restoreLimit: new RateLimit(config.restoreBytesPerSecond, clock),
       commitIntervalMs: config.commitIntervalMs,
       transactionTimeoutMs: config.transactionTimeoutMs,
       producer: {

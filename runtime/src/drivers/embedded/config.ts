@@ -5,7 +5,7 @@ import { systemClock } from "../../base/clock.ts";
 import { MillraceError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { silentLog } from "../../base/log.ts";
-import { integerOption, refuseUnknownOptions } from "../../base/options.ts";
+import { integerOption, positiveOption, refuseUnknownOptions } from "../../base/options.ts";
 import type { ClientOptions, KafkaConnectionOptions } from "../../connectors/kafka/client/client-options.ts";
 import { clientOptions } from "../../connectors/kafka/client/client-options.ts";
 import type { KafkaClient } from "../../connectors/kafka/client/kafka-client.ts";
@@ -41,6 +41,8 @@ export interface EmbeddedConfig {
   readonly instanceId?: string;
   /** Where the process runs (a zone): copies of state go to another one. */
   readonly rack?: string;
+  /** How fast state is read from Kafka, bytes per second of this process, so that tasks that run keep their share. Default: no limit. */
+  readonly restoreBytesPerSecond?: number;
   /** Copies of each task's state that other processes keep, so that one takes over at once. Default 0. */
   readonly standbys?: number;
   /** A copy that is behind by no more than so many records may take over. Default 10,000. */
@@ -81,6 +83,7 @@ export interface CompleteConfig {
   readonly instanceId: string | null;
   readonly rack: string | undefined;
   readonly processId: string;
+  readonly restoreBytesPerSecond: number;
   readonly standbys: number;
   readonly acceptableLag: number;
   readonly maxWarmups: number;
@@ -119,6 +122,7 @@ const names = [
   "stateCleanupMs",
   "instanceId",
   "rack",
+  "restoreBytesPerSecond",
   "standbys",
   "acceptableLag",
   "maxWarmups",
@@ -165,6 +169,7 @@ export function completeConfig(config: EmbeddedConfig, parts: EmbeddedParts): Co
     instanceId: instanceId ?? null,
     rack: config.rack,
     processId,
+    restoreBytesPerSecond: positiveOption(subject, "restoreBytesPerSecond", config.restoreBytesPerSecond, Infinity),
     standbys: integerOption(subject, "standbys", config.standbys, 0, 0, 10),
     acceptableLag: integerOption(subject, "acceptableLag", config.acceptableLag, 10_000, 0, 2 ** 40),
     maxWarmups: integerOption(subject, "maxWarmups", config.maxWarmups, 2, 1, 1000),

@@ -102,6 +102,8 @@ export class StandbySet {
     const stopped = new Promise<void>((resolve) => abort.signal.addEventListener("abort", () => resolve(), { once: true }));
     let warm = false;
     while (!abort.signal.aborted) {
+      const waitMs = Math.max(0, ...[...followers.values()].map((follower) => follower.waitMs));
+      if (waitMs > 0) await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, waitMs))]);
       let worked = false;
       for (const follower of followers.values()) if (follower.step()) worked = true;
       const lag = [...followers.values()].reduce((sum, each) => sum + each.lag, 0);

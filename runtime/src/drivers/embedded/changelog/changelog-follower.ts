@@ -70,8 +70,15 @@ export class ChangelogFollower {
     return this.position >= this.#endOffset;
   }
 
+  /** How long to wait before the next step so that restores stay below their limit, ms. */
+  get waitMs(): number {
+    const { restoreLimit } = this.#host;
+    return restoreLimit.available(1) < 1 ? restoreLimit.waitMs() : 0;
+  }
+
   /** Copies some records. False when there were none. */
   step(): boolean {
+    const before = this.readBytes;
     const polled = this.#reader.poll(pollRecords);
     if (polled?.kind === "raw") {
       const { bytes, count, keyStart, keyEnd, valueStart, valueEnd } = polled.records;
@@ -83,6 +90,7 @@ export class ChangelogFollower {
       }
       this.readRecords += count;
     }
+    this.#host.restoreLimit.take(this.readBytes - before);
     if (this.position !== this.copy.position) this.copy.advance(this.position);
     return polled !== null;
   }

@@ -1,6 +1,7 @@
 // What the tasks of a process share.
 import type { Clock } from "../../../base/clock.ts";
 import type { Log } from "../../../base/log.ts";
+import type { RateLimit } from "../../../base/rate-limit.ts";
 import type { KafkaClient } from "../../../connectors/kafka/client/kafka-client.ts";
 import type { ProducerOptions } from "../../../connectors/kafka/sink/record-producer.ts";
 import type { Fetcher } from "../../../connectors/kafka/source/fetcher.ts";
@@ -32,6 +33,8 @@ export interface TaskHost {
   readonly directory: string;
   /** A copy of a changelog partition, with what is known of it already. */
   copyOf(topic: string, partition: number): ChangelogCopy;
+  /** How fast changelogs are read, bytes per second of all restores and standbys together. */
+  readonly restoreLimit: RateLimit;
   /** True when copies outlive the process: then a task that runs keeps its own up to date. */
   readonly keepsCopies: boolean;
   readonly commitIntervalMs: number;

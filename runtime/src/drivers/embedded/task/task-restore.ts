@@ -1,5 +1,5 @@
 // Brings a task's state back: reads its changelogs to their ends, beside everything else that the process does.
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
 import type { TaskRestore } from "../../task/task-parts.ts";
 import { storedList, storedState } from "../changelog/changelog-copy.ts";
 import type { ChangelogFollower } from "../changelog/changelog-follower.ts";
@@ -11,6 +11,9 @@ export interface RestoreProgress {
   remaining: number;
 }
 
+/** A pause is ended now and then to see whether the task is still wanted. */
+const mostPauseMs = 200;
+
 /** Reads on until every follower has reached where its partition ends now. */
 export async function catchUp(followers: readonly ChangelogFollower[], progress: RestoreProgress, signal: AbortSignal): Promise<void> {
   for (const follower of followers) {
@@ -18,6 +21,11 @@ export async function catchUp(followers: readonly ChangelogFollower[], progress:
     const before = { bytes: follower.readBytes, records: follower.readRecords };
     while (!follower.reachedEnd) {
       signal.throwIfAborted();
+      const { waitMs } = follower;
+      if (waitMs > 0) {
+        await pause(Math.min(waitMs, mostPauseMs));
+        continue;
+      }
       if (!follower.step() && !follower.reachedEnd) await follower.ready();
       progress.bytes += follower.readBytes - before.bytes;
       progress.records += follower.readRecords - before.records;
