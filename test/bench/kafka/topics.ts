@@ -89,11 +89,15 @@ export async function fillInputTopics(client: WireKafkaClient, records: number):
     await client.deleteTopics([topic]).catch(() => undefined);
     await untilGone(client, topic);
     await client.createTopics([{ name: topic, partitions: partitionCount, replicationFactor: 1, configs: { "retention.ms": "-1" } }]);
+    // A leader that was elected a moment ago may not know it yet; it does once it tells where the topic ends.
+    await endsOf(client, topic);
     const chunk = 500_000;
     for (let made = 0; made < records; made += chunk) {
       const block: BidBlock = generateBids({ count: Math.min(chunk, records - made), auctions, seed: 42 + made, from: made });
       await produceBlock(client, topic, partitionCount, block);
     }
+    const filled = await recordsIn(client, topic);
+    if (filled !== records) throw new Error(`${topic} has ${filled} records after it was filled, not ${records}`);
   }
 }
 
