@@ -1,0 +1,60 @@
+// `millrace run` of DataFrame programs as a process: a batch ends by itself, a stream shows its progress, stops and goes on.
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, expect, test } from "vitest";
+import { build, Command, workFolder } from "./command.ts";
+
+const program = "docs/examples/frames/delays.ts";
+const hour = 3_600_000;
+const folder = workFolder();
+
+beforeAll(async () => {
+  build();
+  const flights = Array.from({ length: 100 }, (_value, i) => ({
+    scheduled: i * hour,
+    origin: "OPO",
+    destination: "LIS",
+    delay: i,
+    distance: 500,
+  }));
+  await writeFile(join(folder, "flights.ndjson"), flights.map((row) => `${JSON.stringify(row)}\n`).join(""));
+}, 120_000);
+
+async function run(...flags: readonly string[]): Promise<{ readonly code: number | null; readonly text: string }> {
+  const command = new Command(["run", program, ...flags, "--port", "0", "--log", "json"]);
+  const code = await command.ended;
+  return { code, text: command.stdout + command.stderr };
+}
+
+test("a batch runs once and ends", async () => {
+  const { code, text } = await run("-p", `input=${folder}/flights.ndjson`, "-p", `output=${folder}/batch`);
+  expect(text).toMatch(/"inputRows":100,"outputRows":17,.*"message":"batch finished"/);
+  expect(code).toBe(0);
+}, 180_000);
+
+test("a stream that takes what is there ends, and started again has nothing to do", async () => {
+  const flags = [
+    "-p",
+    `input=${folder}/flights.ndjson`,
+    "-p",
+    `output=${folder}/stream`,
+    "-p",
+    "as=stream",
+    "--storage",
+    `file://${folder}/storage`,
+  ];
+  const first = await run(...flags);
+  expect(first.text).toMatch(/"restoredFrom":"nothing".*"message":"query running"/);
+  expect(first.text).toMatch(/"message":"query finished"/);
+  expect(first.code).toBe(0);
+  const second = await run(...flags);
+  expect(second.text).toMatch(/"restoredFrom":"file:.*"message":"query running"/);
+  expect(second.text).not.toMatch(/"message":"batch committed"/);
+  expect(second.code).toBe(0);
+}, 180_000);
+
+test("an input that is not there is one clear error", async () => {
+  const { code, text } = await run("-p", `input=${folder}/nothing.ndjson`, "-p", `output=${folder}/none`);
+  expect(text).toMatch(/error FILES_PATH_MISSING/);
+  expect(code).toBe(1);
+}, 180_000);
