@@ -74,7 +74,7 @@ function control(changes: Partial<JobControl> = {}): JobControl {
       return Promise.resolve();
     },
     savepointById: (id) => Promise.resolve(savepoints.get(id)),
-    startRun: () => {},
+    start: () => {},
     stop: () => {},
     rescale: ({ job: parallelism }) =>
       (parallelism ?? 0) > 4

@@ -16,7 +16,7 @@ export interface LeasePlace {
 const times: ElectionTimes = { durationMs: 15_000, renewMs: 10_000, retryMs: 2000 };
 
 export function leaseSuite(name: string, openPlace: () => Promise<LeasePlace>): void {
-  describe(name, () => {
+  describe(`the election: ${name}`, () => {
     let place: LeasePlace;
     const stores: LeaseStore[] = [];
     afterEach(async () => {
