@@ -36,7 +36,7 @@ describe("a dataflow", () => {
     const topology = topologyOf((flow) =>
       orders(flow)
         .keyBy("user")
-        .aggregate({ spent: sum("amount") }, { uid: "per-user", upsert: true })
+        .aggregate({ spent: sum("amount") }, { uid: "per-user" })
         .keyBy("spent")
         .aggregate({ users: count() }, { uid: "per-sum" })
         .to("out", blackhole()),
