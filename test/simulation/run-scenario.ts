@@ -32,7 +32,7 @@ export async function runScenario(scenario: Scenario, fault?: { readonly at: num
 }
 
 /** What holds whatever was asked and whatever failed. */
-function invariants(world: World): readonly string[] {
+export function invariants(world: World): readonly string[] {
   const problems = [...world.violations()];
   if (world.jobs.mostActive > 1) problems.push(`${world.jobs.mostActive} runs processed at the same time`);
   const firsts = new Set<number>();
