@@ -179,6 +179,13 @@ describe("without an operation", () => {
     ["then it is deployed", seen(jobOf(spec, {})), "deploy stopping"],
     ["a suspended new job stays so", seen(jobOf({ ...spec, suspend: true }, {})), "wait"],
     ["an invalid new job waits", seen(jobOf(spec, {}), { problem: "spec.x: bad", revisions: [] }), "wait"],
+    [
+      "a suspended job is not started again by an invalid manifest",
+      seen(jobOf({ ...spec, parallelism: 9_999 }, { run: 10, currentRevision: first.name, resumeFrom: { sinceRun: 10 } }), {
+        problem: "spec.x: bad",
+      }),
+      "wait",
+    ],
     ["a stable job rests", seen(jobOf(spec, stable), { reports: answers(report(10)) }), "wait"],
     ["another image is upgraded, warm", seen(jobOf(v2, stable), { reports: answers(report(10)) }), "upgrade preparing"],
     [

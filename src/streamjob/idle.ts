@@ -21,7 +21,8 @@ export function idle(seen: Observed, target: Target): Draft {
   const { active, rescale } = status;
   const settings = settingsOf(seen.job.spec);
   if (target.kind !== "known") return pause(seen);
-  if (active === undefined) return settings.suspend ? pause(seen) : deploy(seen, target.revision, settings);
+  // A manifest that is not valid keeps alive what runs; it starts nothing.
+  if (active === undefined) return settings.suspend || seen.problem !== undefined ? pause(seen) : deploy(seen, target.revision, settings);
   const failedLately = status.lastUpgrade?.result === "Failed" && sinceMs(seen, status.lastUpgrade.endedAt) < againMs;
   if (settings.suspend && seen.problem === undefined) return failedLately ? pause(seen, againMs) : suspend(seen, settings);
   if (seen.problem === undefined) {
