@@ -129,6 +129,26 @@ export const tiers = [
     minutes: 15,
   },
   {
+    name: "cluster-rescale",
+    what: "another parallelism while the job runs, with windows and sessions open, short form",
+    steps: [["node", "test/chaos/cluster-rescale.ts", "--rate", "1500", "--seconds", "3"]],
+    needs: ["kafka", "s3"],
+    minutes: 15,
+  },
+  {
+    name: "cluster-freeze",
+    what: "processes that stand still and networks that work one way, short form",
+    steps: [["node", "test/chaos/cluster-freeze.ts", "--seconds", "20", "--rate", "1000"]],
+    needs: ["kafka", "s3"],
+    minutes: 20,
+  },
+  {
+    name: "cluster-backpressure",
+    what: "a slow vertex behind a fast source: flat memory, complete checkpoints, short form",
+    steps: [["node", "test/chaos/cluster-backpressure.ts", "--minutes", "1", "--look-seconds", "20"]],
+    minutes: 15,
+  },
+  {
     name: "bench",
     what: "the benchmarks run and their outputs are right, short form",
     steps: [["node", "test/bench/main.ts", "core", "--records", "100000", "--runs", "1"]],
