@@ -87,7 +87,7 @@ export const processCluster = {
   async stop(cluster) {
     // The end of its first process ends everything inside the namespaces, and the cable with them.
     await stop(cluster, { signal: "SIGKILL" });
-// The kernel takes its time with a namespace that was busy; without the cable nothing of it is left on this machine.
+    // The kernel takes its time with a namespace that was busy; without the cable nothing of it is left on this machine.
     if (existsSync(`/sys/class/net/mr-${cluster.subnetNumber}`)) run("ip", ["link", "delete", `mr-${cluster.subnetNumber}`]);
     removeCgroups(cluster.cgroup);
   },
