@@ -395,3 +395,30 @@ describe("during an upgrade", () => {
     expect(status.lastUpgrade).toMatchObject({ result: "Succeeded", gapMs: 800, savepoint: "s3://a/b/sp" });
   });
 });
+
+describe("the generation that the status speaks of", () => {
+  const before: StreamJobStatus = { ...stable, observedGeneration: 2 };
+  const changed = jobOf({ ...spec, image: "app:2" }, before);
+  const reports = new Map([[10, { kind: "answer" as const, answer: report(10) }]]);
+  const generations = ({ status }: Decision): readonly unknown[] => [
+    status.observedGeneration,
+    ...(status.conditions ?? []).map((condition) => condition.observedGeneration),
+  ];
+
+  test("is the old one while the revision of a new manifest is being made", () => {
+    const decision = decide(seen(changed, { revisions: [first], reports }));
+    expect(decision.step.kind).toBe("createRevision");
+    expect(generations(decision)).toEqual([2, 2, 2, 2]);
+  });
+
+  test("is the new one from the record of the upgrade on, which says that it is in progress", () => {
+    const decision = decide(seen(changed, { reports }));
+    expect(decision.status.upgrade?.kind).toBe("upgrade");
+    expect(generations(decision)).toEqual([3, 3, 3, 3]);
+    expect(decision.status.conditions?.find(({ type }) => type === "Progressing")?.status).toBe("True");
+  });
+
+  test("is the new one at once where the manifest asks for nothing that is not so", () => {
+    expect(generations(decide(seen(jobOf(spec, before), { reports })))).toEqual([3, 3, 3, 3]);
+  });
+});

@@ -24,7 +24,7 @@ export function summarize(seen: Observed, draft: Draft): StreamJobStatus {
   const workers = seen.workloads.find(({ run, component }) => run === active?.run && component === "taskmanager");
   const summary = withoutUndefined<StreamJobStatus>({
     ...status,
-    ...(seen.job.metadata.generation === undefined ? {} : { observedGeneration: seen.job.metadata.generation }),
+    observedGeneration: observedGeneration(seen, draft),
     job,
     replicas: workers?.replicas ?? 0,
     readyReplicas: workers?.readyReplicas ?? 0,
@@ -34,6 +34,16 @@ export function summarize(seen: Observed, draft: Draft): StreamJobStatus {
   });
   const state = stateOf(seen, summary);
   return { ...summary, state, conditions: conditionsOf(seen, { ...summary, state }, draft.degraded) };
+}
+
+/**
+ * The manifest's generation once it is known what it asks for: what it needs is in progress, or nothing is left to do. Before that a
+ * waiting client would take the conditions of the manifest before for those of the new one.
+ */
+function observedGeneration(seen: Observed, { status, step, againAfterMs }: Draft): number | undefined {
+  const inProgress = status.upgrade !== undefined || status.rescale !== undefined;
+  const atRest = step.kind === "wait" && againAfterMs !== 0;
+  return inProgress || atRest ? seen.job.metadata.generation : seen.job.status?.observedGeneration;
 }
 
 const selectorOf = (job: string, run: number): string =>
@@ -78,7 +88,7 @@ function stateOf(seen: Observed, { active, upgrade, rescale, job }: StreamJobSta
 }
 
 function conditionsOf(seen: Observed, status: StreamJobStatus, problem: Problem | undefined): readonly Condition[] {
-  const generation = seen.job.metadata.generation;
+  const generation = status.observedGeneration;
   const condition = (type: string, value: Condition["status"], reason: string, message: string): Condition => {
     const before = seen.job.status?.conditions?.find((one) => one.type === type);
     return {
