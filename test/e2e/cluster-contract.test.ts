@@ -7,7 +7,7 @@ import { kubectl, realCluster } from "../support/cluster.ts";
 
 clusterSuite("a real API server", async () => {
   const namespace = `contract-${randomBytes(4).toString("hex")}`;
-  await kubectl(["apply", "--server-side", "-f", "crds/"]);
+  await kubectl(["apply", "--server-side", "--force-conflicts", "-f", "crds/"]);
   await kubectl(["create", "namespace", namespace]);
   const api = new ApiConnection({ kubeconfig: realCluster().kubeconfig, onRequest: () => {} });
   return {

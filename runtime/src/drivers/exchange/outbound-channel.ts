@@ -30,7 +30,7 @@ interface Waiting {
 
 export class OutboundChannel implements Receiver {
   readonly id: number;
-  /** Stands while frames wait for credit: whoever leads here is not polled then. */
+  /** Stands from the first frame that waits for credit until there is credit again: whoever leads here is not polled then. */
   readonly obstacle: Obstacle;
   /** In the list of channels with something to seal. */
   isDirty = false;
@@ -40,6 +40,7 @@ export class OutboundChannel implements Receiver {
   /** Nothing goes before the receiver has said how much it can take. */
   #creditBytes = 0;
   #queuedBytes = 0;
+  #isBlocked = false;
 
   constructor(parts: OutboundParts) {
     this.id = parts.id;
@@ -111,7 +112,7 @@ export class OutboundChannel implements Receiver {
     if (this.#waiting.length === 0 && (credit === 0 || this.#creditBytes > 0)) return this.#send(frame, credit);
     this.#waiting.push({ frame, credit, checkpointId });
     this.#queuedBytes += credit;
-    if (this.#waiting.length === 1) this.obstacle.raise();
+    this.#block();
   }
 
   // Credit may go below zero by one frame, so that any window lets any frame through.
@@ -132,7 +133,8 @@ export class OutboundChannel implements Receiver {
 
   /**
    * The checkpoint cannot wait for the receiver any longer: the barrier and all that is before it go without credit. That is at most
-   * what has been waiting here, and it lies at the receiver instead.
+   * what has been waiting here, and it lies at the receiver instead. It is owed: nothing more comes here until the receiver has made up
+   * for it, or each checkpoint would move some more past the credit.
    */
   force(checkpointId: number): void {
     const upTo = this.#waiting.findIndex((waiting) => waiting.checkpointId === checkpointId);
@@ -140,7 +142,6 @@ export class OutboundChannel implements Receiver {
   }
 
   #sendWaiting(forced: number): void {
-    if (this.#waiting.length === 0) return;
     let sent = 0;
     for (const { frame, credit } of this.#waiting) {
       if (sent >= forced && credit > 0 && this.#creditBytes <= 0) break;
@@ -149,6 +150,15 @@ export class OutboundChannel implements Receiver {
       sent++;
     }
     this.#waiting.splice(0, sent);
-    if (sent > 0 && this.#waiting.length === 0) this.obstacle.lower();
+    if (this.#isBlocked && this.#waiting.length === 0 && this.#creditBytes > 0) {
+      this.#isBlocked = false;
+      this.obstacle.lower();
+    }
+  }
+
+  #block(): void {
+    if (this.#isBlocked) return;
+    this.#isBlocked = true;
+    this.obstacle.raise();
   }
 }
