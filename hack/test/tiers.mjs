@@ -143,6 +143,12 @@ export const tiers = [
     minutes: 20,
   },
   {
+    name: "cluster-backpressure",
+    what: "a slow vertex behind a fast source: flat memory, complete checkpoints, short form",
+    steps: [["node", "test/chaos/cluster-backpressure.ts", "--minutes", "1", "--look-seconds", "20"]],
+    minutes: 15,
+  },
+  {
     name: "bench",
     what: "the benchmarks run and their outputs are right, short form",
     steps: [["node", "test/bench/main.ts", "core", "--records", "100000", "--runs", "1"]],
