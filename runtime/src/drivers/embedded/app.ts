@@ -1,13 +1,11 @@
 // An application in one process: its part in the group, its tasks, and its life.
 import { MillraceError, messageOf } from "../../base/errors.ts";
-import { RateLimit } from "../../base/rate-limit.ts";
 import { WakeFlag } from "../../base/wake-flag.ts";
 import type { ClientOptions } from "../../connectors/kafka/client/client-options.ts";
 import { FramePool } from "../../connectors/kafka/client/frames.ts";
 import type { KafkaClient } from "../../connectors/kafka/client/kafka-client.ts";
 import { WireKafkaClient } from "../../connectors/kafka/client/wire-client.ts";
 import { GroupMembership } from "../../connectors/kafka/group/group-membership.ts";
-import { Fetcher } from "../../connectors/kafka/source/fetcher.ts";
 import type { Job } from "../../dsl/job.ts";
 import type { Dataflow } from "../../plan/dataflow.ts";
 import { AppDisk } from "./app-disk.ts";
@@ -16,7 +14,9 @@ import { AppState, type EmbeddedState, type StateListener } from "./app-state.ts
 import { decodeOrders, encodeNews, type Orders } from "./assignment/group-protocol.ts";
 import { type CompleteConfig, completeConfig, type EmbeddedConfig, type EmbeddedParts } from "./config.ts";
 import { lead } from "./leader.ts";
-import type { TaskHost } from "./task/task-host.ts";
+import { fetchBytes, openHost } from "./open-host.ts";
+import { type AppServer, startAppServer } from "./rest/app-server.ts";
+import { type AppView, viewOf } from "./rest/app-view.ts";
 import { StandbySet, openFollowers } from "./standby-set.ts";
 import { TaskSet, type TaskStatus } from "./task-set.ts";
 import { ensureInternalTopics, internalTopics } from "./topology/internal-topics.ts";
@@ -28,8 +28,6 @@ export interface EmbeddedHealth {
   readonly tasks: readonly TaskStatus[];
 }
 
-const mebibyte = 1024 * 1024;
-const fetchBytes = 32 * mebibyte;
 const protocolName = "millrace";
 const defaultCloseMs = 30_000;
 
@@ -51,6 +49,8 @@ export class EmbeddedApp {
   #round = 0;
   #shutdown: string | undefined;
   #disk: AppDisk | undefined;
+  #plan: AppPlan | undefined;
+  #server: AppServer | undefined;
   #cancelPurge: (() => void) | undefined;
   #purging: Promise<void> | undefined;
   /** Of copies that were on disk at the start, until the first orders. */
@@ -88,6 +88,25 @@ export class EmbeddedApp {
     return { state: this.state, ready: this.state === "running", tasks: this.#tasks?.status() ?? [] };
   }
 
+  /** What `GET /v1/app` answers. */
+  view(): AppView {
+    return viewOf({
+      applicationId: this.applicationId,
+      processId: this.#config.processId,
+      instanceId: this.#config.instanceId,
+      state: this.state,
+      fingerprint: this.#plan?.fingerprint,
+      totalTasks: this.#plan?.tasks.length ?? 0,
+      tasks: this.#tasks?.status() ?? [],
+      standbys: this.#standbys?.lags() ?? {},
+    });
+  }
+
+  /** Where its HTTP server listens; undefined without one. */
+  get url(): string | undefined {
+    return this.#server?.url;
+  }
+
   /** Checks the topics, creates its own, and joins the group; resolves when it takes part. Rejects with what is not as it must be. */
   async start(): Promise<void> {
     if (this.state !== "created")
@@ -105,15 +124,28 @@ export class EmbeddedApp {
   async #open(): Promise<void> {
     const config = this.#config;
     const { applicationId } = this;
+    // Probes are answered from the beginning on: a restore takes its time.
+    if (config.http !== undefined) this.#server = await startAppServer({ view: () => this.view() }, config.http);
     const client = this.#connect(fetchBytes);
     const plan = await planApp(this.#dataflow, applicationId, config.maxParallelism, client);
+    this.#plan = plan;
     await ensureInternalTopics(client, internalTopics(plan.topology, plan.counts), {
       replicationFactor: config.replicationFactor,
       configs: config.topicConfigs,
     });
     this.#disk = await AppDisk.open(config.stateDirectory, applicationId, config.clock);
     const flag = new WakeFlag();
-    const host = this.#host(plan, client, flag, this.#disk);
+    const host = openHost({
+      applicationId,
+      config,
+      cluster: this.#cluster,
+      plan,
+      client,
+      restoringClient: this.#connect(fetchBytes),
+      disk: this.#disk,
+      flag,
+      member: () => (this.#membership as GroupMembership).member,
+    });
     this.#foundLags = await this.#disk.lags(plan.places, client, host.isolation);
     const { clock, log, random } = config;
     const standbys = new StandbySet(host, plan.places, config.acceptableLag, { warmed: () => this.#warmed() });
@@ -171,53 +203,6 @@ export class EmbeddedApp {
     const client = this.#config.openClient?.(this.#cluster) ?? new WireKafkaClient(this.#cluster, { pool: new FramePool(bufferBytes) });
     this.#clients.push(client);
     return client;
-  }
-
-  #host(plan: AppPlan, client: KafkaClient, flag: WakeFlag, disk: AppDisk): TaskHost {
-    const config = this.#config;
-    const { clock, log, random } = config;
-    const isolation = config.exactlyOnce ? "read_committed" : "read_uncommitted";
-    const fetching = {
-      isolation,
-      onOffsetOutOfRange: "fail",
-      maxPartitionBytes: mebibyte,
-      maxBufferedBytes: fetchBytes,
-      maxWaitMs: 500,
-      failureTimeoutMs: this.#cluster.retryTimeoutMs,
-    } as const;
-    const restoring = this.#connect(fetchBytes);
-    return {
-      applicationId: this.applicationId,
-      client,
-      fetcher: new Fetcher(fetching, { client, clock, log, random, onChanged: () => flag.wake() }),
-      restoreFetcher: new Fetcher({ ...fetching, onOffsetOutOfRange: "earliest" }, { client: restoring, clock, log, random }),
-      clock,
-      log,
-      random,
-      exactlyOnce: config.exactlyOnce,
-      isolation,
-      maxParallelism: config.maxParallelism,
-      counts: plan.counts,
-      stateBackend: config.stateBackend,
-      directory: disk.scratchDirectory,
-      copyOf: (topic, partition) => disk.copyOf(topic, partition),
-      keepsCopies: disk.keepsCopies,
-      restoreLimit: new RateLimit(config.restoreBytesPerSecond, clock),
-      commitIntervalMs: config.commitIntervalMs,
-      transactionTimeoutMs: config.transactionTimeoutMs,
-      producer: {
-        compression: "none",
-        batchBytes: mebibyte / 4,
-        requestBytes: mebibyte,
-        lingerMs: 5,
-        deliveryTimeoutMs: 120_000,
-        requestTimeoutMs: this.#cluster.requestTimeoutMs,
-      },
-      maxBufferedBytes: 8 * mebibyte,
-      badRows: { onBadRecord: config.onBadRecord, maxPerMinute: config.maxBadRecordsPerMinute },
-      member: () => (this.#membership as GroupMembership).member,
-      wake: () => flag.wake(),
-    };
   }
 
   #news(plan: AppPlan): Buffer {
@@ -327,6 +312,7 @@ export class EmbeddedApp {
     await Promise.all([tasks, this.#membership?.ended(), this.#running, this.#purging]);
     await this.#disk?.close();
     this.#state.to("closed");
+    await this.#server?.close();
     this.#ended.resolve();
   }
 }

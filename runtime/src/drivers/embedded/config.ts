@@ -10,6 +10,7 @@ import type { ClientOptions, KafkaConnectionOptions } from "../../connectors/kaf
 import { clientOptions } from "../../connectors/kafka/client/client-options.ts";
 import type { KafkaClient } from "../../connectors/kafka/client/kafka-client.ts";
 import type { StateBackendFactory } from "../../core/ports/state-backend.ts";
+import type { AppServerOptions } from "./rest/app-server.ts";
 import { memoryBackend } from "../../state/memory/memory-backend.ts";
 
 /** What to do when a task fails: run it again from its last commit, stop this process's part, or stop the application everywhere. */
@@ -67,7 +68,18 @@ export interface EmbeddedConfig {
   readonly onBadRecord?: "dead-letter" | "fail";
   /** Default 1,000. */
   readonly maxBadRecordsPerMinute?: number;
+  /** An HTTP server of this process, for probes, status and savepoints: docs/reference/embedded-rest.md. Default: none. */
+  readonly http?: HttpConfig;
   readonly log?: Log;
+}
+
+export interface HttpConfig {
+  /** 0 for one that is free. */
+  readonly port: number;
+  /** Default: the loopback address. */
+  readonly host?: string;
+  /** What requests below `/v1` must carry as their bearer token; a function is asked at each request. Default: none. */
+  readonly token?: string | (() => string);
 }
 
 export interface CompleteConfig {
@@ -96,6 +108,7 @@ export interface CompleteConfig {
   readonly onFailure: (error: unknown, taskId: string) => FailureResponse;
   readonly onBadRecord: "dead-letter" | "fail";
   readonly maxBadRecordsPerMinute: number;
+  readonly http: AppServerOptions | undefined;
   readonly log: Log;
   readonly clock: Clock;
   readonly random: () => number;
@@ -135,6 +148,7 @@ const names = [
   "onFailure",
   "onBadRecord",
   "maxBadRecordsPerMinute",
+  "http",
   "log",
 ];
 const dayMs = 24 * 3_600_000;
@@ -182,10 +196,21 @@ export function completeConfig(config: EmbeddedConfig, parts: EmbeddedParts): Co
     onFailure: config.onFailure ?? (() => "shutdown-client"),
     onBadRecord: config.onBadRecord ?? "dead-letter",
     maxBadRecordsPerMinute: integerOption(subject, "maxBadRecordsPerMinute", config.maxBadRecordsPerMinute, 1000, 0, 2 ** 31),
+    http: config.http && httpOptions(config.http),
     log: config.log ?? silentLog,
     clock: parts.clock ?? systemClock,
     random: parts.random ?? Math.random,
     openClient: parts.openClient,
+  };
+}
+
+function httpOptions(http: HttpConfig): AppServerOptions {
+  refuseUnknownOptions("embedded http", http, ["port", "host", "token"]);
+  const { token, host = "127.0.0.1" } = http;
+  return {
+    host,
+    port: integerOption("embedded http", "port", http.port, 0, 0, 65_535),
+    token: typeof token === "string" ? () => token : token,
   };
 }
 

@@ -1,0 +1,72 @@
+// What the tasks of a process share, put together from its configuration: clients, fetchers, limits.
+import { RateLimit } from "../../base/rate-limit.ts";
+import type { WakeFlag } from "../../base/wake-flag.ts";
+import type { ClientOptions } from "../../connectors/kafka/client/client-options.ts";
+import type { KafkaClient } from "../../connectors/kafka/client/kafka-client.ts";
+import { Fetcher } from "../../connectors/kafka/source/fetcher.ts";
+import type { GroupMember } from "../../connectors/kafka/wire/offset-apis.ts";
+import type { AppDisk } from "./app-disk.ts";
+import type { AppPlan } from "./app-plan.ts";
+import type { CompleteConfig } from "./config.ts";
+import type { TaskHost } from "./task/task-host.ts";
+
+const mebibyte = 1024 * 1024;
+export const fetchBytes: number = 32 * mebibyte;
+
+export interface HostParts {
+  readonly applicationId: string;
+  readonly config: CompleteConfig;
+  readonly cluster: ClientOptions;
+  readonly plan: AppPlan;
+  readonly client: KafkaClient;
+  /** Of restores alone, so that they keep nothing else waiting. */
+  readonly restoringClient: KafkaClient;
+  readonly disk: AppDisk;
+  readonly flag: WakeFlag;
+  readonly member: () => GroupMember;
+}
+
+export function openHost({ applicationId, config, cluster, plan, client, restoringClient, disk, flag, member }: HostParts): TaskHost {
+  const { clock, log, random } = config;
+  const isolation = config.exactlyOnce ? "read_committed" : "read_uncommitted";
+  const fetching = {
+    isolation,
+    onOffsetOutOfRange: "fail",
+    maxPartitionBytes: mebibyte,
+    maxBufferedBytes: fetchBytes,
+    maxWaitMs: 500,
+    failureTimeoutMs: cluster.retryTimeoutMs,
+  } as const;
+  return {
+    applicationId,
+    client,
+    fetcher: new Fetcher(fetching, { client, clock, log, random, onChanged: () => flag.wake() }),
+    restoreFetcher: new Fetcher({ ...fetching, onOffsetOutOfRange: "earliest" }, { client: restoringClient, clock, log, random }),
+    clock,
+    log,
+    random,
+    exactlyOnce: config.exactlyOnce,
+    isolation,
+    maxParallelism: config.maxParallelism,
+    counts: plan.counts,
+    stateBackend: config.stateBackend,
+    directory: disk.scratchDirectory,
+    copyOf: (topic, partition) => disk.copyOf(topic, partition),
+    keepsCopies: disk.keepsCopies,
+    restoreLimit: new RateLimit(config.restoreBytesPerSecond, clock),
+    commitIntervalMs: config.commitIntervalMs,
+    transactionTimeoutMs: config.transactionTimeoutMs,
+    producer: {
+      compression: "none",
+      batchBytes: mebibyte / 4,
+      requestBytes: mebibyte,
+      lingerMs: 5,
+      deliveryTimeoutMs: 120_000,
+      requestTimeoutMs: cluster.requestTimeoutMs,
+    },
+    maxBufferedBytes: 8 * mebibyte,
+    badRows: { onBadRecord: config.onBadRecord, maxPerMinute: config.maxBadRecordsPerMinute },
+    member,
+    wake: () => flag.wake(),
+  };
+}

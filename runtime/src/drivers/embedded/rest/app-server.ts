@@ -1,0 +1,92 @@
+// The HTTP server of a process of an application: probes, and what it tells about itself.
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { AddressInfo } from "node:net";
+import type { Context, Hono } from "hono";
+import { isMillraceError, MillraceError, messageOf } from "../../../base/errors.ts";
+import type { AppView } from "./app-view.ts";
+import { appOpenApi } from "./openapi.ts";
+
+export interface AppServerOptions {
+  readonly host: string;
+  /** 0 for one that is free. */
+  readonly port: number;
+  /** Of `/v1`; without it everybody who reaches the port may ask. Asked at each request, so that a rotated one counts at once. */
+  readonly token: (() => string) | undefined;
+}
+
+export interface AppServer {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** What the server shows. */
+export interface AppControl {
+  view(): AppView;
+}
+
+type Status = 400 | 401 | 404 | 409 | 500;
+const statusOfCode: Readonly<Record<string, Status>> = { REQUEST_INVALID: 400, TOKEN_WRONG: 401, NOT_FOUND: 404, INTERNAL: 500 };
+const maxBodyBytes = 16_384;
+
+/** Rejects with REST_LISTEN when the port is taken. */
+export async function startAppServer(control: AppControl, { host, port, token }: AppServerOptions): Promise<AppServer> {
+  const [{ Hono: App }, { bodyLimit }, { serve }] = await Promise.all([
+    import("hono"),
+    import("hono/body-limit"),
+    import("@hono/node-server"),
+  ]);
+  const app = new App();
+  app.use("/v1/*", async (context, next) => {
+    if (token !== undefined && !isSame(context.req.header("authorization") ?? "", `Bearer ${token()}`))
+      throw new MillraceError(
+        "TOKEN_WRONG",
+        context.req.path,
+        "the bearer token is missing or wrong",
+        "send Authorization: Bearer <token>",
+      );
+    await next();
+  });
+  app.use("/v1/*", bodyLimit({ maxSize: maxBodyBytes }));
+  addRoutes(app, control);
+  app.notFound((context) => context.json({ code: "NOT_FOUND", message: `there is no ${context.req.path}` }, 404));
+  app.onError(answerError);
+  return new Promise((resolve, reject) => {
+    const server = serve({ fetch: app.fetch, hostname: host, port }, (address: AddressInfo) => {
+      resolve({
+        url: `http://${host}:${address.port}`,
+        close: () =>
+          new Promise<void>((closed) => {
+            server.close(() => closed());
+            if ("closeAllConnections" in server) server.closeAllConnections();
+          }),
+      });
+    });
+    server.on("error", (cause: Error) =>
+      reject(new MillraceError("REST_LISTEN", `${host}:${port}`, messageOf(cause), "choose another port in http.port", { cause })),
+    );
+  });
+}
+
+function addRoutes(app: Hono, control: AppControl): void {
+  app.get("/healthz", (context) => {
+    const { state } = control.view();
+    return context.text(`${state}\n`, state === "error" || state === "closed" ? 503 : 200);
+  });
+  app.get("/readyz", (context) => {
+    const { state, ready } = control.view();
+    return context.text(`${state}\n`, ready ? 200 : 503);
+  });
+  app.get("/v1/openapi.json", (context) => context.json(appOpenApi));
+  app.get("/v1/app", (context) => context.json(control.view()));
+}
+
+function answerError(error: unknown, context: Context): Response {
+  const code = isMillraceError(error) ? error.code : "INTERNAL";
+  return context.json({ code, message: messageOf(error) }, statusOfCode[code] ?? 409);
+}
+
+// Hashes are equally long, so that the time it takes tells nothing.
+function isSame(given: string, wanted: string): boolean {
+  const hash = (text: string): Buffer => createHash("sha256").update(text).digest();
+  return timingSafeEqual(hash(given), hash(wanted));
+}

@@ -1,0 +1,70 @@
+// The OpenAPI document of an application's HTTP, served at /v1/openapi.json; a test holds the server's answers against it.
+
+type Schema = Readonly<Record<string, unknown>>;
+
+const string: Schema = { type: "string" };
+const integer: Schema = { type: "integer" };
+const orNull = (schema: Schema): Schema => ({ anyOf: [schema, { type: "null" }] });
+const object = (properties: Readonly<Record<string, Schema>>): Schema => ({
+  type: "object",
+  properties,
+  required: Object.keys(properties),
+  additionalProperties: false,
+});
+const json = (description: string, name: string): Schema => ({
+  description,
+  content: { "application/json": { schema: { $ref: `#/components/schemas/${name}` } } },
+});
+const text = (description: string): Schema => ({ description });
+const refused = { "401": json("The token is missing or wrong.", "Error") };
+
+const task = object({
+  id: string,
+  state: { enum: ["opening", "running", "closing"] },
+  lag: orNull(integer),
+  restoredRecords: integer,
+  restoredBytes: integer,
+  remainingRecords: integer,
+});
+
+const app = object({
+  applicationId: string,
+  processId: string,
+  instanceId: orNull(string),
+  state: { enum: ["created", "rebalancing", "restoring", "running", "error", "closed"] },
+  ready: { type: "boolean" },
+  fingerprint: orNull(string),
+  totalTasks: integer,
+  tasks: { type: "array", items: task },
+  restoringTasks: integer,
+  lag: orNull(integer),
+  standbys: { type: "object", additionalProperties: integer },
+});
+
+export const appOpenApi: Readonly<Record<string, unknown>> = {
+  openapi: "3.1.0",
+  info: { title: "Millrace embedded application", version: "1", description: "What one process of an application tells." },
+  security: [{ token: [] }],
+  paths: {
+    "/healthz": {
+      get: { summary: "The process does its work.", responses: { "200": text("It does."), "503": text("It has failed or is closed.") } },
+    },
+    "/readyz": {
+      get: {
+        summary: "All of its tasks run and have their state.",
+        responses: { "200": text("They do."), "503": text("It rebalances, restores, or has failed.") },
+      },
+    },
+    "/v1/openapi.json": { get: { summary: "This document.", responses: { "200": text("OpenAPI 3.1."), ...refused } } },
+    "/v1/app": {
+      get: { summary: "State, tasks, restores and lag of this process.", responses: { "200": json("The process.", "App"), ...refused } },
+    },
+  },
+  components: {
+    securitySchemes: { token: { type: "http", scheme: "bearer" } },
+    schemas: {
+      Error: { type: "object", properties: { code: string, message: string }, required: ["code", "message"] },
+      App: app,
+    },
+  },
+};
