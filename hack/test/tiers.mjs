@@ -26,6 +26,15 @@ export const tiers = [
   { name: "unused", what: "unused files, exports and dependencies (knip)", steps: [["knip"]], minutes: 5 },
   { name: "lockfile", what: "package-lock.json serves every platform", steps: [["node", "hack/lockfile.mjs", "--check"]], minutes: 1 },
   {
+    name: "package",
+    what: "the published package: its manifest and types, what an install brings, and that it works",
+    steps: [
+      ["node", "hack/build.mjs"],
+      ["node", "hack/package.mjs"],
+    ],
+    minutes: 10,
+  },
+  {
     name: "tidy",
     what: "imports, file lengths, headers, nothing skipped",
     steps: [vitest("node", "unit", "test/tidy")],

@@ -7,13 +7,16 @@ import type { RunConfig } from "./run-config.ts";
 const leastDatabaseBytes = 2 * 1024 * 1024;
 const mostDatabaseBytes = 256 * 1024 * 1024;
 
-/** `instances` is how many will be opened: they share what RocksDB may take in `databaseBytes`. */
+/** Rejects with DEPENDENCY_MISSING. `instances` is how many will be opened: they share what RocksDB may take in `databaseBytes`. */
 export async function openStateBackend(
   config: Pick<RunConfig, "backend" | "memoryBudgetBytes"> & Partial<Pick<RunConfig, "databaseBytes">>,
   instances = 1,
 ): Promise<StateBackendFactory> {
   if (config.backend === "memory") return memoryBackend();
   const { rocksdbBackend } = await import("../../state/rocksdb/rocksdb-backend.ts");
+  // Now, rather than when the first instance opens: what is not installed is told before anything has started.
+  const { loadRocksDb } = await import("../../state/rocksdb/rocks-binding.ts");
+  loadRocksDb();
   if (config.databaseBytes === undefined) return rocksdbBackend({ heapBytes: config.memoryBudgetBytes });
   const bytes = Math.min(mostDatabaseBytes, Math.max(leastDatabaseBytes, Math.floor(config.databaseBytes / Math.max(1, instances) / 2)));
   return rocksdbBackend({ heapBytes: config.memoryBudgetBytes, blockCacheBytes: bytes, writeBufferBytes: bytes });

@@ -3,13 +3,26 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { RocksDatabase } from "./rocks-binding.ts";
+import { loadRocksDb, RocksDatabase } from "./rocks-binding.ts";
 
 const entryBytes = 1000;
 const batchEntries = 500;
 const batches = 300;
 
 describe("RocksDB binding", () => {
+  it("names the package to install where it is missing", () => {
+    const missing = (name: string): never => {
+      throw Object.assign(new Error(`Cannot find module '${name}'\nRequire stack:\n- somewhere`), { code: "MODULE_NOT_FOUND" });
+    };
+    expect(() => loadRocksDb(missing)).toThrow(
+      expect.objectContaining({
+        code: "DEPENDENCY_MISSING",
+        subject: "state in RocksDB",
+        message: expect.stringMatching(/Cannot find module '@nxtedition\/rocksdb';?.*npm install @nxtedition\/rocksdb@12\.2/s),
+      }),
+    );
+  });
+
   it("keeps nothing of what was written and of scans that were closed", async () => {
     const folder = await mkdtemp(join(tmpdir(), "millrace-binding-"));
     const database = new RocksDatabase(join(folder, "db"), { memtableMemoryBudget: 4 * 2 ** 20, cacheSize: 2 ** 20 });

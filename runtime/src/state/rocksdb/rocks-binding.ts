@@ -1,6 +1,7 @@
 // The RocksDB binding as it is used here: its own synchronous calls, which its package does not declare, under plain names.
 /* oxlint-disable no-underscore-dangle -- the binding's names */
 import { createRequire } from "node:module";
+import { MillraceError, messageOf } from "../../base/errors.ts";
 
 interface NativeBatch {
   _put(key: Uint8Array, value: Uint8Array): void;
@@ -51,6 +52,25 @@ const fixedOptions = {
   parallelism: 1,
 } as const;
 
+interface RocksPackage {
+  readonly RocksLevel: new (location: string, options: object) => NativeDatabase;
+}
+
+/** The native library, which is large and is not installed along with this package. `require` is another way to load it. */
+export function loadRocksDb(require: (name: string) => unknown = createRequire(import.meta.url)): RocksPackage {
+  try {
+    return require("@nxtedition/rocksdb") as RocksPackage;
+  } catch (cause) {
+    throw new MillraceError(
+      "DEPENDENCY_MISSING",
+      "state in RocksDB",
+      `the package @nxtedition/rocksdb cannot be loaded: ${messageOf(cause).split("\n", 1)[0]}`,
+      "run npm install @nxtedition/rocksdb@12.2, or keep the state in memory",
+      { cause },
+    );
+  }
+}
+
 /** Values in order of their keys, as they were when the iterator was made. */
 export interface RocksIterator {
   next(count: number): { readonly values: readonly Buffer[]; readonly finished: boolean };
@@ -63,11 +83,9 @@ export class RocksDatabase {
   /** How many operations wait to be written. */
   pending = 0;
 
-  /** The native library is loaded by the first of these, so that other backends do without it. */
+  /** The native library is loaded by the first of these, so that other backends do without it. Throws DEPENDENCY_MISSING. */
   constructor(location: string, options: RocksOptions) {
-    const { RocksLevel } = createRequire(import.meta.url)("@nxtedition/rocksdb") as {
-      readonly RocksLevel: new (location: string, options: object) => NativeDatabase;
-    };
+    const { RocksLevel } = loadRocksDb();
     this.#native = new RocksLevel(location, { ...fixedOptions, ...options });
   }
 

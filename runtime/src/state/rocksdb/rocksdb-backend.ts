@@ -1,7 +1,7 @@
 // Keyed state larger than memory: a bounded part on the heap over a RocksDB of the instance's own.
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { MillraceError, messageOf } from "../../base/errors.ts";
+import { isMillraceError, MillraceError, messageOf } from "../../base/errors.ts";
 import type { KeyedStateBackend, KeyedStateBackendOptions, StateBackendFactory } from "../../core/ports/state-backend.ts";
 import { HeapBudget } from "../spill/heap-budget.ts";
 import { TableSet } from "../table-set.ts";
@@ -63,6 +63,7 @@ async function openStore(directory: string, options: RocksdbOptions): Promise<Ro
     await database.open();
     return new RocksStore(database, directory);
   } catch (error) {
+    if (isMillraceError(error, "DEPENDENCY_MISSING")) throw error;
     throw new MillraceError(
       "STATE_STORE_FAILED",
       `the state store in ${directory}`,

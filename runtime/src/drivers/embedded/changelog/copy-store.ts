@@ -3,7 +3,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ByteReader, ByteWriter } from "../../../base/bytes.ts";
 import type { Clock } from "../../../base/clock.ts";
-import { MillraceError, messageOf } from "../../../base/errors.ts";
+import { isMillraceError, MillraceError, messageOf } from "../../../base/errors.ts";
 import { RocksDatabase } from "../../../state/rocksdb/rocks-binding.ts";
 import type { ChangelogCopy } from "./changelog-copy.ts";
 
@@ -38,7 +38,7 @@ export class CopyStore {
 
   /**
    * Opens the first part of the folder that no other process has; the database's own lock says so, and ends with its process. Rejects
-   * with EMBEDDED_STATE_DIRECTORY.
+   * with EMBEDDED_STATE_DIRECTORY, or DEPENDENCY_MISSING.
    */
   static async open(folder: string, applicationId: string, clock: Clock): Promise<CopyStore> {
     let problem: unknown;
@@ -54,6 +54,7 @@ export class CopyStore {
         store.#load();
         return store;
       } catch (error) {
+        if (isMillraceError(error, "DEPENDENCY_MISSING")) throw error;
         problem = error;
         if (!/lock/i.test(reasonOf(error))) break;
       }
