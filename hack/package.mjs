@@ -32,7 +32,9 @@ await runMain(async () => {
 
     const { bytes, packages, heaviest } = weight(join(user, "node_modules"));
     const megabytes = bytes / 1e6;
-    print(`npm install millrace: ${megabytes.toFixed(1)} MB (at most ${limits.megabytes}), ${packages.length} packages (at most ${limits.packages})`);
+    print(
+      `npm install millrace: ${megabytes.toFixed(1)} MB (at most ${limits.megabytes}), ${packages.length} packages (at most ${limits.packages})`,
+    );
     for (const { name, bytes: each } of heaviest.slice(0, 5)) print(`  ${(each / 1e6).toFixed(1).padStart(5)} MB  ${name}`);
     if (megabytes > limits.megabytes) problems.push(`${megabytes.toFixed(1)} MB are installed`);
     if (packages.length > limits.packages) problems.push(`${packages.length} packages are installed: ${packages.join(" ")}`);
