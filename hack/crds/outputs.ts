@@ -23,5 +23,9 @@ export function outputs(): ReadonlyMap<string, string> {
     files.set(`docs/reference/crds/${kind.kind.toLowerCase()}.md`, referencePage(kind, read));
   }
   files.set("runtime/src/api/stream-job.schema.json", `${JSON.stringify(manifestSchema("StreamJob", read("StreamJobManifest")))}\n`);
+  files.set(
+    "runtime/src/api/micro-batch-job.schema.json",
+    `${JSON.stringify(manifestSchema("MicroBatchJob", read("MicroBatchJobManifest")))}\n`,
+  );
   return files;
 }

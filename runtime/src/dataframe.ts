@@ -37,4 +37,5 @@ export { type BatchProgress, type BatchQueryOptions, type BatchResult, runBatchQ
 export type { KernelOptions } from "./drivers/microbatch/kernel/kernel.ts";
 export type { QueryProgress, SourceProgress, StateOperatorProgress } from "./drivers/microbatch/progress.ts";
 export type { QueryOptions } from "./drivers/microbatch/query-options.ts";
-export { type QueryState, type StopMode, StreamingQuery } from "./drivers/microbatch/streaming-query.ts";
+export type { QueryState, StopMode } from "./drivers/microbatch/query-state.ts";
+export { StreamingQuery } from "./drivers/microbatch/streaming-query.ts";

@@ -58,3 +58,38 @@ test("an input that is not there is one clear error", async () => {
   expect(text).toMatch(/error FILES_PATH_MISSING/);
   expect(code).toBe(1);
 }, 180_000);
+
+test("a MicroBatchJob's manifest says the trigger; a savepoint over REST stops the query, and another folder starts from it", async () => {
+  const manifest = join(folder, "delays.yaml");
+  const text = (name: string, more: string): string => `apiVersion: millrace.dev/v1alpha1
+kind: MicroBatchJob
+metadata: { name: delays }
+spec:
+  job:
+    module: ${join(process.cwd(), program)}
+    parameters: { input: ${folder}/flights.ndjson, output: ${folder}/manifest, as: stream }
+    ${more}
+  trigger: { type: processing-time, interval: 100 ms }
+  checkpoints: { storage: "file://${folder}/${name}" }
+`;
+  await writeFile(manifest, text("manifest-1", ""));
+  const token = join(folder, "token");
+  await writeFile(token, "word");
+  const flags = ["-f", manifest, "--port", "0", "--log", "json", "--token-file", token];
+  const first = new Command(["run", ...flags]);
+  // The file has an end, but the manifest's trigger goes on.
+  await first.logged("batch committed");
+  const rest = String((await first.logged("query running"))["rest"]);
+  const ask = (headers: Record<string, string>): Promise<Response> =>
+    fetch(`${rest}/v1/savepoints?wait=60s`, { method: "POST", headers, body: JSON.stringify({ id: "last", mode: "stop" }) });
+  expect((await ask({})).status).toBe(401);
+  const answer = (await (await ask({ authorization: "Bearer word" })).json()) as { readonly phase: string; readonly location: string };
+  expect(answer.phase).toBe("completed");
+  expect(await first.ended).toBe(0);
+  await writeFile(manifest, text("manifest-2", `initialSavepoint: "${answer.location}"`));
+  const second = new Command(["run", ...flags]);
+  const running = await second.logged("query running");
+  expect(running["restoredFrom"]).toBe(answer.location);
+  second.kill("SIGTERM");
+  expect(await second.ended).toBe(0);
+}, 180_000);

@@ -1,4 +1,6 @@
-// The StreamJob manifest as a JSON schema, made from its types by `npm run crds`: the check of `millrace run -f`.
+// Manifests as JSON schemas, made from their types by `npm run crds`: the check of `millrace run -f`.
+import batchSchema from "./micro-batch-job.schema.json" with { type: "json" };
 import schema from "./stream-job.schema.json" with { type: "json" };
 
 export const streamJobSchema: object = schema;
+export const microBatchJobSchema: object = batchSchema;

@@ -16,6 +16,11 @@ export function runOfEpoch(epoch: number): number {
   return Math.floor(epoch / epochsPerRun);
 }
 
+/** The least epoch that a run can have. */
+export function firstEpochOfRun(run: number): number {
+  return run * epochsPerRun;
+}
+
 /** A published checkpoint. */
 export interface PointerEntry {
   readonly checkpointId: number;

@@ -1,40 +1,58 @@
-// Reads a StreamJob manifest: YAML, checked against its schema; every problem is named with its place.
+// Reads the manifest of a job: YAML, checked against its schema; every problem is named with its place.
 import { readFile } from "node:fs/promises";
 import type { ErrorObject } from "ajv";
-import type { StreamJobManifest } from "../../api/index.ts";
-import { streamJobSchema } from "../../api/index.ts";
+import type { MicroBatchJobManifest, StreamJobManifest } from "../../api/index.ts";
+import { microBatchJobSchema, streamJobSchema } from "../../api/index.ts";
 import { MillraceError, messageOf } from "../../base/errors.ts";
 
-/** The manifest in a file; throws MANIFEST_UNREADABLE, MANIFEST_SYNTAX or MANIFEST_INVALID. */
+/** The StreamJob manifest in a file; throws MANIFEST_UNREADABLE, MANIFEST_SYNTAX or MANIFEST_INVALID. */
 export async function loadManifest(path: string): Promise<StreamJobManifest> {
-  let text: string;
+  return parseManifest(await readText(path), path);
+}
+
+/** The manifest of a job of either kind that runs by a command, in a file; throws what `loadManifest` throws. */
+export async function loadJobManifest(path: string): Promise<StreamJobManifest | MicroBatchJobManifest> {
+  const value = await parseYaml(await readText(path), path);
+  const isBatches = typeof value === "object" && value !== null && "kind" in value && value.kind === "MicroBatchJob";
+  return isBatches
+    ? check<MicroBatchJobManifest>(value, microBatchJobSchema, path, "docs/reference/crds/microbatchjob.md")
+    : check<StreamJobManifest>(value, streamJobSchema, path, "docs/reference/streamjob.md");
+}
+
+/** The StreamJob manifest in a text; `path` names it in errors. */
+export async function parseManifest(text: string, path: string): Promise<StreamJobManifest> {
+  return check<StreamJobManifest>(await parseYaml(text, path), streamJobSchema, path, "docs/reference/streamjob.md");
+}
+
+async function readText(path: string): Promise<string> {
   try {
-    text = await readFile(path, "utf8");
+    return await readFile(path, "utf8");
   } catch (cause) {
     throw new MillraceError("MANIFEST_UNREADABLE", path, messageOf(cause), "check the path", { cause });
   }
-  return parseManifest(text, path);
 }
 
-/** The manifest in a text; `path` names it in errors. */
-export async function parseManifest(text: string, path: string): Promise<StreamJobManifest> {
+async function parseYaml(text: string, path: string): Promise<unknown> {
   const { parseAllDocuments } = await import("yaml");
   const documents = parseAllDocuments(text).filter((document) => !("contents" in document) || document.contents !== null);
   const [document] = documents;
   if (document === undefined || documents.length !== 1) {
-    throw new MillraceError("MANIFEST_SYNTAX", path, `it holds ${documents.length} documents`, "give one StreamJob per file");
+    throw new MillraceError("MANIFEST_SYNTAX", path, `it holds ${documents.length} documents`, "give one job per file");
   }
   const [syntaxError] = document.errors;
   if (syntaxError !== undefined) {
     throw new MillraceError("MANIFEST_SYNTAX", path, syntaxError.message.split("\n")[0] ?? "not YAML", "mend the YAML at that line");
   }
-  const value: unknown = document.toJS();
+  return document.toJS();
+}
+
+async function check<Manifest>(value: unknown, schema: object, path: string, reference: string): Promise<Manifest> {
   const { Ajv } = await import("ajv");
   const ajv = new Ajv({ allErrors: true, allowUnionTypes: true });
-  const validate = ajv.compile<StreamJobManifest>(streamJobSchema);
+  const validate = ajv.compile<Manifest>(schema);
   if (validate(value)) return value;
   const problems = describeErrors(validate.errors ?? []);
-  throw new MillraceError("MANIFEST_INVALID", path, problems.join("; "), "see docs/reference/streamjob.md for all fields");
+  throw new MillraceError("MANIFEST_INVALID", path, problems.join("; "), `see ${reference} for all fields`);
 }
 
 // The errors of alternatives say little: the one at the outermost place stands for them.

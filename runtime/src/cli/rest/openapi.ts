@@ -1,24 +1,24 @@
 // The OpenAPI document of the REST API, served at /v1/openapi.json; a test holds the server's answers against it.
 
-type Schema = Readonly<Record<string, unknown>>;
+export type Schema = Readonly<Record<string, unknown>>;
 
-const string: Schema = { type: "string" };
-const number: Schema = { type: "number" };
-const integer: Schema = { type: "integer" };
+export const string: Schema = { type: "string" };
+export const number: Schema = { type: "number" };
+export const integer: Schema = { type: "integer" };
 const boolean: Schema = { type: "boolean" };
-const orNull = (schema: Schema): Schema => ({ anyOf: [schema, { type: "null" }] });
-const list = (items: Schema): Schema => ({ type: "array", items });
-const map = (values: Schema): Schema => ({ type: "object", additionalProperties: values });
-const object = (properties: Readonly<Record<string, Schema>>, optional: readonly string[] = []): Schema => ({
+export const orNull = (schema: Schema): Schema => ({ anyOf: [schema, { type: "null" }] });
+export const list = (items: Schema): Schema => ({ type: "array", items });
+export const map = (values: Schema): Schema => ({ type: "object", additionalProperties: values });
+export const object = (properties: Readonly<Record<string, Schema>>, optional: readonly string[] = []): Schema => ({
   type: "object",
   properties,
   required: Object.keys(properties).filter((name) => !optional.includes(name)),
   additionalProperties: false,
 });
 const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
-const json = (schema: Schema): Schema => ({ content: { "application/json": { schema } } });
-const answer = (description: string, schema: Schema): Schema => ({ description, ...json(schema) });
-const failure = (description: string): Schema => answer(description, ref("Error"));
+export const json = (schema: Schema): Schema => ({ content: { "application/json": { schema } } });
+export const answer = (description: string, schema: Schema): Schema => ({ description, ...json(schema) });
+export const failure = (description: string): Schema => answer(description, ref("Error"));
 const parameter = (name: string, where: "path" | "query", description: string): Schema => ({
   name,
   in: where,

@@ -2,18 +2,15 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Ajv } from "ajv";
 import { afterEach, expect, test } from "vitest";
 import { MillraceError } from "../../base/errors.ts";
 import { tokenReader } from "./auth.ts";
+import { checkedAgainst } from "./document-check.suite.ts";
 import type { JobControl, SavepointAnswer } from "./job-control.ts";
 import { openApiDocument } from "./openapi.ts";
 import { type RestServer, startRestServer } from "./rest-server.ts";
 
-interface Operation {
-  readonly responses: Readonly<Record<string, { readonly content?: { readonly "application/json": { readonly schema: object } } }>>;
-}
-const paths = openApiDocument["paths"] as Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+const ask = checkedAgainst(openApiDocument);
 
 const checkpoint = {
   id: 7,
@@ -96,24 +93,6 @@ afterEach(async () => {
 async function start(changes: Partial<JobControl> = {}, token?: () => string): Promise<string> {
   server = await startRestServer(control(changes), { host: "127.0.0.1", port: 0, token });
   return server.url;
-}
-
-/** Asks, and holds the answer against the document. */
-async function ask(
-  url: string,
-  method: string,
-  path: string,
-  template: string,
-  body?: unknown,
-): Promise<{ status: number; body: unknown }> {
-  const response = await fetch(`${url}${path}`, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
-  const answered = (await response.json()) as unknown;
-  const schema = paths[template]?.[method.toLowerCase()]?.responses[String(response.status)]?.content?.["application/json"].schema;
-  expect(schema, `the document knows ${method} ${template} with ${response.status}`).toBeDefined();
-  const ajv = new Ajv({ strict: false });
-  const validate = ajv.compile({ ...schema, components: openApiDocument["components"] });
-  expect(validate(answered), `${method} ${path}: ${ajv.errorsText(validate.errors)}`).toBe(true);
-  return { status: response.status, body: answered };
 }
 
 test("every answer is what the OpenAPI document says", async () => {

@@ -17,6 +17,8 @@ export interface RestOptions {
   readonly port: number;
   /** Of `/v1`; without it everybody who reaches the port may ask. */
   readonly token: (() => string) | undefined;
+  /** What this process answers beside what every job does, and the document that says so. */
+  readonly more?: { readonly routes: (app: Hono) => void; readonly document: object };
 }
 
 const maxBodyBytes = 16_384;
@@ -52,7 +54,8 @@ export async function startRestServer(control: JobControl, options: RestOptions)
     await next();
   });
   app.use("/v1/*", bodyLimit({ maxSize: maxBodyBytes }));
-  addRoutes(app, control);
+  addRoutes(app, control, options.more?.document ?? openApiDocument);
+  options.more?.routes(app);
   app.notFound((context) => context.json({ code: "NOT_FOUND", message: `there is no ${context.req.path}` }, 404));
   app.onError((error, context) => answerError(error, context, control));
   const { host, port } = options;
@@ -77,14 +80,14 @@ export async function startRestServer(control: JobControl, options: RestOptions)
   });
 }
 
-function addRoutes(app: Hono, control: JobControl): void {
+function addRoutes(app: Hono, control: JobControl, document: object): void {
   app.get("/healthz", (context) => (control.healthy() ? context.text("ok\n") : context.text("not running\n", 503)));
   app.get("/readyz", (context) => (control.ready() ? context.text("ok\n") : context.text("not ready\n", 503)));
   app.get("/metrics", async (context) => {
     const { contentType, text } = await control.metrics();
     return context.body(text, 200, { "content-type": contentType });
   });
-  app.get("/v1/openapi.json", (context) => context.json(openApiDocument));
+  app.get("/v1/openapi.json", (context) => context.json(document));
   app.get("/v1/job", (context) => context.json(control.job()));
   app.patch("/v1/job", async (context) => {
     const change = rescaleRequest(await bodyOf(context));

@@ -1,11 +1,12 @@
 // What one `millrace run` does, from its manifest and its flags.
 import { totalmem } from "node:os";
 import { dirname, resolve } from "node:path";
-import type { RestartSpec, StreamJobManifest, StreamJobSpec } from "../../api/index.ts";
+import type { MicroBatchJobManifest, RestartSpec, StreamJobManifest, StreamJobSpec } from "../../api/index.ts";
 import { parseDuration } from "../../base/duration.ts";
 import { MillraceError } from "../../base/errors.ts";
 import { memoryLimit, shareMemory } from "../../base/memory-shares.ts";
 import { parseSize } from "../../base/size.ts";
+import { type BatchConfig, batchConfig } from "./batch-config.ts";
 import { defaultRestarts, type RestartStrategy } from "../../drivers/continuous/restart-backoff.ts";
 
 export interface S3Settings {
@@ -49,6 +50,8 @@ export interface RunConfig {
   readonly restarts: RestartStrategy;
   readonly initialSavepoint: string | undefined;
   readonly allowNonRestoredState: boolean;
+  /** What only a MicroBatchJob's manifest says; empty without one. */
+  readonly batches: BatchConfig;
 }
 
 /** The flags of `millrace run`, as commander gives them. */
@@ -67,6 +70,13 @@ export interface RunFlags {
 /** The configuration of a manifest in file `path`, with flags on top. */
 export function configOfManifest(manifest: StreamJobManifest, path: string, flags: RunFlags): RunConfig {
   return resolveConfig(manifest.spec, resolve(dirname(path), manifest.spec.job.module), manifest.metadata.name, flags);
+}
+
+/** The configuration of a MicroBatchJob's manifest in file `path`. */
+export function configOfBatchManifest({ metadata, spec }: MicroBatchJobManifest, path: string, flags: RunFlags): RunConfig {
+  const { job, parallelism, maxParallelism, checkpoints, state, badRecords } = spec;
+  const common = { job, parallelism, maxParallelism, checkpoints, state, badRecords } as StreamJobSpec;
+  return { ...resolveConfig(common, resolve(dirname(path), job.module), metadata.name, flags), batches: batchConfig(spec) };
 }
 
 /** The configuration of a bare module. */
@@ -117,6 +127,7 @@ function resolveConfig(spec: StreamJobSpec, module: string, name: string | undef
     restarts: restartsOf(spec.restarts ?? {}),
     initialSavepoint: flags.fromSavepoint ?? spec.job.initialSavepoint,
     allowNonRestoredState: flags.allowNonRestoredState ?? spec.job.allowNonRestoredState ?? false,
+    batches: {},
   };
 }
 

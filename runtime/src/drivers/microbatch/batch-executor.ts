@@ -5,6 +5,7 @@ import type { OffsetEntry, SourceRange } from "./log/batch-log.ts";
 import { isoTime, perSecond, Phases, positionsOf, type QueryProgress, type SourceProgress } from "./progress.ts";
 import { watermarkUid } from "./query-dataflow.ts";
 import type { QueryRun } from "./query-run.ts";
+import { identityList } from "./query-snapshots.ts";
 import { checkpointIdOf, sinkName, sinkUid } from "./run/sink-runner.ts";
 
 /** A batch that is planned: what it reads is in the log. */
@@ -23,6 +24,8 @@ export class BatchExecutor {
   readonly #runId: string;
   readonly #isAborted: () => boolean;
   #lastTriggerMs: number | undefined;
+  /** The newest checkpoint that this run has completed. */
+  lastCheckpoint: { readonly id: number; readonly location: string; readonly completedAtMs: number } | undefined;
 
   constructor(run: QueryRun, clock: Clock, runId: string, isAborted: () => boolean) {
     this.#run = run;
@@ -77,7 +80,7 @@ export class BatchExecutor {
     if (this.#isAborted()) throw new BatchAborted();
     const prepared = await phases.time("prepareSink", () => sink.prepare(batchId));
     watermarks.advance();
-    await phases.time("commitState", () => this.#publish(batchId, prepared, watermarkMs));
+    const location = await phases.time("commitState", () => this.#publish(batchId, prepared, watermarkMs));
     await phases.time("commitSink", () => sink.commit(batchId));
     await phases.time("commitOffsets", async () => {
       await Promise.all([
@@ -88,6 +91,7 @@ export class BatchExecutor {
     for (const feed of feeds.values()) await feed.committed();
     // A base is written a slice at a time, beside the batches.
     snapshots.background(this.#run.operators.scanned);
+    this.lastCheckpoint = { id: checkpointIdOf(batchId), location, completedAtMs: this.#clock.now() };
     return this.#progress(entry, records, outputRows, latestMs, phases);
   }
 
@@ -104,7 +108,7 @@ export class BatchExecutor {
     return latestMs;
   }
 
-  async #publish(batchId: number, prepared: Uint8Array, watermarkMs: number): Promise<void> {
+  async #publish(batchId: number, prepared: Uint8Array, watermarkMs: number): Promise<string> {
     const { snapshots, operators, feeds, watermarks, stages } = this.#run;
     const reachedMs = watermarks.currentMs;
     const subtasks = [
@@ -115,10 +119,16 @@ export class BatchExecutor {
         watermarkMs: reachedMs,
       })),
       ...[...feeds].map(([uid, feed]) => ({ uid, splits: feed.splits.map((split) => ({ split, watermarkMs: reachedMs })) })),
-      { uid: sinkUid, sinkState: prepared },
+      { uid: sinkUid, sinkState: prepared, lists: [this.#identityList()] },
     ];
     const sources = new Map([...feeds].map(([uid, feed]) => [uid, feed.state()]));
-    await snapshots.publish(checkpointIdOf(batchId), subtasks, sources, operators.scanned);
+    return snapshots.publish(checkpointIdOf(batchId), subtasks, sources, operators.scanned);
+  }
+
+  // A savepoint may be restored far from the location that knows the query.
+  #identityList(): CapturedList {
+    const value = Buffer.from(JSON.stringify(this.#run.identity));
+    return { name: identityList, redistribution: "union", entries: [{ key: identityList, value }] };
   }
 
   #watermarkList(index: number, previousMs: number): CapturedList {

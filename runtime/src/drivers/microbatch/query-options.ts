@@ -8,6 +8,14 @@ import type { KernelOptions } from "./kernel/kernel.ts";
 import type { QueryProgress } from "./progress.ts";
 import type { WatermarkPolicy } from "./run/watermarks.ts";
 
+/** What a start goes on from: the newest checkpoint of a run numbered `sinceRun` or above; else `location`; else nothing. */
+export interface QueryRestore {
+  /** Default 0: whatever checkpoint there is. */
+  readonly sinceRun?: number;
+  /** A savepoint's or a checkpoint's URL. */
+  readonly location?: string;
+}
+
 export interface QueryOptions {
   /**
    * `file://` or `s3://`: offset log, commit log and state, in a folder of the query's name. Without it they are kept in a temporary
@@ -15,6 +23,11 @@ export interface QueryOptions {
    */
   readonly checkpointLocation?: string;
   readonly storageOptions?: StorageOptions;
+  /** The number of this deployment of the query; it fences those below it. Default 0. */
+  readonly run?: number;
+  readonly restore?: QueryRestore;
+  /** Drops state that no operator of the query uses any more, instead of refusing. Default false. */
+  readonly allowNonRestoredState?: boolean;
   /** Opens the checkpoint location. Default: what the URL's scheme says. */
   readonly openStorage?: (url: string, options: StorageOptions) => Promise<SnapshotStorage>;
   /** The most records of a batch, over all sources that have no limit of their own. Default 1,000,000. */

@@ -8,6 +8,8 @@ import { systemClock } from "../../base/clock.ts";
 import { MillraceError, messageOf } from "../../base/errors.ts";
 import { silentLog, type Log } from "../../base/log.ts";
 import { openStorage } from "../../checkpoint/storage/open-storage.ts";
+import { firstEpochOfRun } from "../../checkpoint/store/latest-pointer.ts";
+import type { Restored } from "../../checkpoint/store/restored.ts";
 import type { SnapshotStorage } from "../../core/ports/snapshot-storage.ts";
 import { analyze } from "../../dataframe/analysis/analyzer.ts";
 import { checkMode } from "../../dataframe/analysis/mode-check.ts";
@@ -15,10 +17,10 @@ import type { StreamQuery } from "../../dataframe/query.ts";
 import { memoryBackend } from "../../state/memory/memory-backend.ts";
 import { Kernel } from "./kernel/kernel.ts";
 import { BatchLog, type OffsetEntry } from "./log/batch-log.ts";
-import { claimLocation, identityOf, type QueryIdentity } from "./log/query-identity.ts";
+import { checkIdentity, claimLocation, identityOf, type QueryIdentity } from "./log/query-identity.ts";
 import { queryDataflow, watermarkUid } from "./query-dataflow.ts";
 import type { QueryOptions } from "./query-options.ts";
-import { QuerySnapshots } from "./query-snapshots.ts";
+import { identityList, QuerySnapshots } from "./query-snapshots.ts";
 import { OperatorRunner } from "./run/operator-runner.ts";
 import { checkpointIdOf, openSink, type SinkRunner, sinkUid } from "./run/sink-runner.ts";
 import { SourceFeed } from "./run/source-feed.ts";
@@ -109,17 +111,18 @@ class Opening {
     const location = this.#options.checkpointLocation ?? pathToFileURL(join(work, "checkpoint")).href;
     const storage = await (this.#options.openStorage ?? openStorage)(location, this.#options.storageOptions ?? {});
     this.#opened.push(() => storage.close());
-    const identity = await claimLocation(storage, `${name}/`, identityOf(dataflow, mode, randomUUID()));
-    const snapshots = await QuerySnapshots.open({
-      storage,
-      dataflow,
-      maxParallelism,
-      retained: this.#options.retained ?? 3,
-      log: this.#log,
-      clock,
+    const { restore = {}, allowNonRestoredState = false, run = 0, storageOptions = {} } = this.#options;
+    const identity = await claimLocation(storage, `${name}/`, identityOf(dataflow, mode, randomUUID()), allowNonRestoredState);
+    const parts = {
+      ...{ storage, storageOptions, dataflow, maxParallelism, run, restore, allowNonRestoredState },
+      ...{ retained: this.#options.retained ?? 3, log: this.#log, clock },
+    };
+    const snapshots = await QuerySnapshots.open(parts, (found) => {
+      const stored = storedIdentity(found);
+      if (stored !== undefined) checkIdentity(stored, identity, allowNonRestoredState, `snapshot ${found.url}`);
     });
     this.#opened.push(() => snapshots.close());
-    const batchLog = new BatchLog(storage, `${name}/`);
+    const batchLog = new BatchLog(storage, `${name}/`, firstEpochOfRun(restore.sinceRun ?? 0));
     const recovery = await this.#recover(batchLog, snapshots, storage);
     const watermarks = this.#watermarks(stages, snapshots);
     const operators = await OperatorRunner.open(stages.operators, {
@@ -147,12 +150,12 @@ class Opening {
           ? undefined
           : {
               checkpointId: restored.checkpointId,
-              committed: restored.committed || !recovery.commitMissing,
+              committed: restored.committed || (snapshots.ownRestored && !recovery.commitMissing),
               states: restored.sinkStates(sinkUid) ?? [],
             },
     });
     this.#opened.push(() => sink.close());
-    if (restored !== undefined && !restored.committed) await snapshots.markCommitted(checkpointIdOf(recovery.lastBatchId));
+    if (snapshots.ownRestored && restored?.committed === false) await snapshots.markCommitted(checkpointIdOf(recovery.lastBatchId));
     return {
       query: this.#query,
       identity,
@@ -172,7 +175,7 @@ class Opening {
   }
 
   async #recover(batchLog: BatchLog, snapshots: QuerySnapshots, storage: SnapshotStorage): Promise<Recovery> {
-    const lastBatchId = (snapshots.restored?.checkpointId ?? 0) - 1;
+    const { lastBatchId } = snapshots;
     const planned = await batchLog.lastOffsets();
     const committed = await batchLog.lastCommit();
     if (planned !== undefined && planned.batchId > lastBatchId + 1) {
@@ -184,7 +187,7 @@ class Opening {
       );
     }
     const unfinished = planned !== undefined && planned.batchId === lastBatchId + 1 ? planned : undefined;
-    return { lastBatchId, unfinished, commitMissing: lastBatchId >= 0 && (committed ?? -1) < lastBatchId };
+    return { lastBatchId, unfinished, commitMissing: snapshots.ownRestored && (committed ?? -1) < lastBatchId };
   }
 
   #watermarks(stages: BatchStages, snapshots: QuerySnapshots): Watermarks {
@@ -237,6 +240,12 @@ class Opening {
     }
     return feeds;
   }
+}
+
+/** The query that wrote a snapshot; undefined for one that is no query's. */
+function storedIdentity(restored: Restored): QueryIdentity | undefined {
+  const entry = restored.operatorState(sinkUid, identityList, 0, 1).find(({ key }) => key === identityList);
+  return entry === undefined ? undefined : (JSON.parse(Buffer.from(entry.value).toString("utf8")) as QueryIdentity);
 }
 
 // `current`: what the next batch runs with. `previous`: what the last one ran with.

@@ -4,26 +4,17 @@ import { systemClock, type Clock } from "../../base/clock.ts";
 import { MillraceError, messageOf } from "../../base/errors.ts";
 import { silentLog, type Log } from "../../base/log.ts";
 import { WakeFlag } from "../../base/wake-flag.ts";
+import type { SavepointResult } from "../../checkpoint/savepoint/savepoints.ts";
 import type { StreamQuery } from "../../dataframe/query.ts";
 import { BatchAborted, BatchExecutor, type PlannedBatch } from "./batch-executor.ts";
 import type { SourceRange } from "./log/batch-log.ts";
 import { Phases, type QueryProgress } from "./progress.ts";
 import type { QueryOptions } from "./query-options.ts";
 import { openQueryRun, type QueryRun } from "./query-run.ts";
+import { moved, nextTriggerMs, type QueryState, type StopMode } from "./query-state.ts";
 import { RateEstimator } from "./rate-estimator.ts";
-
-/** `batch`: the batch under way is finished. `immediate`: it is given up, and run again by the next start. */
-export type StopMode = "batch" | "immediate";
-
-export type QueryState = "running" | "stopping" | "finished" | "stopped" | "failed";
-
-const moves: Readonly<Record<QueryState, readonly QueryState[]>> = {
-  running: ["stopping", "finished", "failed"],
-  stopping: ["stopped", "finished", "failed"],
-  finished: [],
-  stopped: [],
-  failed: [],
-};
+import { checkpointIdOf } from "./run/sink-runner.ts";
+import { type QuerySavepointMode, SavepointRequests } from "./savepoint-requests.ts";
 
 const keptProgress = 100;
 const defaultMaxRecords = 1_000_000;
@@ -46,6 +37,7 @@ export class StreamingQuery {
   readonly #progress: QueryProgress[] = [];
   readonly #estimator: RateEstimator | undefined;
   readonly #watched = new Set<string>();
+  readonly #savepoints = new SavepointRequests();
   #state: QueryState = "running";
   #aborted = false;
   #nextBatchId: number;
@@ -116,6 +108,36 @@ export class StreamingQuery {
     await this.done;
   }
 
+  /** The newest checkpoint that this run has completed. */
+  get lastCheckpoint(): BatchExecutor["lastCheckpoint"] {
+    return this.#executor.lastCheckpoint;
+  }
+
+  /**
+   * Takes a savepoint exactly between two batches; with an id that was used before, says what came of it then. With `stop` the query
+   * ends there. Rejects where the query has ended, or keeps nothing.
+   */
+  savepoint(id: string, mode: QuerySavepointMode = "keep"): Promise<SavepointResult> {
+    if (this.#options.checkpointLocation === undefined) {
+      return Promise.reject(
+        new MillraceError(
+          "SAVEPOINT_NO_STORAGE",
+          `query ${this.name}`,
+          "has no checkpoint location",
+          "give it one: a file:// or s3:// URL",
+        ),
+      );
+    }
+    const asked = this.#savepoints.ask(id, mode);
+    this.#signal.wake();
+    return asked;
+  }
+
+  /** What came of the savepoint with this id, also under an earlier run; undefined when there is none. */
+  savepointResult(id: string): Promise<SavepointResult | undefined> {
+    return this.#run.snapshots.savepointResult(id);
+  }
+
   /** Settles when everything that was there when this was called has been processed; rejects when the query fails before. */
   async processAllAvailable(): Promise<void> {
     if (this.#state === "failed") throw this.#failure;
@@ -141,6 +163,7 @@ export class StreamingQuery {
       this.#log.error("query failed", { batchId: this.#nextBatchId, reason: messageOf(error) });
       throw error;
     } finally {
+      this.#savepoints.end(this.name, this.#state);
       for (const resolve of this.#idle.splice(0)) resolve();
       await this.#run.close();
     }
@@ -164,7 +187,11 @@ export class StreamingQuery {
     let dueMs = this.#clock.now();
     for (;;) {
       if (this.#feedFailure !== undefined) throw this.#feedFailure.error;
-      if (this.#state === "stopping") return "stopped";
+      if ((await this.#takeSavepoints()) === "stop" || this.#state === "stopping") return "stopped";
+      if (this.#clock.now() < dueMs && this.#idle.length === 0) {
+        await this.#sleepUntil(dueMs);
+        continue;
+      }
       const lateMs = Math.max(0, this.#clock.now() - dueMs);
       const ran = await this.#tryBatch(lateMs);
       if (ran && trigger.kind === "once") return "finished";
@@ -174,26 +201,15 @@ export class StreamingQuery {
         await this.#rest();
         continue;
       }
-      dueMs = await this.#untilNextTrigger(dueMs, intervalMs);
+      dueMs = nextTriggerMs(dueMs, intervalMs, this.#clock.now());
     }
   }
 
-  // Triggers are at the multiples of the interval; one that a batch ran over is left out.
-  async #untilNextTrigger(dueMs: number, intervalMs: number): Promise<number> {
-    if (intervalMs <= 0) return this.#clock.now();
-    const nowMs = this.#clock.now();
-    const next = (Math.floor(dueMs / intervalMs) + 1) * intervalMs;
-    if (next <= nowMs) return Math.floor(nowMs / intervalMs) * intervalMs;
-    await this.#sleepUntil(next);
-    return next;
-  }
-
   async #sleepUntil(timeMs: number): Promise<void> {
-    while (this.#state === "running" && this.#clock.now() < timeMs) {
+    while (this.#state === "running" && this.#clock.now() < timeMs && this.#idle.length === 0 && !this.#savepoints.any) {
       const cancel = this.#clock.after(timeMs - this.#clock.now(), () => this.#signal.wake());
       await this.#signal.sleep();
       cancel();
-      if (this.#idle.length > 0) return;
     }
   }
 
@@ -234,12 +250,32 @@ export class StreamingQuery {
     );
   }
 
+  // Between two batches: the last one's checkpoint is what is copied. A query that has none yet runs a batch for it.
+  async #takeSavepoints(): Promise<"go" | "stop"> {
+    for (let request = this.#savepoints.next(); request !== undefined; request = this.#savepoints.next()) {
+      const { id, mode, resolve, reject } = request;
+      try {
+        if (this.#executor.lastCheckpoint === undefined && !this.#run.snapshots.ownRestored) await this.#tryBatch(0, true);
+        const result = await this.#run.snapshots.savepoint(checkpointIdOf(this.lastBatchId), id);
+        this.#log.info("savepoint taken", { id, mode, location: result.url, batchId: this.lastBatchId });
+        if (mode === "stop" && this.#state === "running") this.#move("stopping");
+        resolve(result);
+      } catch (error) {
+        reject(error);
+        // What went wrong with the savepoint alone leaves the query as it was.
+        if (this.#executor.lastCheckpoint === undefined && !this.#run.snapshots.ownRestored) throw error;
+      }
+      if (this.#state === "stopping") return "stop";
+    }
+    return "go";
+  }
+
   // True when a batch was run.
-  async #tryBatch(lateMs: number): Promise<boolean> {
+  async #tryBatch(lateMs: number, always = false): Promise<boolean> {
     const phases = new Phases();
     const ranges = new Map<string, SourceRange>();
     const records = await phases.time("latestOffset", () => this.#read(ranges));
-    if (records === 0 && !this.#needsEmptyBatch()) return false;
+    if (records === 0 && !always && !this.#needsEmptyBatch()) return false;
     const batch = await this.#executor.plan(this.#nextBatchId, ranges, records, phases);
     const startedMs = this.#clock.now();
     await this.#execute(batch);
@@ -290,11 +326,6 @@ export class StreamingQuery {
   }
 
   #move(to: QueryState): void {
-    if (!moves[this.#state].includes(to)) {
-      // An ended query stays what it ended as.
-      if (this.#state === "stopping" || this.#state === "running") throw new Error(`a query cannot go from ${this.#state} to ${to}`);
-      return;
-    }
-    this.#state = to;
+    this.#state = moved(this.#state, to);
   }
 }

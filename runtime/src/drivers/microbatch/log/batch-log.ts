@@ -35,16 +35,20 @@ const keptBatches = 100;
 export class BatchLog {
   readonly #storage: SnapshotStorage;
   readonly #folder: string;
+  readonly #leastEpoch: number;
 
-  /** `folder` is the query's, below the storage's root. */
-  constructor(storage: SnapshotStorage, folder: string) {
+  /** `folder` is the query's, below the storage's root. Entries of epochs below `leastEpoch` are of runs that this one does not go on from. */
+  constructor(storage: SnapshotStorage, folder: string, leastEpoch = 0) {
     this.#storage = storage;
     this.#folder = folder;
+    this.#leastEpoch = leastEpoch;
   }
 
   async lastOffsets(): Promise<OffsetEntry | undefined> {
     const last = await this.#last("offsets");
-    return last === undefined ? undefined : await this.#read<OffsetEntry>("offsets", last);
+    if (last === undefined) return undefined;
+    const entry = await this.#read<OffsetEntry>("offsets", last);
+    return entry.epoch < this.#leastEpoch ? undefined : entry;
   }
 
   async offsets(batchId: number): Promise<OffsetEntry> {
@@ -66,6 +70,10 @@ export class BatchLog {
     } catch (error) {
       if (!isMillraceError(error, "OBJECT_CONFLICT")) throw error;
       const other = await this.offsets(entry.batchId);
+      if (other.epoch < this.#leastEpoch) {
+        await this.#storage.put(this.#path("offsets", entry.batchId), encode(entry));
+        return undefined;
+      }
       if (other.epoch <= entry.epoch) return other;
       throw new MillraceError(
         "FENCED",

@@ -33,13 +33,14 @@ export function identityOf(dataflow: Dataflow, mode: OutputMode, id: string): Qu
 }
 
 /** The differences between what a checkpoint location was written by and a query, in words; none where it can go on. */
-export function differences(stored: QueryIdentity, now: QueryIdentity): readonly string[] {
+export function differences(stored: QueryIdentity, now: QueryIdentity, allowNonRestoredState = false): readonly string[] {
   const found: string[] = [];
   const stateful = Object.values(now.nodes).some((node) => !/^(source|sink)\./.test((node as { readonly kind: string }).kind));
   if (stored.mode !== now.mode && stateful) found.push(`its output mode was ${stored.mode} and is ${now.mode}`);
   for (const [uid, before] of Object.entries(stored.nodes)) {
     const after = now.nodes[uid];
     if (after === undefined) {
+      if (allowNonRestoredState) continue;
       found.push(`"${uid}" (${(before as { readonly kind: string }).kind}) is no longer there`);
       continue;
     }
@@ -57,23 +58,41 @@ function nodeDifferences(uid: string, before: Record<string, unknown>, after: Re
   });
 }
 
-/** Writes the identity where there is none; else throws QUERY_CHANGED with what differs. Returns what is stored. */
-export async function claimLocation(storage: SnapshotStorage, folder: string, identity: QueryIdentity): Promise<QueryIdentity> {
+/** Throws QUERY_CHANGED where a query cannot go on from what another one left. */
+export function checkIdentity(stored: QueryIdentity, identity: QueryIdentity, allowNonRestoredState: boolean, subject: string): void {
+  const found = differences(stored, identity, allowNonRestoredState);
+  if (found.length === 0) return;
+  throw new MillraceError(
+    "QUERY_CHANGED",
+    subject,
+    `belongs to a query that this one cannot go on from: ${found.join("; ")}`,
+    "undo the change, or start anew with another checkpoint location",
+  );
+}
+
+/**
+ * Writes the identity where there is none; else throws QUERY_CHANGED with what differs. Returns it with the id that the location has
+ * for its life.
+ */
+export async function claimLocation(
+  storage: SnapshotStorage,
+  folder: string,
+  identity: QueryIdentity,
+  allowNonRestoredState: boolean,
+): Promise<QueryIdentity> {
   const path = `${folder}query.json`;
+  const content = (one: QueryIdentity): Buffer => Buffer.from(`${JSON.stringify(one, null, 2)}\n`);
   try {
-    await storage.create(path, Buffer.from(`${JSON.stringify(identity, null, 2)}\n`));
+    await storage.create(path, content(identity));
     return identity;
   } catch (error) {
     if (!isMillraceError(error, "OBJECT_CONFLICT")) throw error;
   }
-  const { content } = await storage.get(path);
-  const stored = JSON.parse(content.toString("utf8")) as QueryIdentity;
-  const found = differences(stored, identity);
-  if (found.length === 0) return stored;
-  throw new MillraceError(
-    "QUERY_CHANGED",
-    `checkpoint location ${storage.url}/${folder}`,
-    `belongs to a query that this one cannot go on from: ${found.join("; ")}`,
-    "undo the change, or start anew with another checkpoint location",
-  );
+  const found = await storage.get(path);
+  const stored = JSON.parse(found.content.toString("utf8")) as QueryIdentity;
+  checkIdentity(stored, identity, allowNonRestoredState, `checkpoint location ${storage.url}/${folder}`);
+  const kept = { ...identity, id: stored.id };
+  // Nodes that were dropped on purpose are not asked for again.
+  if (differences(stored, kept).length > 0) await storage.put(path, content(kept));
+  return kept;
 }

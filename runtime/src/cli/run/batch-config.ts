@@ -1,0 +1,42 @@
+// What the manifest of a MicroBatchJob says of batches and executors, for the driver.
+import type { MicroBatchJobSpec } from "../../api/index.ts";
+import { parseDuration } from "../../base/duration.ts";
+import type { StreamQuery, Trigger } from "../../dataframe/query.ts";
+import type { QueryOptions } from "../../drivers/microbatch/query-options.ts";
+
+export interface BatchConfig {
+  /** Instead of the query's own. */
+  readonly trigger?: Trigger;
+  readonly input?: Pick<QueryOptions, "maxRecordsPerTrigger" | "backpressure">;
+  readonly stopMode?: "batch" | "immediate";
+}
+
+export function batchConfig({ trigger, input, stopMode }: MicroBatchJobSpec): BatchConfig {
+  return {
+    ...(trigger === undefined ? {} : { trigger: triggerOf(trigger) }),
+    input: {
+      ...(input?.maxRecordsPerBatch === undefined ? {} : { maxRecordsPerTrigger: input.maxRecordsPerBatch }),
+      backpressure: input?.backpressure ?? true,
+    },
+    stopMode: stopMode === "immediate" ? "immediate" : "batch",
+  };
+}
+
+/** The query with the manifest's trigger, where it has one. */
+export function withTrigger(query: StreamQuery, { trigger }: BatchConfig): StreamQuery {
+  return trigger === undefined ? query : { ...query, trigger };
+}
+
+function triggerOf({ type = "processing-time", interval }: NonNullable<MicroBatchJobSpec["trigger"]>): Trigger {
+  const intervalMs = interval === undefined ? 0 : parseDuration(interval, "trigger.interval");
+  switch (type) {
+    case "processing-time":
+      return { kind: "processingTime", intervalMs };
+    case "available-now":
+      return { kind: "availableNow" };
+    case "once":
+      return { kind: "once" };
+    case "continuous":
+      return { kind: "continuous", checkpointMs: intervalMs };
+  }
+}
