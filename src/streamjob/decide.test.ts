@@ -9,6 +9,7 @@ import { wantedRuns } from "./desired.ts";
 import { digest, finalizer, runName, tokenSecretName } from "./names.ts";
 import type { Observed, PodSeen, WorkloadSeen } from "./observed.ts";
 import { newRevision, type Revision } from "./revision.ts";
+import { savepointToRecord, takenAnnotation } from "./savepoint-record.ts";
 import type { Decision } from "./step.ts";
 import { builtFrom } from "./build/workload.ts";
 import { jobObjects, runObjects } from "./build/support.ts";
@@ -380,6 +381,21 @@ describe("during an upgrade", () => {
       restore: { sinceRun: 11, location: "s3://a/b/sp" },
     });
     expect(status.pinned).toMatchObject({ revision: first.name, insteadOf: second.name, reason: "RolledBack" });
+  });
+
+  test("what the job says of its savepoint is kept, and is on the resource that is made of it", () => {
+    const told = savepoint({ phase: "completed", location: "s3://a/b/sp", sizeBytes: 5_000, formatVersion: 2, completedAtMs: nowMs - 50 });
+    const asked = jobOf(v2, { ...stable, run: 11, upgrade: upgrade("savepointing", { savepointId: "op-11" }) });
+    const { status } = decide(seen(asked, { savepoint: { kind: "answer", answer: told } }));
+    const facts = { sizeBytes: 5_000, formatVersion: 2, completedAt: new Date(nowMs - 50).toISOString() };
+    expect(status.upgrade).toMatchObject({ phase: "starting", savepointFacts: facts });
+    // The operation may be over before the resource is made.
+    const over = decide(seen(jobOf(v2, status), { reports: answers(report(11)) })).status;
+    expect(over.upgrade).toBeUndefined();
+    for (const known of [status, over]) {
+      const made = savepointToRecord(seen(jobOf(v2, known)));
+      expect(JSON.parse(made?.metadata.annotations?.[takenAnnotation] ?? "")).toMatchObject({ location: "s3://a/b/sp", ...facts });
+    }
   });
 
   test("old pods that stay too long are said, with what to do", () => {

@@ -50,7 +50,7 @@ function endMessage({ from, to, savepoint, gapMs }: LastUpgrade): string {
 }
 
 function lastUpgradeOf(seen: Observed, upgrade: UpgradeProgress, result: LastUpgrade["result"], message: string | undefined): LastUpgrade {
-  const { id, kind, from, to, savepoint, stoppedAt, startedAt } = upgrade;
+  const { id, kind, from, to, savepoint, savepointFacts, stoppedAt, startedAt } = upgrade;
   const since = reportOf(seen, to?.run)?.runningSinceMs;
   const gapMs =
     from === undefined || stoppedAt === undefined || since === undefined
@@ -64,6 +64,7 @@ function lastUpgradeOf(seen: Observed, upgrade: UpgradeProgress, result: LastUpg
     result,
     ...(message === undefined ? {} : { message }),
     ...(savepoint === undefined ? {} : { savepoint }),
+    ...(savepointFacts === undefined ? {} : { savepointFacts }),
     ...(result === "Succeeded" && gapMs !== undefined ? { gapMs } : {}),
     startedAt,
     endedAt: time(seen.nowMs),

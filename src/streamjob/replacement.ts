@@ -1,6 +1,6 @@
 // An operation in progress: from the old run's last savepoint to the new run's first checkpoint, phase by phase.
-import type { RestorePoint, UpgradeProgress } from "millrace/api";
-import { act, type Draft, pause, phaseOf, type Problem, record, reportOf, sinceMs, statusOf, warning } from "./draft.ts";
+import type { RestorePoint, SavepointFacts, UpgradeProgress } from "millrace/api";
+import { act, type Draft, pause, phaseOf, type Problem, record, reportOf, sinceMs, statusOf, time, warning, withoutUndefined } from "./draft.ts";
 import type { SavepointReport } from "../ports/job-client.ts";
 import { othersGone } from "./desired.ts";
 import { end, fail, rollBack } from "./replacement-end.ts";
@@ -93,14 +93,19 @@ function savepointing(seen: Observed, upgrade: UpgradeProgress): Draft {
 }
 
 // The old run is over, and what it ended with is known.
-function saved(seen: Observed, upgrade: UpgradeProgress, { location, cutAtMs }: SavepointReport): Draft {
+function saved(seen: Observed, upgrade: UpgradeProgress, report: SavepointReport): Draft {
+  const { location, cutAtMs } = report;
   if (location === undefined) return stopNow(seen, upgrade);
   const { to } = upgrade;
-  const done = { ...upgrade, savepoint: location, stoppedAt: new Date(cutAtMs ?? seen.nowMs).toISOString() };
+  const done = { ...upgrade, savepoint: location, savepointFacts: factsOf(seen, report), stoppedAt: time(cutAtMs ?? seen.nowMs) };
   const restore: RestorePoint = { sinceRun: to?.run ?? (statusOf(seen).run ?? 0) + 1, location };
   return to === undefined
     ? record({ ...statusOf(seen), upgrade: phaseOf(seen, done, "stopping", { restore }) })
     : start(seen, done, restore);
+}
+
+function factsOf(seen: Observed, { sizeBytes, formatVersion, completedAtMs }: SavepointReport): SavepointFacts {
+  return withoutUndefined<SavepointFacts>({ sizeBytes, formatVersion, completedAt: time(completedAtMs ?? seen.nowMs) });
 }
 
 function limitOf(seen: Observed, { kind }: UpgradeProgress): number {

@@ -1,5 +1,5 @@
 // Savepoints that an operation took, as resources: they belong to the user and outlive the job.
-import type { SavepointStatus, StreamJobStatus } from "millrace/api";
+import type { SavepointStatus } from "millrace/api";
 import { typeOf } from "../ports/kind-table.ts";
 import type { Savepoint } from "../ports/objects.ts";
 import { statusOf } from "./draft.ts";
@@ -25,15 +25,13 @@ export function savepointToRecord(seen: Observed): Savepoint | undefined {
   const revisionName = typeof from.from === "string" ? from.from : from.from?.revision;
   const spec = seen.revisions.find((revision) => revision.name === revisionName)?.spec;
   const trigger = from.kind === "suspend" ? "suspend" : from.kind === "delete" ? "deletion" : "upgrade";
-  const taken = seen.savepoint.kind === "answer" ? seen.savepoint.answer : undefined;
   const status: SavepointStatus = {
     trigger,
     location: from.savepoint,
     ...(revisionName === undefined ? {} : { revision: revisionName }),
-    ...(taken?.sizeBytes === undefined ? {} : { sizeBytes: taken.sizeBytes }),
-    ...(taken?.formatVersion === undefined ? {} : { formatVersion: taken.formatVersion }),
     startedAt: from.startedAt,
-    completedAt: stoppedAt(upgrade) ?? new Date(seen.nowMs).toISOString(),
+    completedAt: new Date(seen.nowMs).toISOString(),
+    ...from.savepointFacts,
     ...(spec === undefined ? {} : { access: accessOf(spec) }),
   };
   return {
@@ -48,8 +46,6 @@ export function savepointToRecord(seen: Observed): Savepoint | undefined {
     spec: { job: seen.job.metadata.name, location: from.savepoint, disposal: "Delete" },
   };
 }
-
-const stoppedAt = (upgrade: StreamJobStatus["upgrade"]): string | undefined => upgrade?.stoppedAt;
 
 /** What a disposal needs when the job is gone. */
 export function accessOf(spec: RevisionSpec): NonNullable<SavepointStatus["access"]> {

@@ -25,6 +25,7 @@ export type {
   LastUpgrade,
   PinnedRevision,
   RestorePoint,
+  SavepointFacts,
   SavepointsStatus,
   StreamJobState,
   StreamJobStatus,

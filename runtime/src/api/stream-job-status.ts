@@ -158,6 +158,8 @@ export interface UpgradeProgress {
   readonly savepointAttempt?: number;
   /** The savepoint, as a URL. */
   readonly savepoint?: string;
+  /** What is known of the savepoint. */
+  readonly savepointFacts?: SavepointFacts;
   /** What it starts from. */
   readonly restore?: RestorePoint;
   /** When it started. */
@@ -168,6 +170,21 @@ export interface UpgradeProgress {
   readonly stoppedAt?: string;
   /** Why an earlier attempt of this operation did not succeed. */
   readonly problem?: string;
+}
+
+export interface SavepointFacts {
+  /**
+   * Bytes of all its files.
+   * @asType integer
+   */
+  readonly sizeBytes?: number;
+  /**
+   * Version of the snapshot format.
+   * @asType integer
+   */
+  readonly formatVersion?: number;
+  /** When it was complete. */
+  readonly completedAt?: string;
 }
 
 export interface LastUpgrade {
@@ -185,6 +202,8 @@ export interface LastUpgrade {
   readonly message?: string;
   /** The savepoint, as a URL. */
   readonly savepoint?: string;
+  /** What is known of the savepoint. */
+  readonly savepointFacts?: SavepointFacts;
   /** How long nothing was processed, ms. */
   readonly gapMs?: number;
   /** When it started. */
