@@ -9,6 +9,7 @@ import {
   type SavepointMode,
   type SavepointReport,
 } from "../ports/job-client.ts";
+import { exchange } from "./exchange.ts";
 import { parseJobReport, parseSavepointReport } from "./parse-reports.ts";
 
 const timeoutMs = 4_000;
@@ -80,18 +81,17 @@ export class HttpJobClient implements JobClient {
   }
 
   async #one({ url }: JobManagerAddress, token: string, method: string, path: string, body: unknown): Promise<Answer> {
-    const response = await fetch(`${url}${path}`, {
+    const { status, text } = await exchange(`${url}${path}`, {
       method,
-      redirect: "error",
-      signal: AbortSignal.timeout(timeoutMs),
       headers: {
         ...(token === "" ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { "content-type": "application/json" }),
       },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      body: body === undefined ? undefined : JSON.stringify(body),
+      timeoutMs,
+      maxBytes: maxBodyBytes,
     });
-    const text = (await response.text()).slice(0, maxBodyBytes);
-    return { status: response.status, body: parse(text) };
+    return { status, body: parse(text) };
   }
 }
 
