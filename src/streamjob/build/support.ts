@@ -108,7 +108,12 @@ function budget(job: StreamJob, component: "jobmanager" | "taskmanager"): AnyObj
       labels: jobLabels(name),
       ownerReferences: [ownerOf(job)],
     },
-    spec: { maxUnavailable: 1, selector: { matchLabels: { [jobLabel]: name, [componentLabel]: component } } },
+    spec: {
+      maxUnavailable: 1,
+      // Pods that are not ready do no work: a job that is broken must not keep its node from being drained.
+      unhealthyPodEvictionPolicy: "AlwaysAllow",
+      selector: { matchLabels: { [jobLabel]: name, [componentLabel]: component } },
+    },
   };
 }
 
