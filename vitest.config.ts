@@ -46,6 +46,7 @@ export default defineConfig({
         test: {
           name: "cluster",
           include: ["test/e2e/**/*.test.ts"],
+          globalSetup: ["test/e2e/support/setup.ts"],
           testTimeout: 900_000,
           hookTimeout: 600_000,
           fileParallelism: false,

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { kubectl } from "../support/cluster.ts";
 import { helm } from "./support/scripts.ts";
-import { createNamespace, installOperator, jobConfigMap, jobImage, operatorNamespace, release } from "./support/operator.ts";
+import { createNamespace, jobConfigMap, operatorNamespace, release, visitImages } from "./support/operator.ts";
 import { type PodServers, podServers } from "./support/servers.ts";
 import { TestJob } from "./support/stream-job.ts";
 import { untilExact, underLoad, Visits } from "./support/visits.ts";
@@ -11,15 +11,12 @@ import { untilExact, underLoad, Visits } from "./support/visits.ts";
 const id = randomBytes(3).toString("hex");
 const seed = randomBytes(4).readUInt32LE();
 const namespace = `visits-${id}`;
-const images = { v1: "", v2: "" };
 const bad = ["visits-crash", "visits-stuck"] as const;
 let servers: PodServers;
 let visits: Visits;
 let job: TestJob;
 
 beforeAll(async () => {
-  await installOperator();
-  for (const name of Object.keys(images) as (keyof typeof images)[]) images[name] = await jobImage(`visits-${name}`);
   servers = await podServers();
   await createNamespace(namespace);
   for (const name of bad) await jobConfigMap(name, namespace);
@@ -30,6 +27,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await kubectl(["delete", "namespace", namespace, "--ignore-not-found", "--wait=false"]);
+  visits?.stop();
   await servers?.kafka.close();
 });
 
@@ -44,7 +42,7 @@ test("helm install brings the operator up, and its canary becomes Ready", async 
 
 test("a job becomes Ready, and its output is exact", async () => {
   await visits.produce(20_000);
-  await job.apply({ image: images.v1 });
+  await job.apply({ image: visitImages.v1 });
   await kubectl(["wait", "--for=condition=Ready", `streamjob/${job.name}`, "-n", namespace, "--timeout=5m"]);
   await exact();
 });
@@ -52,7 +50,7 @@ test("a job becomes Ready, and its output is exact", async () => {
 test("a new image with a changed state schema is brought out with a savepoint, under load", async () => {
   const before = await job.stable();
   await underLoad(visits, async () => {
-    await job.apply({ image: images.v2 });
+    await job.apply({ image: visitImages.v2 });
     await job.until("runs another revision", ({ currentRevision }) => currentRevision !== before.currentRevision);
     await job.stable();
   });
@@ -61,7 +59,7 @@ test("a new image with a changed state schema is brought out with a savepoint, u
   expect(status?.currentRevision).not.toBe(before.currentRevision);
   expect(status?.lastUpgrade?.savepoint).toMatch(/^s3:\/\//);
   await exact();
-  const versions = new Set((await visits.output()).map(({ version }) => version));
+  const versions = new Set(visits.output().map(({ version }) => version));
   expect([...versions].sort()).toEqual([1, 2]);
   const revisions = await kubectl(["get", "controllerrevisions", "-n", namespace, "-o", "name"]);
   const sizes = await kubectl(["get", "savepoints", "-n", namespace, "-o", "jsonpath={.items[*].status.sizeBytes}"]);
@@ -85,7 +83,7 @@ describe("a bad version is rolled back by itself, and the output stays exact", (
     expect(status?.currentRevision).toBe(before.currentRevision);
     expect(status?.conditions?.find(({ type }) => type === "Degraded")?.status).toBe("True");
     await exact();
-    await job.apply({ image: images.v2 });
+    await job.apply({ image: visitImages.v2 });
     await job.stable();
   });
 });

@@ -31,11 +31,14 @@ export async function installOperator(): Promise<void> {
   );
 }
 
-/** The image of a job of jobs/, loaded. */
-export async function jobImage(name: string): Promise<string> {
-  const image = `millrace.test/${name}:1`;
-  await hack("image", "job", "--folder", `${JOBS}${name}`, "--image", image, "--load");
-  return image;
+const imageOf = (name: string): string => `millrace.test/${name}:1`;
+
+/** What the setup of a run has loaded: two versions of a job that numbers visits. */
+export const visitImages = { v1: imageOf("visits-v1"), v2: imageOf("visits-v2") } as const;
+
+/** Makes the image of a job of jobs/ and loads it. */
+export async function jobImage(name: string): Promise<void> {
+  await hack("image", "job", "--folder", `${JOBS}${name}`, "--image", imageOf(name), "--load");
 }
 
 /** A ConfigMap with the module of a job of jobs/: a job without an image of its own. */

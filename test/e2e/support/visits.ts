@@ -1,6 +1,6 @@
 // Visits for the cluster tests, made from a seed, and what every correct run gives for them: each visitor's visits, numbered from 1, each once.
 import { random } from "../../bench/bids.ts";
-import { consumeCommitted } from "../../support/consume.ts";
+import { followCommitted } from "../../support/consume.ts";
 import { produceBlock } from "../../support/produce.ts";
 import { eventually } from "./eventually.ts";
 import type { PodServers } from "./servers.ts";
@@ -19,6 +19,8 @@ export class Visits {
   readonly #next: () => number;
   readonly #visitors: number;
   readonly #perVisitor = new Map<string, number>();
+  readonly #seen: Seen[] = [];
+  #follower: { stop(): void } | undefined;
   #produced = 0;
 
   constructor(servers: PodServers, name: string, visitors: number, seed: number) {
@@ -32,10 +34,12 @@ export class Visits {
     return this.#produced;
   }
 
+  /** Makes the topics and begins to follow the output. */
   async createTopics(): Promise<void> {
     await this.#servers.kafka.createTopics(
       Object.values(this.topics).map((name: string) => ({ name, partitions: PARTITIONS, replicationFactor: 1, configs: {} })),
     );
+    this.output();
   }
 
   async produce(count: number): Promise<void> {
@@ -54,14 +58,26 @@ export class Visits {
     this.#produced += count;
   }
 
-  /** Committed rows of the output by now. */
-  async output(): Promise<readonly Numbered[]> {
-    const records = await consumeCommitted(this.#servers.brokers, this.topics.output);
-    return records.map(({ value }) => JSON.parse(value) as Numbered);
+  /** Committed rows of the output by now, as Kafka's own consumer reads them, each with the time at which it was seen. */
+  output(): readonly Seen[] {
+    this.#follower ??= followCommitted(this.#servers.brokers, this.topics.output, ({ value }) =>
+      this.#seen.push({ ...(JSON.parse(value) as Numbered), atMs: Date.now() }),
+    );
+    return this.#seen;
+  }
+
+  /** Every visit up to now; a row beyond it tells of a later one. */
+  mark(): ReadonlyMap<string, number> {
+    return new Map(this.#perVisitor);
+  }
+
+  stop(): void {
+    this.#follower?.stop();
   }
 
   /** What differs between the output and the reference; empty when they are equal. */
-  differences(rows: readonly Numbered[]): readonly string[] {
+  differences(): readonly string[] {
+    const rows = this.output();
     const missing = new Set<string>();
     for (const [visitor, visits] of this.#perVisitor) for (let number = 1; number <= visits; number++) missing.add(`${visitor} ${number}`);
     const extra: string[] = [];
@@ -70,23 +86,22 @@ export class Visits {
   }
 }
 
-export interface Numbered {
+export interface Seen extends Numbered {
+  readonly atMs: number;
+}
+
+interface Numbered {
   readonly visitor: string;
   readonly number: number;
   readonly version: number;
 }
 
-/** Waits until everything produced has come out, exactly once. */
+/** Waits until everything produced has come out, and throws unless each has exactly once. */
 export async function untilExact(visits: Visits, seed: number): Promise<void> {
-  await eventually(
-    `the output (seed ${seed}) is exact`,
-    async () => {
-      const found = visits.differences(await visits.output());
-      if (found.length > 0) throw new Error(`${found.length} differences, such as ${found.slice(0, 5).join("; ")}`);
-      return true;
-    },
-    { timeoutMs: 300_000, everyMs: 3000 },
-  );
+  const all = async (): Promise<true | undefined> => (visits.output().length >= visits.produced ? true : undefined);
+  const problem = await eventually("all rows are out", all, { timeoutMs: 300_000, everyMs: 100 }).then(() => "", String);
+  const found = visits.differences();
+  if (found.length > 0) throw new Error(`${found.length} differences (seed ${seed}), such as ${found.slice(0, 5).join("; ")}; ${problem}`);
 }
 
 /** Visits keep coming while `work` goes on. */
