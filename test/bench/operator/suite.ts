@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { execFile, spawn } from "node:child_process";
 import { promisify } from "node:util";
 import { ApiConnection } from "../../../src/kubernetes/api-connection.ts";
+import { isClusterError } from "../../../src/ports/cluster-error.ts";
 import { OperatorProcess } from "./operator-process.ts";
 import { StubPods } from "./stub-pods.ts";
 
@@ -23,6 +24,7 @@ const PORT = 18_099;
 const PER_NAMESPACE = 500;
 const AT_A_TIME = 32;
 const LIMIT_MS = 3_600_000;
+const TELL_MS = 20_000;
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const run = promisify(execFile);
 const hack = (...args: readonly string[]): Promise<unknown> =>
@@ -97,9 +99,15 @@ async function measure(api: Api, kubeconfig: string, { jobs, changes, quietSecon
       api.request("POST", `/apis/millrace.dev/v1alpha1/namespaces/${namespaceOf(i)}/streamjobs`, streamJob(i, "1Gi")),
     );
     say(`${jobs} StreamJobs are made`);
+    let told = performance.now();
     const running = async (): Promise<boolean> => {
       await pods.catchUp();
-      return (await operator.metric("millrace_operator_jobs", 'state="Running"')) >= jobs;
+      const count = await operator.metric("millrace_operator_jobs", 'state="Running"');
+      if (performance.now() - told > TELL_MS) {
+        told = performance.now();
+        say(`  ${count} run, ${pods.pods} Deployments have their pod, queue ${await operator.metric("millrace_operator_queue_depth")}`);
+      }
+      return count >= jobs;
     };
     const seconds = await until("all jobs run", running);
     say(`all Running ${seconds.toFixed(0)} s later, ${pods.pods} Deployments`);
@@ -171,8 +179,15 @@ export async function operatorSuite(options: OperatorOptions): Promise<void> {
     const { kubeconfig, kubectl } = state();
     await run(kubectl, ["--kubeconfig", kubeconfig, "apply", "--server-side", "--force-conflicts", "-f", `${root}crds`]);
     const api = new Api(kubeconfig);
-    for (let i = 0; i < options.jobs; i += PER_NAMESPACE)
-      await api.request("POST", "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name: namespaceOf(i) } });
+    for (let i = 0; i < options.jobs; i += PER_NAMESPACE) {
+      const name = namespaceOf(i);
+      await api.request("POST", "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name } });
+      // Pods need it, and what makes it in every namespace is one of the parts that are held.
+      const account = { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default" } };
+      await api.request("POST", `/api/v1/namespaces/${name}/serviceaccounts`, account).catch((error: unknown) => {
+        if (!isClusterError(error, "exists")) throw error;
+      });
+    }
     await measure(api, kubeconfig, options);
   } finally {
     for (const child of held) child.kill();
