@@ -57,6 +57,7 @@ try {
     const gapMs = await gapOver(async () => void busy.child.kill("SIGKILL"));
     worst.taskManager = Math.max(worst.taskManager, gapMs);
     restarts = (await run.until("the region to run again", (job) => job.state === "running", 60_000)).restarts;
+    say(`  restart: ${await run.lastRecovery()}; gap ${gapMs} ms`);
     run.cluster.restart(busy);
     say(`  round ${round + 1}: so far ${worst.none} ms without a kill, ${worst.leader} ms leader, ${worst.taskManager} ms TaskManager`);
     if (round < rounds - 1) await run.until("the spare TaskManager", (job) => job.slots.present === 6, 300_000);

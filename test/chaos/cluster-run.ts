@@ -116,6 +116,27 @@ export class ClusterRun {
     throw new Error(`waited ${timeoutMs} ms for ${what}: ${JSON.stringify(last)?.slice(0, 600)}; see ${this.cluster.log}`);
   }
 
+  /** Where the time of the last restart went, as the leader tells it. */
+  async lastRecovery(): Promise<string> {
+    const { recoveries } = (await this.cluster.askLeader("/v1/exceptions", "GET", undefined, 10_000)) as {
+      recoveries: readonly {
+        readonly code: string;
+        readonly failures: number;
+        readonly detectedAtMs: number;
+        readonly cancelledAtMs: number | null;
+        readonly deployedAtMs: number | null;
+        readonly restoredAtMs: number | null;
+        readonly runningAtMs: number | null;
+        readonly slowest: Readonly<Record<string, number>> | null;
+      }[];
+    };
+    const last = recoveries.at(-1);
+    if (last === undefined) return "none";
+    const since = (atMs: number | null): string => (atMs === null ? "?" : `${atMs - last.detectedAtMs}`);
+    const slowest = Object.entries(last.slowest ?? {}).map(([name, value]) => `${name} ${Math.round(value)}`);
+    return `${last.code}, failures ${last.failures}, ms from its detection: cancelled ${since(last.cancelledAtMs)}, deployed ${since(last.deployedAtMs)}, restored ${since(last.restoredAtMs)}, running ${since(last.runningAtMs)}; slowest ${slowest.join(", ")}`;
+  }
+
   /** Waits until a restarted process has started and the job runs, at most two minutes. */
   async back(member: Member): Promise<void> {
     const untilMs = Date.now() + 120_000;

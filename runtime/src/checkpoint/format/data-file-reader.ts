@@ -31,11 +31,14 @@ export class DataFileReader {
   readonly sections: readonly Section[];
   readonly #storage: SnapshotStorage;
   readonly #path: string;
+  /** Of a file that came whole with its index: checkpoints of little change have many of them, and a request each is what they cost. */
+  readonly #whole: Buffer | undefined;
 
-  private constructor(storage: SnapshotStorage, path: string, sections: readonly Section[]) {
+  private constructor(storage: SnapshotStorage, path: string, sections: readonly Section[], whole: Buffer | undefined) {
     this.#storage = storage;
     this.#path = path;
     this.sections = sections;
+    this.#whole = whole;
   }
 
   /** Reads the index of the file, which has `sizeBytes` according to its manifest. Rejects with SNAPSHOT_CORRUPT. */
@@ -63,7 +66,7 @@ export class DataFileReader {
       }
       const sections = decodeIndex(index);
       for (const { blocks } of sections) for (const block of blocks) checkPlace(block, indexOffset);
-      return new DataFileReader(storage, path, sections);
+      return new DataFileReader(storage, path, sections, tailStart === 0 ? tail : undefined);
     } catch (error) {
       if (error instanceof RangeError) throw snapshotCorrupt(file, trailerStart, error.message, error);
       throw error;
@@ -79,7 +82,10 @@ export class DataFileReader {
       for (const request of requests) {
         while (next < requests.length && ahead.length <= requestsAhead) {
           const { start, end } = requests[next++] as Request;
-          const fetching = fetchRange(this.#storage, this.#path, start, end);
+          const fetching =
+            this.#whole === undefined
+              ? fetchRange(this.#storage, this.#path, start, end)
+              : Promise.resolve(this.#whole.subarray(start, end));
           // Whoever takes it from the queue handles its failure; until then it must not count as unhandled.
           fetching.catch(() => undefined);
           ahead.push(fetching);

@@ -6,7 +6,7 @@ import { checkpointHistory, type ClusterStatus, clusterStatus } from "../../driv
 import type { JobManager } from "../../drivers/cluster/leader/job-manager.ts";
 import type { LeaderSession } from "../../drivers/cluster/leader/leader-session.ts";
 import type { Dataflow } from "../../plan/dataflow.ts";
-import type { JobControl, MetricsText, RescaleChange, SavepointAnswer } from "../rest/job-control.ts";
+import type { ExceptionsAnswer, JobControl, MetricsText, RescaleChange, SavepointAnswer } from "../rest/job-control.ts";
 import { publicConfig } from "../run/run-config.ts";
 import type { ClusterConfig } from "./cluster-config.ts";
 import { parseOrder, Standby } from "./standby.ts";
@@ -79,11 +79,20 @@ export class ClusterControl implements JobControl {
     return checkpointHistory(this.#session().coordinator.state, toWallMs);
   }
 
-  exceptions(): { readonly history: readonly object[]; readonly poison: readonly object[] } {
-    const { history, poison } = this.#session().coordinator.state.exceptions;
+  exceptions(): ExceptionsAnswer {
+    const { exceptions, recoveries } = this.#session().coordinator.state;
+    const { history, poison } = exceptions;
     return {
       history: history.map((one) => ({ ...one, atMs: toWallMs(one.atMs) })),
       poison: poison.map((one) => ({ ...one, lastAtMs: toWallMs(one.lastAtMs) })),
+      recoveries: recoveries.history.map((one) => ({
+        ...one,
+        detectedAtMs: toWallMs(one.detectedAtMs),
+        cancelledAtMs: wallOrNull(one.cancelledAtMs),
+        deployedAtMs: wallOrNull(one.deployedAtMs),
+        restoredAtMs: wallOrNull(one.restoredAtMs),
+        runningAtMs: wallOrNull(one.runningAtMs),
+      })),
     };
   }
 
@@ -168,4 +177,8 @@ export class ClusterControl implements JobControl {
 /** Coordinators count steady time; people read times of day. */
 function toWallMs(ms: number): number {
   return Math.round(Date.now() - performance.now() + ms);
+}
+
+function wallOrNull(ms: number | null): number | null {
+  return ms === null ? null : toWallMs(ms);
 }

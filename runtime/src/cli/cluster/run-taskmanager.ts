@@ -59,6 +59,10 @@ export async function runTaskManager(flags: TaskManagerFlags): Promise<void> {
     random: Math.random,
     log,
   });
+  // Slots take most of the time of a start, and a lost TaskManager's work may be waiting for them.
+  const starting = manager.start();
+  // Whoever awaits it hears of a failure; until then it must not count as unhandled.
+  starting.catch(() => undefined);
   const health = await startHealthServer({
     host: config.listen,
     port: flags.port,
@@ -68,7 +72,7 @@ export async function runTaskManager(flags: TaskManagerFlags): Promise<void> {
   });
   const stop = stopSignal();
   try {
-    await manager.start();
+    await starting;
     log.info("task manager started", { job: dataflow.name, run: config.runNumber, taskManagerId: instance, slots, health: health.url });
     await stop.asked;
   } finally {

@@ -22,11 +22,18 @@ export interface MetricsText {
   readonly text: string;
 }
 
+export interface ExceptionsAnswer {
+  readonly history: readonly object[];
+  readonly poison: readonly object[];
+  /** Restarts, and when each of their steps was done. */
+  readonly recoveries: readonly object[];
+}
+
 /** Calls that need the leader reject with NOT_LEADER elsewhere. */
 export interface JobControl {
   job(): object;
   checkpoints(): readonly CheckpointRecord[];
-  exceptions(): { readonly history: readonly object[]; readonly poison: readonly object[] };
+  exceptions(): ExceptionsAnswer;
   config(): object;
   /** The process does its work. */
   healthy(): boolean;

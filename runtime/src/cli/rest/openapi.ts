@@ -142,6 +142,20 @@ const exceptions = object({
   poison: list(
     object({ uid: orNull(string), splitId: string, position: number, failures: integer, lastMessage: string, lastAtMs: number }),
   ),
+  recoveries: list(
+    object({
+      region: string,
+      code: string,
+      detectedAtMs: number,
+      failures: integer,
+      cancelledAtMs: orNull(number),
+      deployedAtMs: orNull(number),
+      restoredFrom: orNull(string),
+      restoredAtMs: orNull(number),
+      runningAtMs: orNull(number),
+      slowest: orNull(object({ slot: integer, clearingMs: number, snapshotMs: number, instancesMs: number, connectMs: number })),
+    }),
+  ),
 });
 
 const savepointAnswers = {

@@ -51,6 +51,20 @@ function control(changes: Partial<JobControl> = {}): JobControl {
     exceptions: () => ({
       history: [{ atMs: 1, region: "r", attempt: 1, code: "FUNCTION_FAILED", message: "m" }],
       poison: [{ uid: "u", splitId: "s", position: 3, failures: 2, lastMessage: "m", lastAtMs: 1 }],
+      recoveries: [
+        {
+          region: "r",
+          code: "FUNCTION_FAILED",
+          detectedAtMs: 1,
+          failures: 1,
+          cancelledAtMs: 2,
+          deployedAtMs: 3,
+          restoredFrom: "file:///s/chk-1",
+          restoredAtMs: null,
+          runningAtMs: null,
+          slowest: { slot: 0, clearingMs: 0, snapshotMs: 1, instancesMs: 2, connectMs: 3 },
+        },
+      ],
     }),
     config: () => ({ parallelism: 4 }),
     healthy: () => true,

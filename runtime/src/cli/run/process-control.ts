@@ -3,7 +3,7 @@ import { MillraceError, isMillraceError, messageOf } from "../../base/errors.ts"
 import type { CheckpointRecord } from "../../drivers/continuous/checkpointer.ts";
 import type { SavepointMode } from "../../drivers/continuous/job-run.ts";
 import type { Supervisor } from "../../drivers/continuous/supervisor.ts";
-import type { JobControl, MetricsText, RescaleChange, SavepointAnswer } from "../rest/job-control.ts";
+import type { ExceptionsAnswer, JobControl, MetricsText, RescaleChange, SavepointAnswer } from "../rest/job-control.ts";
 import { profileThread } from "../slot/profile-thread.ts";
 import { publicConfig, type RunConfig } from "./run-config.ts";
 
@@ -50,8 +50,8 @@ export class ProcessControl implements JobControl {
     return this.#supervisor.checkpoints();
   }
 
-  exceptions(): { readonly history: readonly object[]; readonly poison: readonly object[] } {
-    return { history: this.#supervisor.failures, poison: [] };
+  exceptions(): ExceptionsAnswer {
+    return { history: this.#supervisor.failures, poison: [], recoveries: [] };
   }
 
   config(): object {

@@ -58,7 +58,7 @@ async function main(port: MessagePort, config: SlotThreadData): Promise<void> {
       ...(deadLetterSink === undefined ? {} : { deadLetterSink }),
       directory,
       ...(storage === undefined ? {} : { snapshots: { storage, folder: `${jobId}/`, compression: "zstd" as const } }),
-      openSnapshot: snapshotOpener(dataflow, run.maxParallelism, { s3: run.s3 }),
+      openSnapshot: snapshotOpener(dataflow, run.maxParallelism, { s3: run.s3 }, storage),
       exchange: { ...exchange, bufferBytes: exchangeBytes },
       transport,
       reception,

@@ -114,6 +114,18 @@ export interface SliceReport {
   };
 }
 
+/** Where the time of a deployment went, ms. */
+export interface DeployTimes {
+  /** Until the slices of the deployment before were closed. */
+  readonly clearingMs: number;
+  /** Reading the snapshot's manifest and what is small of it. */
+  readonly snapshotMs: number;
+  /** Opening sources and sinks and reading state, all side by side. */
+  readonly instancesMs: number;
+  /** Until the connections to and from all peers stood. */
+  readonly connectMs: number;
+}
+
 /** Splits that a source instance has read to their end since its slice was deployed, up to the barrier (or now, in a status). */
 export interface FinishedSplits {
   readonly uid: string;
@@ -142,7 +154,7 @@ export interface CheckpointTimes {
 
 /** To the leader. Kept by the TaskManager until a leader has taken them (acks and failures), so a new leader hears them too. */
 export type SlotEvent = { readonly slice: SliceId } & (
-  | { readonly kind: "deployed" }
+  | { readonly kind: "deployed"; readonly times: DeployTimes }
   | { readonly kind: "report"; readonly report: SliceReport }
   /** The slice's part of a checkpoint is in the storage. Sent again to a new leader until `commit` comes. */
   | ({ readonly kind: "acknowledged"; readonly times: CheckpointTimes } & SliceAck)

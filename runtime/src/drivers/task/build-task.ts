@@ -13,13 +13,16 @@ import { Fan, ForwardEdge, type Receiver } from "./edge.ts";
 import { ReplayEntry, SourceEntry } from "./entries.ts";
 import { inFlightName, replaySteps } from "./in-flight.ts";
 import { Obstacle } from "./obstacle.ts";
-import { type InstanceCounters, OperatorInstance } from "./operator-instance.ts";
+import { Openings } from "./build/openings.ts";
+import { OperatorInstance } from "./operator-instance.ts";
+import { countRows, raisedOnce } from "./build/operator-outlets.ts";
 import { OperatorStateRegistry } from "./operator-state-registry.ts";
 import { allInOne, channelsOf, type Placement } from "./placement.ts";
 import { SinkInstance } from "./sink-instance.ts";
 import { SourceInstance } from "./source-instance.ts";
 import { type OperatorSlot, Task } from "./task.ts";
 import { type TaskParts, deadLetterUid } from "./task-parts.ts";
+import { wantedFields } from "./build/wanted-fields.ts";
 import { Way } from "./way.ts";
 import { Wiring } from "./wiring.ts";
 
@@ -34,6 +37,8 @@ export async function buildTask(parts: TaskParts): Promise<Task> {
   }
 }
 
+type Instance = SourceInstance | SinkInstance | OperatorSlot;
+
 class TaskBuilder {
   readonly task: Task;
   readonly #parts: TaskParts;
@@ -43,6 +48,7 @@ class TaskBuilder {
   readonly #fans = new Map<DataflowNode, Map<number, ReadonlyMap<string, Fan>>>();
   readonly #receivers = new Map<DataflowNode, Map<number, Receiver>>();
   readonly #obstacles = new Map<Receiver, Obstacle>();
+  readonly #openings = new Openings();
 
   constructor(parts: TaskParts) {
     this.#parts = parts;
@@ -53,6 +59,16 @@ class TaskBuilder {
   }
 
   async build(): Promise<Task> {
+    try {
+      return await this.#build();
+    } catch (error) {
+      // What is being opened still is the task's to close.
+      await this.#openings.settled();
+      throw error;
+    }
+  }
+
+  async #build(): Promise<Task> {
     await this.#openDeadLetters();
     for (const node of this.#dataflow.nodes) {
       const fans = new Map<number, ReadonlyMap<string, Fan>>();
@@ -61,7 +77,8 @@ class TaskBuilder {
       }
       this.#fans.set(node, fans);
     }
-    for (const node of this.#dataflow.nodes) await this.#makeNode(node);
+    const made = this.#dataflow.nodes.map((node) => ({ node, instances: this.#openNode(node) }));
+    for (const { node, instances } of made) this.#place(node, await Promise.all(instances));
     // The sink of dead letters is captured after everything that may give some.
     this.task.sinks.push(...this.task.letterSinks);
     const opened = { fans: this.#fans, receivers: this.#receivers, obstacles: this.#obstacles };
@@ -98,24 +115,36 @@ class TaskBuilder {
     this.task.badRows = new BadRowPolicy(badRows, clock, log, fan);
   }
 
-  async #makeNode(node: DataflowNode): Promise<void> {
-    const receivers = new Map<number, Receiver>();
+  // Everything is opened side by side: what a restart waits for is the slowest of it, not the sum.
+  #openNode(node: DataflowNode): readonly Promise<Instance>[] {
     const parallelism = this.#placement.parallelismOf(node);
     const channels = node.inputs.reduce((sum, input) => sum + channelsOf(input, this.#placement.parallelismOf(input.from), parallelism), 0);
-    for (const subtask of this.#subtasks(node)) {
+    const { body } = node;
+    return this.#subtasks(node).map((subtask) => {
       const fans = this.#fans.get(node)?.get(subtask) as ReadonlyMap<string, Fan>;
-      if (node.body.kind === "source") {
-        await this.#openSource(node, node.body, subtask, fans);
+      return this.#openings.begin(async (): Promise<Instance> => {
+        if (body.kind === "source") return this.#openSource(node, body, subtask, fans);
+        if (body.kind === "sink") return this.#openSink(node.uid, subtask, parallelism, body, node.schema, channels);
+        return this.#openOperator(node, body, subtask, parallelism, fans, channels);
+      });
+    });
+  }
+
+  // In plan order, whichever was open first.
+  #place(node: DataflowNode, instances: readonly Instance[]): void {
+    const receivers = new Map<number, Receiver>();
+    const parallelism = this.#placement.parallelismOf(node);
+    for (const instance of instances) {
+      if (instance instanceof SourceInstance) {
+        this.task.sources.push(instance);
+        this.task.sourceEntries.push(new SourceEntry(instance));
         continue;
       }
-      let receiver: Receiver;
-      if (node.body.kind === "sink") {
-        const sink = await this.#openSink(node.uid, subtask, parallelism, node.body, node.schema, channels);
-        this.task.sinks.push(sink);
-        receiver = sink;
-      } else receiver = await this.#openOperator(node, node.body, subtask, parallelism, fans, channels);
-      receivers.set(subtask, receiver);
-      this.#replay(node, subtask, parallelism, receiver);
+      if (instance instanceof SinkInstance) this.task.sinks.push(instance);
+      else this.task.operators.push(instance);
+      const receiver = instance instanceof SinkInstance ? instance : instance.instance;
+      receivers.set(receiver.subtask, receiver);
+      this.#replay(node, receiver.subtask, parallelism, receiver);
     }
     this.#receivers.set(node, receivers);
   }
@@ -139,7 +168,7 @@ class TaskBuilder {
     return obstacle;
   }
 
-  async #openSource(node: DataflowNode, body: SourceBody, subtask: number, fans: ReadonlyMap<string, Fan>): Promise<void> {
+  async #openSource(node: DataflowNode, body: SourceBody, subtask: number, fans: ReadonlyMap<string, Fan>): Promise<SourceInstance> {
     const { clock, log, jobName } = this.#parts;
     const counters = this.task.metrics.counters(node.uid, subtask);
     const late: { source?: SourceInstance } = {};
@@ -155,7 +184,7 @@ class TaskBuilder {
     });
     this.task.onClose(() => reader.close());
     const decoder = await body.format?.openDecoder();
-    decoder?.want(this.#wantedFields(node));
+    decoder?.want(wantedFields(this.#dataflow, node));
     const output = fans.get(mainOutput) as Fan;
     const source = new SourceInstance({
       uid: node.uid,
@@ -174,20 +203,7 @@ class TaskBuilder {
       record_age_ms: () => source.latency.recordAgeMs,
       batch_ms: () => source.latency.batchMs,
     });
-    this.task.sources.push(source);
-    this.task.sourceEntries.push(new SourceEntry(source));
-  }
-
-  // The fields that the plan names; what users' functions read beyond them is learned from the first batches.
-  #wantedFields(node: DataflowNode): readonly number[] {
-    const names = new Set<string>();
-    for (const consumer of this.#dataflow.nodes) {
-      consumer.inputs.forEach((input, index) => {
-        if (input.from !== node) return;
-        for (const name of consumer.reads[index] ?? []) names.add(name);
-      });
-    }
-    return [...names].map((name) => node.schema.field(name).index);
+    return source;
   }
 
   async #openSink(
@@ -236,7 +252,7 @@ class TaskBuilder {
     parallelism: number,
     outputs: ReadonlyMap<string, Fan>,
     channels: number,
-  ): Promise<OperatorInstance> {
+  ): Promise<OperatorSlot> {
     const { restore, maxParallelism, clock } = this.#parts;
     const counters = this.task.metrics.counters(node.uid, subtask);
     const keyGroups = keyGroupRange(subtask, parallelism, maxParallelism);
@@ -290,9 +306,8 @@ class TaskBuilder {
     const instance = new OperatorInstance({ uid: node.uid, subtask, operator, outputs, channels, counters, hooks });
     late.instance = instance;
     late.slot = { instance, backend, lists, keyGroups, parallelism, way: new Way() };
-    task.operators.push(late.slot);
     this.#obstacles.set(instance, patience);
-    return instance;
+    return late.slot;
   }
 
   async #openBackend(node: DataflowNode, subtask: number, keyGroups: { from: number; to: number }): Promise<KeyedStateBackend> {
@@ -323,26 +338,4 @@ class TaskBuilder {
       }
     };
   }
-}
-
-function raisedOnce(obstacle: Obstacle): () => void {
-  obstacle.raise();
-  let over = false;
-  return () => {
-    if (over) return;
-    over = true;
-    obstacle.lower();
-  };
-}
-
-// Wraps an output so that what an operator emits is counted once, whoever consumes it. Late rows that nobody reads are dropped rows.
-function countRows(output: Fan, counters: InstanceCounters, late: OperatorMetrics | undefined): { emit: Fan["emit"] } {
-  return {
-    emit(batch) {
-      if (batch.count === 0) return;
-      if (late !== undefined && output.isEmpty) return late.count("late_records_dropped", batch.count);
-      counters.rowsOut += batch.count;
-      output.emit(batch);
-    },
-  };
 }

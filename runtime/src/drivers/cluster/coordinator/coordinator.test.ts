@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import type { JobGraph, Vertex } from "./job-graph.ts";
 import { regionsOf } from "./job-graph.ts";
+import type { RecoveryRecord } from "./recoveries.ts";
 import { World, type WorldOptions } from "./simulated-world.suite.ts";
 
 function vertex(uid: string, inputs: readonly string[], parallelism?: number): Vertex {
@@ -203,6 +204,37 @@ test("a record that fails every attempt is named with its split and position", (
   expect(made.logs.some((line) => line.includes("a record fails every attempt"))).toBe(true);
   // The other region goes on untouched.
   expect(made.coordinator.state.regions.find((region) => region.id === "a")?.attempt).toBe(1);
+});
+
+test("what ran on a lost TaskManager moves to spare slots at once, and each step of the restart is told", () => {
+  const made = world(1, { bounded: false, faults: 0 });
+  made.addTaskManager(2);
+  const region = made.coordinator.state.regions.find((one) => one.id === "a");
+  runUntil(made, () => region?.state === "running" && made.counts.checkpoints > 2);
+  const slices = [...(region?.slices.values() ?? [])];
+  const lost = made.taskManagers.find(({ id }) => id === slices[0]?.taskManagerId);
+  const witness = slices.find((slice) => slice.taskManagerId !== lost?.id);
+  if (lost === undefined || witness === undefined) return expect.fail("the region runs on one TaskManager");
+  const killedMs = made.nowMs;
+  made.kill(lost);
+  const { id, taskManagerId, index } = witness;
+  made.tell({
+    kind: "slot",
+    taskManagerId,
+    index,
+    event: { slice: id, kind: "failed", code: "EXCHANGE_LOST", message: "gone", fatal: false, lostSlot: slices[0]?.id.slot ?? 0 },
+  });
+  runUntil(made, () => region?.state === "running");
+  const found = made.coordinator.state.recoveries.history;
+  expect(found).toMatchObject([
+    { region: "a", code: "EXCHANGE_LOST", failures: 1, detectedAtMs: killedMs, slowest: { snapshotMs: 1, instancesMs: 2, connectMs: 3 } },
+  ]);
+  const { detectedAtMs, cancelledAtMs, deployedAtMs, restoredAtMs, runningAtMs, restoredFrom } = found[0] as RecoveryRecord;
+  const steps = [detectedAtMs, cancelledAtMs, deployedAtMs, restoredAtMs, runningAtMs] as number[];
+  expect(steps).toEqual(steps.toSorted((a, b) => a - b));
+  // Less than the time that the lost one is given to come back, which is 100 ms here.
+  expect((deployedAtMs ?? Infinity) - killedMs).toBeLessThan(80);
+  expect(restoredFrom).not.toBeNull();
 });
 
 test("after the last attempt that the restart strategy allows the job fails, with the reason", () => {

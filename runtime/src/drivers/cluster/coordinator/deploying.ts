@@ -31,7 +31,7 @@ export function advanceRegions(job: JobState): void {
       endRegion(job, region);
       continue;
     }
-    if (region.state === "pausing" && job.nowMs >= region.resumeAtMs) region.move("waiting", job.nowMs);
+    if (region.state === "pausing" && job.nowMs >= region.resumeAtMs) job.move(region, "waiting");
     if (region.state === "waiting") advanceWaiting(job, region);
     if (region.state === "deploying") advanceDeploying(job, region);
     if (region.state === "running") keepAssigned(job, region);
@@ -51,6 +51,7 @@ export function failRegion(job: JobState, region: Region, failure: RegionFailure
     ...(slice === undefined ? {} : { slot: slice.id.slot, taskManagerId: slice.taskManagerId }),
     ...failure.about,
   };
+  job.recoveries.failed(region, exception);
   if (job.exceptions.add(exception))
     job.log("error", "a record fails every attempt", { ...exception.record, uid: exception.uid, reason: message });
   job.lastFailure = message;
@@ -80,7 +81,7 @@ export function failRegion(job: JobState, region: Region, failure: RegionFailure
 export function cancelRegion(job: JobState, region: Region, after: "pause" | "over"): void {
   for (const { uid, source } of region.plan.vertices) if (source) job.emit({ kind: "stopDiscovery", uid });
   region.afterCancel = after;
-  region.move("cancelling", job.nowMs);
+  job.move(region, "cancelling");
   for (const slice of region.slices.values()) slice.ack = undefined;
 }
 
@@ -101,7 +102,7 @@ function advanceCancelling(job: JobState, region: Region): void {
     }
   }
   if (region.every((slice) => slice.state === "closed" || slice.state === "lost")) {
-    region.move(region.afterCancel === "over" ? "over" : "pausing", job.nowMs);
+    job.move(region, region.afterCancel === "over" ? "over" : "pausing");
   }
 }
 
@@ -118,7 +119,7 @@ function endRegion(job: JobState, region: Region): void {
     });
   }
   if (job.durable?.outcome === undefined) return;
-  if (region.state === "waiting" || region.state === "pausing") region.move("over", job.nowMs);
+  if (region.state === "waiting" || region.state === "pausing") job.move(region, "over");
   else if (region.state === "cancelling") region.afterCancel = "over";
   else if (region.state !== "over") {
     cancelRegion(job, region, "over");
@@ -146,7 +147,7 @@ function advanceAdopting(job: JobState, region: Region): void {
   // What runs does not wait for a new look at its sources.
   for (const source of region.sources.values()) source.discovered = true;
   region.ranSinceMs = job.nowMs;
-  region.move("deploying", job.nowMs);
+  job.move(region, "deploying");
   job.log("info", "running slices taken over", { region: region.id, attempt: region.attempt, slices: region.slices.size });
 }
 
@@ -161,6 +162,7 @@ function advanceWaiting(job: JobState, region: Region): void {
   const needed = slotsNeeded(graph, job.record.parallelism);
   pool.fill(needed);
   const numbers = Array.from({ length: slotCount(vertices) }, (_, number) => number);
+  pool.replaceAway(numbers);
   const unmapped = numbers.filter((number) => pool.at(number) === undefined);
   if (unmapped.length > 0) {
     const missing = Math.max(unmapped.length, needed - pool.present);
@@ -181,7 +183,7 @@ function advanceWaiting(job: JobState, region: Region): void {
   }
   region.begin(attempt, vertices, job.latest?.checkpointId ?? 0, (number) => pool.at(number) as { taskManagerId: string; index: number });
   openSources(job, region);
-  region.move("deploying", job.nowMs);
+  job.move(region, "deploying");
   job.log("info", "region deploying", {
     region: region.id,
     attempt: region.attempt,
@@ -278,8 +280,7 @@ function advanceDeploying(job: JobState, region: Region): void {
   for (const slice of region.slices.values()) if (slice.state === "deployed") job.send(slice, "start", { kind: "start" });
   region.everRan = true;
   region.ranSinceMs = job.nowMs;
-  region.move("running", job.nowMs);
-  job.log("info", "region running", { region: region.id, attempt: region.attempt });
+  job.move(region, "running");
 }
 
 // Every reader hears of its first splits, even if there are none: it may then be idle.

@@ -5,7 +5,8 @@ import type { SliceId, SlotCommand } from "../slot-protocol.ts";
 import type { PendingCheckpoint } from "./checkpoint.ts";
 import { Exceptions } from "./exceptions.ts";
 import type { JobGraph } from "./job-graph.ts";
-import { Region, type Slice } from "./region.ts";
+import { Recoveries } from "./recoveries.ts";
+import { Region, type RegionState, type Slice } from "./region.ts";
 import { SlotPool } from "./slot-pool.ts";
 import type {
   CoordinatorAction,
@@ -44,6 +45,7 @@ export class JobState {
   readonly pool: SlotPool = new SlotPool();
   readonly regions: readonly Region[];
   readonly exceptions: Exceptions = new Exceptions();
+  readonly recoveries: Recoveries = new Recoveries();
   readonly history: CheckpointRecord[] = [];
   readonly savepoints: Map<string, SavepointState> = new Map();
   /** What is to be in the storage, and what is known to be there. */
@@ -107,6 +109,15 @@ export class JobState {
       region.everRan = state === "adopting";
       return region;
     });
+  }
+
+  move(region: Region, to: RegionState): void {
+    region.move(to, this.nowMs);
+    if (to === "running") {
+      const recovery = this.recoveries.stepsOf(region, this.nowMs);
+      this.log("info", "region running", { region: region.id, attempt: region.attempt, ...(recovery === undefined ? {} : { recovery }) });
+    }
+    this.recoveries.moved(region, to, this.nowMs, region.restoredId === 0 ? null : (this.latest?.url ?? null));
   }
 
   emit(action: CoordinatorAction): void {

@@ -475,7 +475,11 @@ export class World {
       draining: false,
     };
     taskManager.slices.set(`${index} ${key}`, slice);
-    this.#event(taskManager, index, { slice: slice.id, kind: "deployed" });
+    this.#event(taskManager, index, {
+      slice: slice.id,
+      kind: "deployed",
+      times: { clearingMs: 0, snapshotMs: 1, instancesMs: 2, connectMs: 3 },
+    });
   }
 
   #trigger(taskManager: SimTaskManager, index: number, slice: SimSlice, checkpointId: number, after: "go" | "hold" | "drain"): void {

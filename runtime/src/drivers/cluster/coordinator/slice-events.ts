@@ -8,8 +8,9 @@ import type { Failure } from "./types.ts";
 export function sliceEvent(job: JobState, region: Region, slice: Slice, event: SlotEvent): void {
   switch (event.kind) {
     case "deployed":
-      if (slice.state === "deploying") slice.state = "deployed";
-      return;
+      if (slice.state !== "deploying") return;
+      slice.state = "deployed";
+      return job.recoveries.sliceDeployed(region, slice.id.slot, event.times, job.nowMs);
     case "report":
       slice.reportBefore = slice.report;
       slice.report = event.report;

@@ -99,6 +99,17 @@ export class SlotPool {
     }
   }
 
+  /** Numbers of slots that are away go to others as far as there are any: nobody whose region has ended waits for them to come back. */
+  replaceAway(numbers: readonly number[]): void {
+    for (const number of numbers) {
+      const slot = this.#numbers.get(number);
+      if (slot === undefined || this.isConnected(slot.taskManagerId)) continue;
+      const other = this.#mostFree();
+      if (other === undefined) return;
+      this.#numbers.set(number, other);
+    }
+  }
+
   /** Takes the numbers from `count` on away from slots that no longer run anything. */
   shrink(count: number): void {
     for (const number of [...this.#numbers.keys()]) if (number >= count) this.#numbers.delete(number);

@@ -1,4 +1,6 @@
 // Opens the snapshot that a deployment names, checks that the job may start from it, and gives a slice its part.
+import type { SnapshotStorage } from "../../../core/ports/snapshot-storage.ts";
+import type { SnapshotRef } from "../../../checkpoint/store/checkpoint-store.ts";
 import { openSnapshot } from "../../../checkpoint/store/open-snapshot.ts";
 import { checkRestore } from "../../../checkpoint/store/restore-check.ts";
 import { Restored } from "../../../checkpoint/store/restored.ts";
@@ -25,20 +27,30 @@ export function taskRestore(restored: Restored, location: SnapshotLocation): Tas
   };
 }
 
+/**
+ * `own` is the storage that the slot writes to: its connections are warm, so what lies in it is read through it. What lies elsewhere is opened
+ * for the time of the restore.
+ */
 export function snapshotOpener(
   dataflow: Dataflow,
   maxParallelism: number,
   storageOptions: StorageOptions,
+  own: SnapshotStorage | undefined,
 ): (location: SnapshotLocation) => Promise<OpenedSnapshot> {
+  const open = async (url: string): Promise<SnapshotRef> => {
+    const below = own !== undefined && url.startsWith(`${own.url}/`) ? own : undefined;
+    return below === undefined ? openSnapshot(url, storageOptions) : { storage: below, folder: `${url.slice(below.url.length + 1)}/` };
+  };
   return async (location) => {
-    const { storage, folder } = await openSnapshot(location.url, storageOptions);
+    const { storage: from, folder } = await open(location.url);
+    const close = (): Promise<void> => (from === own ? Promise.resolve() : from.close());
     try {
-      const restored = await Restored.load(await StoredSnapshot.open(storage, folder, location.sha256));
+      const restored = await Restored.load(await StoredSnapshot.open(from, folder, location.sha256));
       const nodes = [...dataflow.nodes.map(({ uid, kind }) => ({ uid, kind })), { uid: deadLetterUid, kind: deadLetterKind }];
       checkRestore(restored.manifest, nodes, { allowNonRestoredState: location.allowNonRestoredState, maxParallelism }, restored.url);
-      return { restore: taskRestore(restored, location), close: () => storage.close() };
+      return { restore: taskRestore(restored, location), close };
     } catch (error) {
-      await storage.close();
+      await close();
       throw error;
     }
   };

@@ -13,7 +13,7 @@ import { buildTask } from "../../task/build-task.ts";
 import type { Placement } from "../../task/placement.ts";
 import type { Task } from "../../task/task.ts";
 import { deadLetterUid } from "../../task/task-parts.ts";
-import type { SliceState, SliceStatus, SlotCommand, SplitAssignment, VertexPlacement } from "../slot-protocol.ts";
+import type { DeployTimes, SliceState, SliceStatus, SlotCommand, SplitAssignment, VertexPlacement } from "../slot-protocol.ts";
 import { connectPeers } from "./connect-peers.ts";
 import { failureNews } from "./failure-news.ts";
 import { SliceBases } from "./slice-bases.ts";
@@ -46,6 +46,9 @@ export class Slice {
   #deploying: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
   #cancelReport: () => void = () => {};
+  /** Since when it is wanted. */
+  readonly #askedMs = performance.now();
+  #snapshotMs = 0;
 
   constructor(job: SlotJob, deploy: Deploy, tell: (news: SliceNews) => void) {
     this.#job = job;
@@ -63,14 +66,15 @@ export class Slice {
   /** Opens everything; the outcome is told. */
   begin(): void {
     this.#deploying = this.#open().then(
-      () => {
-        if (!this.#isOver) this.#enter("deployed", { kind: "deployed" });
+      (times) => {
+        if (!this.#isOver) this.#enter("deployed", { kind: "deployed", times });
       },
       (error: unknown) => this.#fail(error),
     );
   }
 
-  async #open(): Promise<void> {
+  async #open(): Promise<DeployTimes> {
+    const beganMs = performance.now();
     const { planFingerprint, dataflow, reception, transport, connectTimeoutMs } = this.#job;
     const { slice, epoch, slots } = this.deploy;
     if (this.deploy.planFingerprint !== planFingerprint) {
@@ -93,6 +97,7 @@ export class Slice {
     this.#exchange = exchange;
     reception.expect({ slice, epoch, planFingerprint }, (from, wire) => exchange.accepted(from, wire));
     const task = await this.#build(exchange);
+    const builtMs = performance.now();
     exchange.opened();
     this.#task = task;
     const { uploader, bases } = this.#uploads(task);
@@ -118,13 +123,17 @@ export class Slice {
       timeoutMs: connectTimeoutMs,
       isOver: () => this.#isOver,
     });
+    const [snapshotMs, connectMs] = [this.#snapshotMs, performance.now() - builtMs];
+    return { clearingMs: beganMs - this.#askedMs, snapshotMs, instancesMs: builtMs - beganMs - snapshotMs, connectMs };
   }
 
   async #build(exchange: Exchange): Promise<Task> {
     const { dataflow, maxParallelism, clock, stateBackend, badRows, deadLetterSink, openSnapshot, bufferBytes } = this.#job;
     await mkdir(this.#directory, { recursive: true });
     const { restore } = this.deploy;
+    const fromMs = performance.now();
     const opened = restore === undefined ? undefined : await openSnapshot(restore);
+    this.#snapshotMs = performance.now() - fromMs;
     const letters = this.#vertex(deadLetterUid);
     const slot = this.deploy.slice.slot;
     try {

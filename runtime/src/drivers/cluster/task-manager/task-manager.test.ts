@@ -77,7 +77,7 @@ async function until(what: string, test_: () => boolean): Promise<void> {
 }
 
 const ended: SlotEvent = { kind: "ended", slice };
-const deployed: SlotEvent = { kind: "deployed", slice };
+const deployed: SlotEvent = { kind: "deployed", slice, times: { clearingMs: 0, snapshotMs: 0, instancesMs: 0, connectMs: 0 } };
 const kinds = ({ heard }: Leader): readonly string[] => heard.flatMap((one) => (one.kind === "event" ? [one.event.kind] : []));
 
 test("a standby's refusal is no end: it goes on to whoever leads", { timeout: 60_000 }, async () => {
