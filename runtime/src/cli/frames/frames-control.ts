@@ -6,7 +6,7 @@ import type { SavepointMode } from "../../drivers/continuous/job-run.ts";
 import type { QueryProgress } from "../../drivers/microbatch/progress.ts";
 import type { StopMode } from "../../drivers/microbatch/query-state.ts";
 import type { StreamingQuery } from "../../drivers/microbatch/streaming-query.ts";
-import type { JobControl, MetricsText, SavepointAnswer } from "../rest/job-control.ts";
+import type { ExceptionsAnswer, JobControl, MetricsText, SavepointAnswer } from "../rest/job-control.ts";
 import { publicConfig, type RunConfig } from "../run/run-config.ts";
 import { profileThread } from "../slot/profile-thread.ts";
 
@@ -94,8 +94,8 @@ export class FramesControl implements JobControl {
     return [];
   }
 
-  exceptions(): { readonly history: readonly object[]; readonly poison: readonly object[] } {
-    return { history: [], poison: [] };
+  exceptions(): ExceptionsAnswer {
+    return { history: [], poison: [], recoveries: [] };
   }
 
   config(): object {
