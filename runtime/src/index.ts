@@ -80,6 +80,8 @@ export {
   maxBy,
   min,
   minBy,
+  type OrNull,
+  orNull,
   percentile,
   stringAgg,
   sum,

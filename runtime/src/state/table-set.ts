@@ -160,9 +160,10 @@ export class TableSet implements KeyedState {
       const spec = block.spec ?? specOf.get(block.table);
       const adapter = spec === undefined ? undefined : adapters.get(spec);
       const today = this.#tables.get(block.table);
-      if (adapter !== undefined && today !== undefined) this.#restoreBlock(block, today, adapter);
-      else if (!stored.tables.some((table) => table.name === block.table)) {
-        throw corruptState(`state of ${uid}`, `a block names the table "${block.table}", which the manifest does not`);
+      if (today !== undefined && adapter !== undefined) this.#restoreBlock(block, today, adapter);
+      else if (today !== undefined || !stored.tables.some((table) => table.name === block.table)) {
+        // Left out it would be state that is lost without a word.
+        throw corruptState(`state of ${uid}`, `a block of the table "${block.table}" has a spec that the manifest does not have`);
       }
     }
     for (const table of this.#tables.values()) table.endRestore?.();

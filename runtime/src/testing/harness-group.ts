@@ -85,7 +85,9 @@ export class HarnessGroup {
     const parts = this.instances.map((instance) => instance.snapshot());
     const first = parts[0];
     if (first === undefined) throw new Error("a group has at least one instance");
-    return { tables: first.tables, blocks: parts.flatMap((part) => part.blocks), lists: mergeLists(parts.map((part) => part.lists)) };
+    // A block names its spec by identity, and each instance has specs of its own.
+    const tables = [...new Set(parts.flatMap((part) => part.tables))];
+    return { tables, blocks: parts.flatMap((part) => part.blocks), lists: mergeLists(parts.map((part) => part.lists)) };
   }
 
   /** Takes a snapshot, closes these instances and opens `parallelism` new ones from it. Outputs not yet taken are lost. */

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { ManualClock } from "../base/clock.ts";
 import { silentLog } from "../base/log.ts";
 import { Batch, Rows, noTime, rowKind } from "../core/batch/batch.ts";
@@ -56,6 +57,8 @@ export function keyGroupsOf(subtask: number, parallelism: number, maxParallelism
   const bound = (index: number): number => Math.ceil((index * maxParallelism) / parallelism);
   return { from: bound(subtask), to: bound(subtask + 1) };
 }
+
+const withSpec = (block: StateBlock, spec: StoredTableSpec | undefined): StateBlock => (spec === undefined ? block : { ...block, spec });
 
 /** One instance. Open it with `OperatorHarness.open`, close it at the end of the test. */
 export class OperatorHarness {
@@ -263,8 +266,12 @@ export class OperatorHarness {
     this.operator.prepareSnapshot?.();
     this.#runTasks();
     const { tables, blocks } = this.#backend.capture();
-    this.#history = [...this.#history, ...blocks];
-    return { tables, blocks: this.#history, lists: this.#lists.capture() };
+    // As in a stored snapshot, each block says how it is encoded: what an older version of the operator wrote stays as it is.
+    const known = this.#options.snapshot?.tables ?? [];
+    const specs = tables.map((spec) => known.find((older) => isDeepStrictEqual(older, spec)) ?? spec);
+    const specOf = new Map(specs.map((spec) => [spec.name, spec]));
+    this.#history = [...this.#history, ...blocks.map((block) => withSpec(block, specOf.get(block.table)))];
+    return { tables: [...known, ...specs.filter((spec) => !known.includes(spec))], blocks: this.#history, lists: this.#lists.capture() };
   }
 
   async close(): Promise<void> {

@@ -13,6 +13,7 @@ import {
   max,
   maxBy,
   min,
+  orNull,
   percentile,
   stringAgg,
   sum,
@@ -53,6 +54,7 @@ const out = aggregate({
   mean: avg("price"),
   meanCost: avg("cost"),
   best: max("price"),
+  bestYet: orNull(max("price")),
   low: min("score"),
   kinds: countDistinct("name"),
   p99: percentile("safe", 0.99),
@@ -77,6 +79,7 @@ same<typeof out.score, number | null>(true);
 same<typeof out.mean, number>(true);
 same<typeof out.meanCost, Decimal>(true);
 same<typeof out.best, bigint>(true);
+same<typeof out.bestYet, bigint | null>(true);
 same<typeof out.low, number | null>(true);
 same<typeof out.kinds, number>(true);
 same<typeof out.p99, number>(true);
@@ -99,6 +102,10 @@ aggregate({ x: sum("name") });
 aggregate({ x: avg("note") });
 // @ts-expect-error nor percentiles
 aggregate({ x: percentile("name", 0.5) });
+// @ts-expect-error a count is never null
+aggregate({ x: orNull(count()) });
+// @ts-expect-error a field is a field
+aggregate({ x: orNull(max("prize")) });
 // @ts-expect-error a list has no order
 aggregate({ x: max("tags") });
 // @ts-expect-error nor is it compared

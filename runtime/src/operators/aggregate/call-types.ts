@@ -11,7 +11,9 @@ type SumOf<T> = (NonNullable<T> extends bigint ? bigint : NonNullable<T> extends
 type AverageOf<T> = (NonNullable<T> extends Decimal ? Decimal : number) | NullOf<T>;
 
 /** The type of a call's result over rows of type `Row`. */
-export type AggregateResult<Row, Call> =
+export type AggregateResult<Row, Call> = ResultOf<Row, Call> | (Call extends { readonly orNull: true } ? null : never);
+
+type ResultOf<Row, Call> =
   Call extends AggregateCall<infer Kind, infer Name, infer By, infer Result, infer _InRow>
     ? Kind extends "count" | "countDistinct" | "countDistinctApprox"
       ? number

@@ -43,6 +43,8 @@ export interface AggregateCall<
   /** How many values one group may hold; more fail with AGGREGATE_TOO_LARGE. */
   readonly limit?: number;
   readonly custom?: AnyCustomAggregate;
+  /** Null where the group has no value, whatever the field's type: see `orNull`. */
+  readonly orNull?: boolean;
   /** Types only. */
   readonly "~result"?: Result;
   readonly "~row"?: (row: InRow) => void;
@@ -162,4 +164,18 @@ export const custom = <Row, State, Result>(
 ): AggregateCall<"custom", never, never, Result, Row> => ({
   kind: "custom",
   custom: aggregate,
+});
+/** What `orNull` makes of a call. */
+export type OrNull<Call> = Call & { readonly orNull: true };
+
+/** The aggregates that have no value before the first row. */
+type ValueKind = "sum" | "avg" | "min" | "max" | "percentile" | "stringAgg" | "first" | "last" | "minBy" | "maxBy";
+
+/**
+ * The same aggregate with a result that may be null. Every group has a row, so this differs only for an aggregate that is added to a job that
+ * goes on from a snapshot: groups and windows of before have no value for it until their next row, and then give null instead of 0.
+ */
+export const orNull = <Call extends AggregateCall<ValueKind, string, string, unknown, never>>(call: Call): OrNull<Call> => ({
+  ...call,
+  orNull: true,
 });

@@ -1,6 +1,6 @@
 // min and max over inserts: the least or greatest value so far, one column.
 import type { Batch } from "../../core/batch/batch.ts";
-import type { Column } from "../../core/batch/column.ts";
+import { type Column, isMissing } from "../../core/batch/column.ts";
 import { copyValue } from "../../core/batch/copy.ts";
 import type { FieldSpec, RowSpec } from "../../core/schema/type-spec.ts";
 import { type AggregateFunction, columnAt, hasValue } from "./aggregate.ts";
@@ -21,21 +21,26 @@ export class Extreme implements AggregateFunction {
   readonly #direction: Direction;
   /** Numbers that are never absent need no mark for "nothing yet": the first row replaces the value that `init` wrote. */
   readonly #plain: boolean;
+  readonly #orNull: boolean;
   readonly #float: boolean;
 
-  constructor(field: number, spec: FieldSpec, numeric: boolean, direction: Direction) {
-    this.resultSpec = resultOf(spec);
+  /** With `orNull` the result is null where there is no value; what is kept is the same. */
+  constructor(field: number, spec: FieldSpec, numeric: boolean, direction: Direction, orNull = false) {
+    const own = resultOf(spec);
+    this.resultSpec = { ...own, nullable: own.nullable || orNull };
     this.#field = field;
     this.#direction = direction;
-    this.#plain = numeric && !this.resultSpec.nullable;
+    this.#plain = numeric && !own.nullable;
+    this.#orNull = orNull;
     this.#float = spec.type.kind === "float64" || spec.type.kind === "float32";
     // Missing in state that was written before the aggregate was added.
-    this.accumulators = { value: { ...this.resultSpec, nullable: !this.#plain, optional: this.#plain } };
+    this.accumulators = { value: { ...own, nullable: !this.#plain, optional: this.#plain } };
   }
 
   init(columns: readonly Column[], slots: Int32Array, count: number): void {
     const values = columnAt(columns, 0);
-    if (this.#plain) {
+    if (this.#plain && this.#orNull) for (let k = 0; k < count; k++) values.setAbsent(slots[k] as number, isMissing);
+    else if (this.#plain) {
       // Not-a-number is the greatest of all, so it is where a minimum of floats starts.
       const start = this.#direction === 1 ? -Infinity : this.#float ? Number.NaN : Infinity;
       for (let k = 0; k < count; k++) values.numbers[slots[k] as number] = start;
@@ -79,7 +84,13 @@ export class Extreme implements AggregateFunction {
 
   result(columns: readonly Column[], slots: Int32Array, count: number, target: Column, row: number): void {
     const values = columnAt(columns, 0);
-    if (this.#plain) for (let k = 0; k < count; k++) target.numbers[row + k] = values.numbers[slots[k] as number] as number;
+    if (this.#orNull && this.#plain) {
+      for (let k = 0; k < count; k++) {
+        const slot = slots[k] as number;
+        if (hasValue(values, slot)) writeScalar(target, row + k, values.numbers[slot] as number);
+        else writeNull(target, row + k);
+      }
+    } else if (this.#plain) for (let k = 0; k < count; k++) target.numbers[row + k] = values.numbers[slots[k] as number] as number;
     else for (let k = 0; k < count; k++) copyValue(values, slots[k] as number, target, row + k);
   }
 }

@@ -55,13 +55,13 @@ function resolveCall(input: Schema, name: string, call: Call, retracting: boolea
       if (call.field === undefined) return new Count();
       return countOf(input.field(call.field));
     case "sum":
-      return sumOf(name, fieldOf(input, call));
+      return sumOf(name, valueOf(input, call));
     case "avg":
-      return averageOf(name, fieldOf(input, call));
+      return averageOf(name, valueOf(input, call));
     case "min":
-      return extremeOf(name, fieldOf(input, call), -1, retracting);
+      return extremeOf(name, fieldOf(input, call), -1, retracting, call.orNull);
     case "max":
-      return extremeOf(name, fieldOf(input, call), 1, retracting);
+      return extremeOf(name, fieldOf(input, call), 1, retracting, call.orNull);
     case "countDistinct": {
       const field = distinguishable(name, fieldOf(input, call));
       return new CountDistinct(name, field.index, limitOf(name, call), retracting);
@@ -74,13 +74,13 @@ function resolveCall(input: Schema, name: string, call: Call, retracting: boolea
       if (retracting) refuseRetractions(name, call.kind, "countDistinct");
       return new CountDistinctApproximate(distinguishable(name, fieldOf(input, call)).index);
     case "percentile":
-      return percentileOf(name, fieldOf(input, call), call);
+      return percentileOf(name, valueOf(input, call), call);
     case "collect": {
       const field = fieldOf(input, call);
       return new Collect(name, field.index, field.spec, limitOf(name, call));
     }
     case "stringAgg": {
-      const field = fieldOf(input, call);
+      const field = valueOf(input, call);
       if (field.column !== "text") refuseType(name, field, "stringAgg joins texts", "string or enumeration");
       return new StringAggregate(name, field.index, field.spec, limitOf(name, call), call.separator ?? ",");
     }
@@ -101,6 +101,12 @@ function fieldOf(input: Schema, call: Call): SchemaField {
   return input.field(call.field ?? "");
 }
 
+/** The field as one that may be null, where the call asks for null results: what the aggregates keep does not lose by it. */
+function valueOf(input: Schema, call: Call): SchemaField {
+  const field = fieldOf(input, call);
+  return call.orNull === true ? { ...field, spec: { ...field.spec, nullable: true } } : field;
+}
+
 // A field that always has a value need not be read to be counted.
 function countOf(field: SchemaField): Count {
   return new Count(field.spec.nullable || field.spec.optional ? field.index : -1);
@@ -118,10 +124,11 @@ function averageOf(name: string, field: SchemaField): Average {
   return new Average(name, field.index, field.spec, form);
 }
 
-function extremeOf(name: string, field: SchemaField, direction: Direction, retracting: boolean): AggregateFunction {
-  if (!isOrdered(field.spec.type)) refuseType(name, field, "its values have no order", "scalar");
-  if (retracting) return new RetractingExtreme(name, field.index, field.spec, direction);
-  return new Extreme(field.index, field.spec, field.column === "number", direction);
+function extremeOf(name: string, field: SchemaField, direction: Direction, retracting: boolean, orNull = false): AggregateFunction {
+  const { index, spec } = field;
+  if (!isOrdered(spec.type)) refuseType(name, field, "its values have no order", "scalar");
+  if (retracting) return new RetractingExtreme(name, index, orNull ? { ...spec, nullable: true } : spec, direction);
+  return new Extreme(index, spec, field.column === "number", direction, orNull);
 }
 
 function distinguishable(name: string, field: SchemaField): SchemaField {
@@ -139,7 +146,7 @@ function percentileOf(name: string, field: SchemaField, call: Call): Percentile 
 }
 
 function ruleOf(input: Schema, name: string, call: Call): ExtremeByRule {
-  const { index, spec } = fieldOf(input, call);
+  const { index, spec } = valueOf(input, call);
   if (call.kind === "first") return { field: index, spec, by: null, direction: -1, lastWins: false };
   if (call.kind === "last") return { field: index, spec, by: null, direction: 1, lastWins: true };
   const by = input.field(call.by ?? "");

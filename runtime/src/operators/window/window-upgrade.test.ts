@@ -17,6 +17,7 @@ import {
   max,
   min,
   minBy,
+  orNull,
   percentile,
   stringAgg,
   sum,
@@ -88,4 +89,72 @@ test.each(windows)("aggregates added over a restore count from then on: %j", asy
     rows: window.kind === "sliding" ? expect.any(Number) : 103,
   });
   await second.close();
+});
+
+const later: AggregateCalls = {
+  n: count(),
+  min: orNull(min("v")),
+  max: orNull(max("f")),
+  minS: orNull(min("s")),
+  sum: orNull(sum("v")),
+  avg: orNull(avg("d")),
+  p50: orNull(percentile("v", 0.5)),
+  last: orNull(last("big")),
+  highest: orNull(minBy("v", "f")),
+  joined: orNull(stringAgg("s")),
+};
+const nothing = { min: null, max: null, minS: null, sum: null, avg: null, p50: null, last: null, highest: null, joined: null };
+
+test.each(windows)(
+  "an added aggregate that may be null is null where no row came after the restore, and only there: %j",
+  async (window) => {
+    const open = (calls: AggregateCalls, snapshot?: ReturnType<OperatorHarness["snapshot"]>): Promise<OperatorHarness> =>
+      OperatorHarness.open({ factory: windowAggregate({ input, key: keyLayout(input, ["k"]), window, calls }), inputs: [input], snapshot });
+    const outOf = (harness: OperatorHarness): object[] =>
+      harness
+        .take()
+        .filter(({ row }) => row["windowStart"] !== -5)
+        .map(({ row }) => Object.fromEntries(Object.keys(later).map((name) => [name, row[name]])));
+    const first = await open(before);
+    // Key "a" gets rows in two panes of the sliding window, so that nothing is merged with nothing.
+    first.push([rowAt(-70, 1), rowAt(-80, 6)]);
+    const second = await open(later, first.snapshot());
+    await first.close();
+    // What the new version writes down goes on to say that there is nothing.
+    const third = await open(later, second.snapshot());
+    await second.close();
+    third.watermark(16);
+    expect(outOf(third)[0]).toEqual({ n: 2, ...nothing });
+    third.take();
+    third.push([rowAt(-3, 41), rowAt(-7, 42)]).watermark(60);
+    expect(outOf(third).at(-1)).toMatchObject({
+      n: 2,
+      min: -7,
+      max: -1.5,
+      minS: "s-3",
+      sum: -10,
+      last: -7n,
+      highest: -7,
+      joined: "s-3,s-7",
+    });
+    await third.close();
+  },
+);
+
+test("an aggregate may stop and begin to be null from one version to the next", async () => {
+  const window: WindowSpec = { kind: "tumbling", sizeMs: 10 };
+  const open = (calls: AggregateCalls, snapshot?: ReturnType<OperatorHarness["snapshot"]>): Promise<OperatorHarness> =>
+    OperatorHarness.open({ factory: windowAggregate({ input, key: keyLayout(input, ["k"]), window, calls }), inputs: [input], snapshot });
+  const plain: AggregateCalls = { min: min("v"), sum: sum("v"), last: last("v") };
+  const nullable: AggregateCalls = { min: orNull(min("v")), sum: orNull(sum("v")), last: orNull(last("v")) };
+  const first = await open(nullable);
+  first.push([rowAt(4, 1)]);
+  const second = await open(plain, first.snapshot());
+  await first.close();
+  second.push([rowAt(3, 2)]);
+  const third = await open(nullable, second.snapshot());
+  await second.close();
+  third.push([rowAt(5, 3)]).watermark(10);
+  expect(third.take().map(({ row }) => [row["min"], row["last"]])).toEqual([[3, 5]]);
+  await third.close();
 });

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isMillraceError } from "../../base/errors.ts";
-import type { StateBlock, StateCapture } from "../../core/ports/state-backend.ts";
+import type { StateBlock, StateCapture, StoredTableSpec } from "../../core/ports/state-backend.ts";
 import type { KeyedState, KeyedTable, TableSpec } from "../../core/ports/state.ts";
 import { float64, int64, string } from "../../core/schema/field.ts";
 import { schema } from "../../core/schema/schema.ts";
@@ -56,6 +56,13 @@ async function errorOf(run: Promise<unknown>): Promise<unknown> {
 }
 
 export function restoreSuite(backend: SuiteBackend): void {
+  it("refuses a block that is encoded in a way the manifest does not name: left out it would be lost", async () => {
+    const { tables, blocks } = await captured(backend, integerKeys, 3);
+    const other = structuredClone(tables[0] as StoredTableSpec);
+    const error = await errorOf(restoreInto(backend, declareTable(), { tables, blocks: blocks.map((block) => ({ ...block, spec: other })) }));
+    expect(isMillraceError(error, "STATE_CORRUPT"), String(error)).toBe(true);
+  });
+
   it("tells its size also after it was closed", async () => {
     const opened = await new Opened(backend.factory, declareTable()).start();
     expect(opened.backend.sizeBytes()).toMatchObject({ entries: 0 });
