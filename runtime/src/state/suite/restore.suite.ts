@@ -59,7 +59,9 @@ export function restoreSuite(backend: SuiteBackend): void {
   it("refuses a block that is encoded in a way the manifest does not name: left out it would be lost", async () => {
     const { tables, blocks } = await captured(backend, integerKeys, 3);
     const other = structuredClone(tables[0] as StoredTableSpec);
-    const error = await errorOf(restoreInto(backend, declareTable(), { tables, blocks: blocks.map((block) => ({ ...block, spec: other })) }));
+    const error = await errorOf(
+      restoreInto(backend, declareTable(), { tables, blocks: blocks.map((block) => ({ ...block, spec: other })) }),
+    );
     expect(isMillraceError(error, "STATE_CORRUPT"), String(error)).toBe(true);
   });
 
