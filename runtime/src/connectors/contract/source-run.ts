@@ -56,6 +56,7 @@ export class Reading {
   readonly reader: SourceReader;
   readonly seen: Seen;
   readonly finished: string[] = [];
+  readonly #begun = new Set<string>();
   #assigned = 0;
   #blocks = 0;
 
@@ -86,6 +87,10 @@ export class Reading {
   /** Polls once and notes what came; undefined when nothing is there. */
   poll(maxRecords: number): SourceBatch | undefined {
     const batch = this.reader.poll(maxRecords);
+    for (const id of this.reader.takeBegun?.() ?? []) {
+      assert.ok(!this.#begun.has(id), `split ${id} was reported as begun twice`);
+      this.#begun.add(id);
+    }
     if (batch !== null) this.#note(batch);
     for (const id of this.reader.takeFinished()) {
       assert.ok(!this.finished.includes(id), `split ${id} was reported as finished twice`);
@@ -97,6 +102,7 @@ export class Reading {
   #note(batch: SourceBatch): void {
     const splitId = splitOf(batch);
     const shown = showAll(this.world, batch);
+    if (this.reader.takeBegun !== undefined) assert.ok(this.#begun.has(splitId), `a block of ${splitId} came before it was reported as begun`);
     assert.ok(shown.length > 0, `a block of ${splitId} is empty: poll must give null instead`);
     assert.ok(!this.finished.includes(splitId), `a block of ${splitId} came after it was reported as finished`);
     if (batch.kind === "raw") {

@@ -35,6 +35,11 @@ export interface SourceReader {
   snapshot(): readonly SourceSplit[];
   /** Ids of splits that have ended since the last call (bounded sources, finished files). */
   takeFinished(): readonly string[];
+  /**
+   * Ids of splits whose reading has begun since the last call. For readers that read some splits after others: until then a split waits, is
+   * not called idle, and holds event time back unless `Source.inTimeOrder`. Without it a split has begun when it is assigned.
+   */
+  takeBegun?(): readonly string[];
   /** Stops or resumes reading a split (watermark alignment). */
   setPaused(splitId: string, paused: boolean): void;
   /** Records that are there to be read but were not polled yet, by split; undefined where the connector cannot know. */
@@ -82,6 +87,8 @@ export interface Source {
   readonly options: Readonly<Record<string, unknown>>;
   /** True when the source ends by itself. */
   readonly bounded: boolean;
+  /** The splits follow each other in time, in the order in which they are found: one that has not begun has only later rows. Default false. */
+  readonly inTimeOrder?: boolean;
   /** The schema of its rows when it makes rows itself; undefined when a format decodes its records. */
   readonly schema?: Schema;
   /** `restored` is what `SplitEnumerator.snapshot` returned in the snapshot that the job starts from. */

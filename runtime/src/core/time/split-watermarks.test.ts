@@ -108,6 +108,47 @@ describe("several splits", () => {
     expect(watermarks.idle(0)).toBe(true);
   });
 
+  test("a split that waits for its turn is never idle, and holds the others back until it has begun", () => {
+    const watermarks = of(monotonic({ idleAfter: 1000 }), ["a"]);
+    watermarks.add("b", 0, -Infinity, "waiting");
+    watermarks.advance("a", 101, 0);
+    watermarks.advance("a", 201, 5000);
+    expect([watermarks.current(5000), watermarks.stateOf("b")]).toEqual([-Infinity, "waiting"]);
+    // Idle at last is who was read and said nothing: time stands still, but not as if nothing were to come.
+    expect([watermarks.idle(6000), watermarks.stateOf("a")]).toEqual([false, "idle"]);
+    watermarks.begin("b", 6000);
+    expect(watermarks.idle(6999)).toBe(false);
+    expect(watermarks.idle(7000)).toBe(true);
+    watermarks.advance("b", 51, 7000);
+    watermarks.advance("a", 301, 7000);
+    expect(watermarks.current(7000)).toBe(50);
+  });
+
+  test("a split that waits holds nobody back where splits follow each other in time, and time stands still between two of them", () => {
+    const watermarks = new SplitWatermarks(monotonic({ idleAfter: 1000 }), { inTimeOrder: true });
+    watermarks.add("a", 0, -Infinity, "waiting");
+    watermarks.add("b", 0, -Infinity, "waiting");
+    expect([watermarks.current(9000), watermarks.idle(9000)]).toEqual([-Infinity, false]);
+    watermarks.begin("a", 9000);
+    watermarks.advance("a", 101, 9000);
+    expect(watermarks.current(9000)).toBe(100);
+    watermarks.finish("a");
+    expect([watermarks.current(99_000), watermarks.idle(99_000)]).toEqual([100, false]);
+    watermarks.begin("b", 99_000);
+    expect(watermarks.current(99_000)).toBe(100);
+    watermarks.advance("b", 151, 99_000);
+    expect(watermarks.current(99_000)).toBe(150);
+  });
+
+  test("a split that waits may end without having begun, and one that was restored holds the others at what it had reached", () => {
+    const watermarks = of(monotonic(), ["a"]);
+    watermarks.add("b", 0, 70, "waiting");
+    watermarks.advance("a", 101, 0);
+    expect(watermarks.current(0)).toBe(70);
+    watermarks.finish("b");
+    expect(watermarks.current(0)).toBe(100);
+  });
+
   test("alignment pauses the splits too far ahead, until the slowest has caught up, and does not call them idle", () => {
     const watermarks = of(monotonic({ maxDrift: 100, idleAfter: 1000 }), ["a", "b", "c"]);
     watermarks.advance("a", 1001, 0);

@@ -3,12 +3,15 @@ import { watermarkGenerator } from "./watermark-generators.ts";
 import type { WatermarkGenerator, WatermarkStrategy } from "./watermark-strategy.ts";
 
 /**
+ * `waiting`: assigned, but its reader has not begun with it. Its silence is the reader's, so it is never idle, and it holds the others back:
+ * its rows may have any time. Where splits follow each other in time it does not, for its rows are later than those of the splits before it.
  * `active`: its watermark holds the others back. `idle`: it showed no row for `idleAfterMs` and holds nobody back until it
  * does again. `finished`: it has ended, for good.
  */
-export type SplitState = "active" | "idle" | "finished";
+export type SplitState = "waiting" | "active" | "idle" | "finished";
 
 const moves: Readonly<Record<SplitState, readonly SplitState[]>> = {
+  waiting: ["active", "finished"],
   active: ["idle", "finished"],
   idle: ["active", "finished"],
   finished: [],
@@ -31,19 +34,30 @@ export class SplitWatermarks {
   readonly #strategy: WatermarkStrategy;
   readonly #idleAfterMs: number;
   readonly #maxDriftMs: number;
+  /** Splits that have not begun hold nobody back. */
+  readonly #inTimeOrder: boolean;
   readonly #splits = new Map<string, Split>();
   #reachedMs = -Infinity;
 
-  constructor(strategy: WatermarkStrategy) {
+  constructor(strategy: WatermarkStrategy, { inTimeOrder = false }: { readonly inTimeOrder?: boolean } = {}) {
+    this.#inTimeOrder = inTimeOrder;
     this.#strategy = strategy;
     this.#idleAfterMs = strategy.idleAfterMs ?? Infinity;
     this.#maxDriftMs = strategy.maxDriftMs ?? Infinity;
   }
 
-  /** Takes in a split, at the watermark that a snapshot stored for it, if any. Its idleness counts from now. */
-  add(splitId: string, nowMs: number, watermarkMs: number = -Infinity): void {
+  /** Takes in a split, at the watermark that a snapshot stored for it, if any. Unless it waits, its idleness counts from now. */
+  add(splitId: string, nowMs: number, watermarkMs: number = -Infinity, state: "active" | "waiting" = "active"): void {
     const generator = watermarkGenerator(this.#strategy);
-    this.#splits.set(splitId, { generator, restoredMs: watermarkMs, state: "active", lastRowMs: nowMs, paused: false });
+    this.#splits.set(splitId, { generator, restoredMs: watermarkMs, state, lastRowMs: nowMs, paused: false });
+  }
+
+  /** The reader has begun with a split: its idleness counts from now. */
+  begin(splitId: string, nowMs: number): void {
+    const split = this.#splits.get(splitId);
+    if (split === undefined || split.state !== "waiting") return;
+    split.lastRowMs = nowMs;
+    move(split, "active");
   }
 
   /** Forgets a split that another instance reads from now on. */
@@ -57,7 +71,7 @@ export class SplitWatermarks {
     if (split === undefined) throw new Error(`split ${splitId} was not added`);
     split.generator.onBatch(maxTimeMs);
     split.lastRowMs = nowMs;
-    if (split.state === "idle") move(split, "active");
+    if (split.state === "idle" || split.state === "waiting") move(split, "active");
   }
 
   /** No more rows will come from a split. It holds nobody back any more. */
@@ -81,10 +95,10 @@ export class SplitWatermarks {
     return this.#reachedMs;
   }
 
-  /** True when no split is active: the instance then holds nobody downstream back. */
+  /** True when no split is active or waiting: the instance then holds nobody downstream back. */
   idle(nowMs: number): boolean {
     this.#markIdle(nowMs);
-    for (const split of this.#splits.values()) if (split.state === "active") return false;
+    for (const split of this.#splits.values()) if (split.state === "active" || split.state === "waiting") return false;
     return true;
   }
 
@@ -129,7 +143,7 @@ export class SplitWatermarks {
     this.#markIdle(nowMs);
     let leastMs = Infinity;
     for (const split of this.#splits.values()) {
-      if (split.state === "active") leastMs = Math.min(leastMs, watermarkOf(split));
+      if (split.state === "active" || (split.state === "waiting" && !this.#inTimeOrder)) leastMs = Math.min(leastMs, watermarkOf(split));
     }
     return leastMs;
   }

@@ -76,7 +76,9 @@ export class SourceInstance {
     this.#rows = new Rows(parts.schema, pollRecords);
     this.#batch = new Batch(this.#rows);
     this.#part = new Batch(this.#rows);
-    this.#watermarks = new SplitWatermarks(parts.body.watermarks ?? { kind: "none" });
+    this.#watermarks = new SplitWatermarks(parts.body.watermarks ?? { kind: "none" }, {
+      inTimeOrder: parts.body.source.inTimeOrder ?? false,
+    });
     const time = parts.body.timeField === undefined ? undefined : parts.schema.field(parts.body.timeField);
     this.#timeIndex = time?.index ?? -1;
     const plain =
@@ -101,7 +103,8 @@ export class SourceInstance {
 
   /** Hands splits to the reader, each with the watermark that it had when its position was stored. */
   assign(splits: readonly SourceSplit[], watermarks: ReadonlyMap<string, number>, nowMs: number): void {
-    for (const split of splits) this.#watermarks.add(split.id, nowMs, watermarks.get(split.id));
+    const state = this.reader.takeBegun === undefined ? "active" : "waiting";
+    for (const split of splits) this.#watermarks.add(split.id, nowMs, watermarks.get(split.id), state);
     this.#openSplits += splits.length;
     this.#hadSplits ||= splits.length > 0;
     this.reader.assign(splits);
@@ -114,6 +117,10 @@ export class SourceInstance {
   /** One block from the reader through the chain. False when there was nothing to read. */
   step(): boolean {
     const polled = this.reader.poll(pollRecords);
+    if (this.reader.takeBegun !== undefined) {
+      const nowMs = this.#parts.clock.now();
+      for (const splitId of this.reader.takeBegun()) this.#watermarks.begin(splitId, nowMs);
+    }
     if (polled !== null) {
       const startedMs = performance.now();
       if (polled.kind === "raw") this.latency.recordAgeMs = this.#ageOf(polled.records);

@@ -18,6 +18,11 @@ export interface FilesReadOptions {
   readonly discoverInterval?: number | string;
   /** In which order files are read: by their names, or by when they were written. Default name. */
   readonly order?: "name" | "modified";
+  /**
+   * The files, in the order of their names, follow each other in time, as files of one day each do: one that has not begun does not hold event time back.
+   * Default false: its rows may have any time, so nothing is complete before every file has begun.
+   */
+  readonly inTimeOrder?: boolean;
   /** Default `auto`: by the end of the name, `.gz` and `.zst`. */
   readonly compression?: Compression | "auto";
   /** Longer records are bad records. Default 16 MiB, at most 256 MiB. */
@@ -48,6 +53,7 @@ interface CommonConfig {
   readonly bounded: boolean;
   readonly discoverIntervalMs: number;
   readonly order: "name" | "modified";
+  readonly inTimeOrder: boolean;
   readonly compression: Compression | "auto";
   readonly maxRecordBytes: number;
   readonly concurrentFiles: number;
@@ -68,6 +74,7 @@ const commonNames = [
   "bounded",
   "discoverInterval",
   "order",
+  "inTimeOrder",
   "compression",
   "maxRecordBytes",
   "concurrentFiles",
@@ -115,6 +122,13 @@ export function filesConfig(options: FilesLinesOptions<unknown> | FilesRowsOptio
   return { ...common, format, schema, csv };
 }
 
+// When a file was written is not known again after a restore, so only names give an order that lasts.
+function inTimeOrderOf({ inTimeOrder = false, order }: FilesReadOptions): boolean {
+  if (typeof inTimeOrder !== "boolean") throw invalid("inTimeOrder", inTimeOrder, "use true or false");
+  if (inTimeOrder && order === "modified") throw invalid("inTimeOrder", true, "leave out the order: it goes by the names of files");
+  return inTimeOrder;
+}
+
 function commonConfig(options: FilesReadOptions): CommonConfig {
   if (typeof options.path !== "string") throw invalid("path", options.path, "give a file, a directory or a glob");
   const s3 = options.s3 ?? {};
@@ -125,6 +139,7 @@ function commonConfig(options: FilesReadOptions): CommonConfig {
     bounded: options.bounded ?? true,
     discoverIntervalMs: positiveOption(subject, "discoverInterval", intervalMs, 10_000),
     order: oneOf("order", options.order, "name", ["name", "modified"]),
+    inTimeOrder: inTimeOrderOf(options),
     compression: oneOf("compression", options.compression, "auto", ["auto", "none", "gzip", "zstd"]),
     maxRecordBytes: integerOption(subject, "maxRecordBytes", options.maxRecordBytes, 16 * mebibyte, 1, 256 * mebibyte),
     concurrentFiles: integerOption(subject, "concurrentFiles", options.concurrentFiles, 4, 1, 256),
@@ -136,12 +151,13 @@ function commonConfig(options: FilesReadOptions): CommonConfig {
 
 /** What the plan prints. */
 export function printedOptions(config: FilesConfig): Readonly<Record<string, unknown>> {
-  const { location, bounded, order, compression, maxRecordBytes, concurrentFiles, recordsPerSecond, follow, s3 } = config;
+  const { location, bounded, order, inTimeOrder, compression, maxRecordBytes, concurrentFiles, recordsPerSecond, follow, s3 } = config;
   return {
     path: location.text,
     format: config.format,
     bounded,
     order,
+    ...(inTimeOrder ? { inTimeOrder } : {}),
     compression,
     maxRecordBytes,
     concurrentFiles,

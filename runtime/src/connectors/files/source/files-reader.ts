@@ -14,6 +14,8 @@ export interface FilePosition {
   readonly done?: boolean;
 }
 
+const none: readonly string[] = [];
+
 interface Assigned {
   readonly path: string;
   /** Of the next record while there is no reading. */
@@ -35,6 +37,8 @@ export class FilesReader implements SourceReader {
   readonly #ended: Assigned[] = [];
   /** How many of the ended ones were told by `takeFinished`. */
   #told = 0;
+  /** Opened since `takeBegun` was called. */
+  #begun: string[] = [];
   readonly #changed = new Signal();
   readonly #limit: RateLimit;
   /** Openings and closings under way; `close` waits for them. */
@@ -58,6 +62,8 @@ export class FilesReader implements SourceReader {
       const { at, done = false } = readPosition(id, position);
       (done ? this.#ended : this.#waiting).push({ path: id, at, reading: undefined, dry: true, paused: false });
     }
+    // Restored files come instance by instance, and those of before among them.
+    if (this.#config.inTimeOrder) this.#waiting.sort((a, b) => (a.path < b.path ? -1 : 1));
     this.#openNext();
     this.#changed.notify();
   }
@@ -82,6 +88,7 @@ export class FilesReader implements SourceReader {
       this.#changed.notify();
     };
     entry.reading = await openReading(this.#config, this.#store, this.#context, entry.path, entry.at, notify);
+    this.#begun.push(entry.path);
     notify();
   }
 
@@ -172,6 +179,13 @@ export class FilesReader implements SourceReader {
   takeFinished(): readonly string[] {
     const taken = this.#ended.slice(this.#told).map((entry) => entry.path);
     this.#told = this.#ended.length;
+    return taken;
+  }
+
+  takeBegun(): readonly string[] {
+    if (this.#begun.length === 0) return none;
+    const taken = this.#begun;
+    this.#begun = [];
     return taken;
   }
 

@@ -7,7 +7,7 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { ManualClock } from "../../../base/clock.ts";
 import { isMillraceError } from "../../../base/errors.ts";
-import type { Source } from "../../../core/ports/source.ts";
+import type { Source, SourceSplit } from "../../../core/ports/source.ts";
 import { int32, string } from "../../../core/schema/field.ts";
 import { schema } from "../../../core/schema/schema.ts";
 import { sourceContract, type SourceWorld } from "../../contract/index.ts";
@@ -340,3 +340,24 @@ test("positions that are none are refused", async () => {
     expect(() => reader.assign([{ id: "x/a", position }])).toThrow(expect.objectContaining({ code: "POSITION_INVALID" }));
   }
 });
+
+test("a file begins when its turn has come, by name also after a restore of what several instances had", () =>
+  inDirectory(async (directory) => {
+    const paths = ["1", "2", "3", "4"].map((name) => join(directory, `${name}.ndjson`));
+    for (const path of paths) put(path, `${line(path, 0)}\n`);
+    const { source } = files({ path: directory, format: lineFormat, concurrentFiles: 1, inTimeOrder: true });
+    expect(source.inTimeOrder).toBe(true);
+    const reader = await source.openReader(contractContext(0));
+    const begun: string[] = [];
+    const [first, second, third, fourth] = paths.map((id) => ({ id, position: { at: 0 } }));
+    reader.assign([first, third, second, fourth] as SourceSplit[]);
+    for (let finished = 0; finished < 4; finished += reader.takeFinished().length) {
+      const batch = reader.poll(1);
+      begun.push(...(reader.takeBegun?.() ?? []));
+      expect(begun.length).toBeLessThanOrEqual(finished + 2);
+      if (batch === null) await reader.ready();
+    }
+    expect(begun).toEqual(paths);
+    await reader.close();
+    expect(() => files({ path: directory, format: lineFormat, order: "modified", inTimeOrder: true })).toThrow(/inTimeOrder/);
+  }));

@@ -42,6 +42,7 @@ function filesSource(config: FilesConfig): Source {
     connector: "files",
     options: printedOptions(config),
     bounded: config.bounded,
+    ...(config.inTimeOrder ? { inTimeOrder: true } : {}),
     ...(config.schema === undefined ? {} : { schema: config.schema }),
     openEnumerator: () => openEnumerator(config),
     openReader: async (context) => new FilesReader(config, openStore(config.location, config.s3), context),
