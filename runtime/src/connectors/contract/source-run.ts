@@ -102,7 +102,8 @@ export class Reading {
   #note(batch: SourceBatch): void {
     const splitId = splitOf(batch);
     const shown = showAll(this.world, batch);
-    if (this.reader.takeBegun !== undefined) assert.ok(this.#begun.has(splitId), `a block of ${splitId} came before it was reported as begun`);
+    if (this.reader.takeBegun !== undefined)
+      assert.ok(this.#begun.has(splitId), `a block of ${splitId} came before it was reported as begun`);
     assert.ok(shown.length > 0, `a block of ${splitId} is empty: poll must give null instead`);
     assert.ok(!this.finished.includes(splitId), `a block of ${splitId} came after it was reported as finished`);
     if (batch.kind === "raw") {
