@@ -1,6 +1,6 @@
 // Processes that stand still and networks that work one way: no record may be lost or repeated, and only one leader's checkpoints count.
 // `node test/chaos/cluster-freeze.ts --seconds 60`
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ClusterRun, pause, say } from "./cluster-run.ts";
@@ -40,7 +40,7 @@ try {
   await scene("leader stopped", async () => {
     const leader = await run.cluster.leader();
     if (leader === undefined) throw new Error("nobody leads");
-    await stopBetweenWrites(leader);
+    leader.child.kill("SIGSTOP");
     await pause(seconds * 1000);
     leader.child.kill("SIGCONT");
     await pause(5000);
@@ -70,16 +70,6 @@ try {
   proxy.close();
 }
 process.exitCode = correct ? 0 : 1;
-
-/** A folder's lock dies with its process, but not while that stands still: a leader that is stopped in mid-write keeps others from the lease. */
-async function stopBetweenWrites(leader: { readonly child: { kill(signal: NodeJS.Signals): boolean } }): Promise<void> {
-  for (;;) {
-    leader.child.kill("SIGSTOP");
-    if (!existsSync(join(run.cluster.folder, "leader", "cluster-chaos", ".leader.json.lock"))) return;
-    leader.child.kill("SIGCONT");
-    await pause(50);
-  }
-}
 
 async function scene(what: string, act: () => Promise<void>): Promise<void> {
   const before = await run.until("the job to run", (job) => job.state === "running", 120_000);

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
+import { ManualClock } from "../../base/clock.ts";
 import type { SnapshotStorage } from "../../core/ports/snapshot-storage.ts";
 import { contentOf, expectSnapshot, JobModel, openStore, type TakenCheckpoint } from "../testing/job-model.suite.ts";
 import { pathsIn } from "../testing/paths-in.suite.ts";
@@ -66,6 +67,26 @@ describe("savepoints", () => {
     expect(await openStore(storage).savepointResult("a")).toEqual(first);
     expect(await job.store.savepointResult("b")).toBeUndefined();
     expect((await job.store.savepoint(3, "b")).checkpointId).toBe(3);
+  });
+
+  test("a result tells when the state was cut and when the copy was complete, and the newest results are listed", async () => {
+    const storage = new MemoryStorage();
+    const clock = new ManualClock(1_700_000_000_000);
+    const job = new JobModel(openStore(storage, { clock }), 2);
+    await job.store.acquireEpoch();
+    job.state.put("a", "1");
+    await job.checkpoint();
+    clock.advance(3000);
+    const made = await job.store.savepoint(1, "a");
+    expect(made).toMatchObject({ formatVersion: 1, cutAtMs: 1_700_000_000_000, completedAtMs: 1_700_000_003_000 });
+    await job.store.savepoint(1, "b");
+    expect((await job.store.savepointResults(10)).map(({ id }) => id).toSorted()).toEqual(["a", "b"]);
+    expect(await job.store.savepointResults(1)).toHaveLength(1);
+    // What an earlier version noted does not have the times.
+    const path = "flights-1/savepoint-results/a.json";
+    const { url, checkpointId, totalBytes } = made;
+    await storage.put(path, Buffer.from(JSON.stringify({ id: "a", url, checkpointId, totalBytes })));
+    expect(await job.store.savepointResult("a")).toEqual({ ...made, cutAtMs: made.completedAtMs });
   });
 
   test("a client that died before the result was noted finds it on the next try", async () => {

@@ -4,6 +4,8 @@ import { assert, isMillraceError, MillraceError } from "../../base/errors.ts";
 import type { SnapshotStorage } from "../../core/ports/snapshot-storage.ts";
 import type { EntryMerging } from "../../core/ports/state-entries.ts";
 import type { Compression } from "../format/data-file.ts";
+import type { Manifest } from "../format/manifest.ts";
+import { decodeManifest } from "../format/manifest-codec.ts";
 import { isPathPart } from "../storage/object-path.ts";
 import { checkpointFolder, committedName, manifestPath, savepointFolder, savepointResultFolder } from "../store/layout.ts";
 import type { Publisher } from "../store/publisher.ts";
@@ -15,6 +17,11 @@ export interface SavepointResult {
   readonly url: string;
   readonly checkpointId: number;
   readonly totalBytes: number;
+  /** Of the manifest. */
+  readonly formatVersion: number;
+  /** When the checkpoint that it was made of was complete: nothing that happened later is in it. */
+  readonly cutAtMs: number;
+  readonly completedAtMs: number;
 }
 
 export interface SavepointsOptions {
@@ -60,12 +67,27 @@ export class Savepoints {
     try {
       const { content } = await storage.get(`${folder}${savepointResultFolder}${id}.json`);
       const result = JSON.parse(content.toString("utf8")) as SavepointResult;
-      await storage.get(manifestPath(this.#folderOf(id)));
-      return result;
+      const path = manifestPath(this.#folderOf(id));
+      const manifest = decodeManifest((await storage.get(path)).content, `${storage.url}/${path}`);
+      // What an earlier version wrote does not have the times.
+      return { ...timesOf(manifest, manifest), ...result };
     } catch (error) {
       if (isMillraceError(error, "OBJECT_MISSING")) return undefined;
       throw error;
     }
+  }
+
+  /** The newest that there are, at most `limit`. */
+  async results(limit: number): Promise<readonly SavepointResult[]> {
+    const { storage, folder } = this.#options;
+    const found: { readonly id: string; readonly modifiedMs: number }[] = [];
+    const prefix = `${folder}${savepointResultFolder}`;
+    for await (const { path, modifiedMs } of storage.list(prefix)) {
+      if (path.endsWith(".json")) found.push({ id: path.slice(prefix.length, -".json".length), modifiedMs });
+    }
+    found.sort((a, b) => b.modifiedMs - a.modifiedMs);
+    const results = await Promise.all(found.slice(0, limit).map(({ id }) => this.resultOf(id)));
+    return results.filter((result) => result !== undefined);
   }
 
   async markCommitted(id: string, content: Buffer): Promise<void> {
@@ -90,14 +112,20 @@ export class Savepoints {
     const before = await this.resultOf(id);
     if (before !== undefined) return before;
     // Complete but for its result: whoever wrote it died in between.
-    const complete = await StoredSnapshot.open(storage, this.#folderOf(id)).catch((error: unknown) => {
+    const written = (await this.#stored(this.#folderOf(id))) ?? (await this.#write(checkpointId, id));
+    // The checkpoint may be gone by now if somebody else wrote the copy long ago.
+    const cut = (await this.#stored(`${folder}${checkpointFolder(written.manifest.checkpointId)}`))?.manifest ?? written.manifest;
+    const { url, manifest, totalBytes } = written;
+    const result: SavepointResult = { id, url, checkpointId: manifest.checkpointId, totalBytes, ...timesOf(manifest, cut) };
+    await storage.put(`${folder}${savepointResultFolder}${id}.json`, Buffer.from(`${JSON.stringify(result)}\n`));
+    return result;
+  }
+
+  async #stored(folder: string): Promise<StoredSnapshot | undefined> {
+    return StoredSnapshot.open(this.#options.storage, folder).catch((error: unknown) => {
       if (isMillraceError(error, "SNAPSHOT_MISSING")) return undefined;
       throw error;
     });
-    const written = complete ?? (await this.#write(checkpointId, id));
-    const result: SavepointResult = { id, url: written.url, checkpointId: written.manifest.checkpointId, totalBytes: written.totalBytes };
-    await storage.put(`${folder}${savepointResultFolder}${id}.json`, Buffer.from(`${JSON.stringify(result)}\n`));
-    return result;
   }
 
   async #write(checkpointId: number, id: string): Promise<StoredSnapshot> {
@@ -117,4 +145,9 @@ export class Savepoints {
     if (from.committed) await this.markCommitted(id, (await storage.get(`${from.folder}${committedName}`)).content);
     return written;
   }
+}
+
+function timesOf(manifest: Manifest, cut: Manifest): Pick<SavepointResult, "formatVersion" | "cutAtMs" | "completedAtMs"> {
+  const { formatVersion, createdAt } = manifest;
+  return { formatVersion, cutAtMs: Date.parse(cut.createdAt), completedAtMs: Date.parse(createdAt) };
 }

@@ -1,12 +1,10 @@
-// File storage: the contract, its lock when an owner dies, and its errors.
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+// File storage: the contract, what others leave half done, and its errors.
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { fileError } from "./file-errors.ts";
-import { withFileLock } from "./file-lock.ts";
 import { openStorage } from "./open-storage.ts";
 import { snapshotStorageSuite } from "./storage.suite.ts";
 
@@ -17,7 +15,7 @@ const urlOf = (name: string): string => pathToFileURL(join(folder, name)).href;
 snapshotStorageSuite("file", { open: () => openStorage(urlOf("suite")), openOptions: {}, bigBytes: 3_000_000 });
 
 describe("file storage", () => {
-  test("leaves no temporary files and no locks behind", async () => {
+  test("leaves no temporary files and no offers behind", async () => {
     const storage = await openStorage(urlOf("clean"));
     const version = await storage.create("one/pointer", Buffer.from("1"));
     await storage.replace("one/pointer", Buffer.from("2"), version);
@@ -29,30 +27,37 @@ describe("file storage", () => {
     expect(existsSync(join(folder, "clean/one"))).toBe(false);
   });
 
-  test("the lock of a process that died is broken at once", async () => {
-    const storage = await openStorage(urlOf("dead"));
+  test("what a process that died or stands still has offered keeps nobody out, and does not get into place later", async () => {
+    const storage = await openStorage(urlOf("stopped"));
     const version = await storage.create("pointer", Buffer.from("1"));
-    const died = spawnSync(process.execPath, ["-e", ""]).pid;
-    const boot = "/proc/sys/kernel/random/boot_id";
-    const domain = existsSync(boot) ? `${readFileSync(boot, "utf8").trim()} ${readlinkSync("/proc/self/ns/pid")}` : `${process.platform} `;
-    const lock = join(folder, "dead/.pointer.lock");
-    writeFileSync(lock, JSON.stringify({ token: "abc", domain, pid: died, started: "1" }));
-    const startMs = performance.now();
+    const offer = join(folder, "stopped/.pointer.offer");
+    mkdirSync(offer);
+    writeFileSync(join(offer, "abc"), "theirs");
     await storage.replace("pointer", Buffer.from("2"), version);
-    expect(performance.now() - startMs).toBeLessThan(2_000);
-    // A living process with the same id but another start is another process.
-    writeFileSync(lock, JSON.stringify({ token: "abd", domain, pid: process.ppid, started: "1" }));
-    await storage.replace("pointer", Buffer.from("3"), (await storage.get("pointer")).version);
-    expect(readdirSync(join(folder, "dead")).sort()).toEqual([".tmp", "pointer"]);
+    expect(() => renameSync(join(offer, "abc"), join(folder, "stopped/pointer"))).toThrow("ENOENT");
+    expect((await storage.get("pointer")).content.toString()).toBe("2");
+    expect(readdirSync(join(folder, "stopped")).sort()).toEqual([".tmp", "pointer"]);
+    expect(readdirSync(join(folder, "stopped/.tmp"))).toEqual([]);
   });
 
-  test("the lock of a living process is respected until the deadline", async () => {
-    const storage = await openStorage(urlOf("alive"), { deadlineMs: 200 });
+  test("while others change an object all the time it is told that the storage is not reached, and nothing is left", async () => {
+    const storage = await openStorage(urlOf("busy"), { deadlineMs: 150 });
     const version = await storage.create("pointer", Buffer.from("1"));
-    await withFileLock(join(folder, "alive/.pointer.lock"), 1_000, async () => {
+    const offer = join(folder, "busy/.pointer.offer");
+    mkdirSync(offer);
+    let number = 0;
+    const busy = setInterval(() => {
+      writeFileSync(join(offer, `other-${++number}`), "theirs");
+      rmSync(join(offer, `other-${number - 1}`), { force: true });
+    }, 20);
+    try {
+      writeFileSync(join(offer, "other-0"), "theirs");
       await expect(storage.replace("pointer", Buffer.from("2"), version)).rejects.toMatchObject({ code: "STORAGE_UNREACHABLE" });
-    });
-    await storage.replace("pointer", Buffer.from("2"), version);
+    } finally {
+      clearInterval(busy);
+    }
+    expect((await storage.get("pointer")).content.toString()).toBe("1");
+    expect(readdirSync(join(folder, "busy/.tmp"))).toEqual([]);
   });
 
   test("a folder that must exist and does not is STORAGE_MISSING; a file in its place too", async () => {

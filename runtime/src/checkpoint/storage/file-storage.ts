@@ -1,18 +1,22 @@
-// Snapshot storage in a folder of a file system: temporary file, fsync, rename; conditional writes by link and by lock.
+// Snapshot storage in a folder of a file system: temporary file, fsync, rename; conditional writes by link and by offer.
 import { createHash, randomBytes } from "node:crypto";
 import { type FileHandle, link, mkdir, open, opendir, readFile, rename, rm, rmdir, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
 import { MillraceError } from "../../base/errors.ts";
 import type { ObjectVersion, ObjectWriter, SnapshotStorage, StoredObject } from "../../core/ports/snapshot-storage.ts";
+import { replaceFile } from "./conditional-replace.ts";
 import { mapped, systemCode } from "./file-errors.ts";
-import { LockTimeout, withFileLock } from "./file-lock.ts";
 import { checkObjectPath, comparePaths } from "./object-path.ts";
+import { offerFiles } from "./offer-files.ts";
 import { objectConflict, storageUnreachable } from "./storage-errors.ts";
 
 /** Where unfinished files are, below the root: on the same file system as what they become. */
 const temporaryFolder = ".tmp";
 const maxAttempts = 5;
+/** Between two looks at somebody else's offer, ms. */
+const lookMs = 3;
 
 export class FileStorage implements SnapshotStorage {
   readonly url: string;
@@ -80,9 +84,9 @@ export class FileStorage implements SnapshotStorage {
         await this.#place(target, () => link(name, target));
       } catch (error) {
         if (systemCode(error) === "EEXIST") throw objectConflict(this.url, path, error);
-        // A file system without hard links: the lock takes their part.
+        // A file system without hard links: an offer takes their part.
         if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(systemCode(error))) throw error;
-        await this.#createLocked(path, name, target);
+        await this.#replace(path, content, (current) => current === undefined);
       } finally {
         await unlink(name).catch(() => undefined);
       }
@@ -91,50 +95,31 @@ export class FileStorage implements SnapshotStorage {
   }
 
   async replace(path: string, content: Uint8Array, version: ObjectVersion): Promise<ObjectVersion> {
+    await mapped(this.url, path, () => this.#replace(path, content, (current) => current !== undefined && versionOf(current) === version));
+    return versionOf(content);
+  }
+
+  async #replace(path: string, content: Uint8Array, isExpected: (current: Buffer | undefined) => boolean): Promise<void> {
     const target = this.#file(path);
-    const act = async (stillHeld: () => boolean): Promise<ObjectVersion> => {
-      const current = await readFile(target).catch((error: unknown) => {
-        if (systemCode(error) === "ENOENT") throw objectConflict(this.url, path, error);
-        throw error;
-      });
-      if (versionOf(current) !== version) throw objectConflict(this.url, path);
-      const name = await this.#writeTemporary(content);
-      if (!stillHeld()) {
-        await unlink(name).catch(() => undefined);
-        throw storageUnreachable(this.url, new Error("writing took longer than the lock may be held"), this.#deadlineMs);
-      }
-      await rename(name, target);
-      await syncFolder(dirname(target));
-      return versionOf(content);
-    };
-    return mapped(this.url, path, async () => {
-      try {
-        return await this.#locked(target, act);
-      } catch (error) {
-        // No folder to lock in: then there is no object either.
-        if (systemCode(error) === "ENOENT") throw objectConflict(this.url, path, error);
-        throw error;
-      }
+    const files = offerFiles(async (token) => {
+      const folder = join(this.#root, temporaryFolder, token);
+      await mkdir(folder, { recursive: true });
+      await writeNew(join(folder, token), content);
+      return folder;
     });
-  }
-
-  async #locked<T>(target: string, act: (stillHeld: () => boolean) => Promise<T>): Promise<T> {
-    try {
-      return await withFileLock(join(dirname(target), `.${basename(target)}.lock`), this.#deadlineMs, act);
-    } catch (error) {
-      throw error instanceof LockTimeout ? storageUnreachable(this.url, error, this.#deadlineMs) : error;
+    const outcome = await replaceFile(files, {
+      target,
+      offer: join(dirname(target), `.${basename(target)}.offer`),
+      isUnchanged: async () => isExpected(await readFile(target).catch(missing)),
+      newToken: () => randomBytes(12).toString("hex"),
+      now: () => performance.now(),
+      pause: () => sleep(lookMs * (0.5 + Math.random())),
+      deadlineMs: this.#deadlineMs,
+    });
+    if (outcome === "conflict") throw objectConflict(this.url, path);
+    if (outcome === "late") {
+      throw storageUnreachable(this.url, new Error(`others were changing ${path} all the time`), this.#deadlineMs);
     }
-  }
-
-  async #createLocked(path: string, name: string, target: string): Promise<void> {
-    await this.#locked(target, async (stillHeld) => {
-      const there = await stat(target).then(
-        () => true,
-        (error: unknown) => systemCode(error) !== "ENOENT",
-      );
-      if (there || !stillHeld()) throw objectConflict(this.url, path);
-      await rename(name, target);
-    });
     await syncFolder(dirname(target));
   }
 
@@ -171,7 +156,7 @@ export class FileStorage implements SnapshotStorage {
     const entries: { readonly path: string; readonly isFolder: boolean }[] = [];
     try {
       for await (const entry of await opendir(join(this.#root, folder))) {
-        // Names with a dot in front are temporary files and locks.
+        // Names with a dot in front are temporary files and offers.
         if (entry.name.startsWith(".")) continue;
         entries.push({ path: `${folder}${entry.name}${entry.isDirectory() ? "/" : ""}`, isFolder: entry.isDirectory() });
       }
@@ -207,7 +192,7 @@ export class FileStorage implements SnapshotStorage {
         const name = join(folder, entry.name);
         const found = await stat(name).catch(() => undefined);
         if (found === undefined || this.#clock.now() - found.mtimeMs < olderThanMs) continue;
-        await unlink(name).catch(() => undefined);
+        await rm(name, { recursive: true, force: true });
         removed++;
       }
     } catch (error) {
@@ -236,15 +221,7 @@ export class FileStorage implements SnapshotStorage {
 
   async #writeTemporary(content: Uint8Array): Promise<string> {
     const { name, handle } = await this.#openTemporary();
-    try {
-      await writeAll(handle, content);
-      await handle.sync();
-    } catch (error) {
-      await unlink(name).catch(() => undefined);
-      throw error;
-    } finally {
-      await handle.close();
-    }
+    await writeThrough(name, handle, content);
     return name;
   }
 
@@ -281,6 +258,26 @@ function versionOf(content: Uint8Array): ObjectVersion {
 async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
   let done = 0;
   while (done < chunk.length) done += (await handle.write(chunk, done, chunk.length - done)).bytesWritten;
+}
+
+async function writeNew(name: string, content: Uint8Array): Promise<void> {
+  await writeThrough(name, await open(name, "wx"), content);
+}
+
+async function writeThrough(name: string, handle: FileHandle, content: Uint8Array): Promise<void> {
+  try {
+    await writeAll(handle, content);
+    await handle.sync();
+  } catch (error) {
+    await unlink(name).catch(() => undefined);
+    throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+function missing(error: unknown): undefined {
+  if (systemCode(error) !== "ENOENT") throw error;
 }
 
 async function makeFolders(folder: string): Promise<void> {

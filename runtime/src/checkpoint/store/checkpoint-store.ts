@@ -210,6 +210,11 @@ export class CheckpointStore {
     return this.#savepoints.make(checkpointId, id);
   }
 
+  /** The job's newest savepoints, at most `limit`. */
+  savepointResults(limit: number): Promise<readonly SavepointResult[]> {
+    return this.#savepoints.results(limit);
+  }
+
   /** What came of the savepoint with this id; undefined when there is none. */
   savepointResult(id: string): Promise<SavepointResult | undefined> {
     return this.#savepoints.resultOf(id);

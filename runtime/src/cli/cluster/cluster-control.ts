@@ -120,6 +120,10 @@ export class ClusterControl implements JobControl {
     return this.#leading().savepoint(id);
   }
 
+  savepoints(): Promise<readonly SavepointAnswer[]> {
+    return this.#leading().savepoints();
+  }
+
   async savepointSettled(id: string, waitMs: number): Promise<void> {
     const untilMs = performance.now() + waitMs;
     while (performance.now() < untilMs && (await this.savepointById(id))?.phase === "running") {

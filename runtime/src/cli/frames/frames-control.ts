@@ -143,6 +143,10 @@ export class FramesControl implements JobControl {
     return result === undefined ? undefined : completed(id, null, result);
   }
 
+  savepoints(): Promise<readonly SavepointAnswer[]> {
+    return Promise.resolve([...this.#savepoints.keys()].map((id) => this.#answer(id)));
+  }
+
   stop(mode: StopMode = "batch"): void {
     this.#running()
       .stop(mode)
@@ -198,10 +202,13 @@ export class FramesControl implements JobControl {
     const { mode, result, failure } = this.#savepoints.get(id) as Asked;
     if (result !== undefined) return completed(id, mode, result);
     const phase = failure === undefined ? "running" : "failed";
-    return { id, mode, phase, location: null, sizeBytes: null, checkpointId: null, failure: failure ?? null };
+    const nothing = { location: null, sizeBytes: null, checkpointId: null, formatVersion: null, cutAtMs: null, completedAtMs: null };
+    return { id, mode, phase, ...nothing, failure: failure ?? null };
   }
 }
 
-function completed(id: string, mode: "keep" | "stop" | null, { url, totalBytes, checkpointId }: SavepointResult): SavepointAnswer {
-  return { id, mode, phase: "completed", location: url, sizeBytes: totalBytes, checkpointId, failure: null };
+function completed(id: string, mode: "keep" | "stop" | null, result: SavepointResult): SavepointAnswer {
+  const { url, totalBytes, checkpointId, formatVersion, cutAtMs, completedAtMs } = result;
+  const facts = { location: url, sizeBytes: totalBytes, checkpointId, formatVersion, cutAtMs, completedAtMs };
+  return { id, mode, phase: "completed", ...facts, failure: null };
 }

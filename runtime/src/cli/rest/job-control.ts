@@ -9,6 +9,11 @@ export interface SavepointAnswer {
   readonly location: string | null;
   readonly sizeBytes: number | null;
   readonly checkpointId: number | null;
+  /** Of the savepoint's manifest. */
+  readonly formatVersion: number | null;
+  /** When the checkpoint under it was complete: nothing that happened later is in it. */
+  readonly cutAtMs: number | null;
+  readonly completedAtMs: number | null;
   readonly failure: { readonly code: string; readonly message: string } | null;
 }
 
@@ -43,6 +48,8 @@ export interface JobControl {
   /** Settles when the savepoint is not under way any more, at the latest after `waitMs`. */
   savepointSettled(id: string, waitMs: number): Promise<void>;
   savepointById(id: string): Promise<SavepointAnswer | undefined>;
+  /** Those that this process or the storage knows of, at most some hundreds. */
+  savepoints(): Promise<readonly SavepointAnswer[]>;
   /** Ends the job with a last checkpoint, without a savepoint. */
   stop(): void;
   rescale(change: RescaleChange): Promise<object>;

@@ -118,6 +118,9 @@ const savepoint = object({
   location: orNull(string),
   sizeBytes: orNull(integer),
   checkpointId: orNull(integer),
+  formatVersion: orNull(integer),
+  cutAtMs: orNull(number),
+  completedAtMs: orNull(number),
   failure: orNull(object({ code: string, message: string })),
 });
 
@@ -234,6 +237,10 @@ export const openApiDocument: Readonly<Record<string, unknown>> = {
       get: { summary: "What the job runs with, without secrets.", responses: { "200": answer("The configuration.", { type: "object" }) } },
     },
     "/v1/savepoints": {
+      get: {
+        summary: "Savepoints that were asked for or lie in the storage, the newest hundred of these.",
+        responses: { "200": answer("In no order.", object({ savepoints: list(ref("Savepoint")) })) },
+      },
       post: {
         summary: "Takes a savepoint; the same id again asks what became of it.",
         parameters: [parameter("wait", "query", "How long to wait for it, such as 30s.")],

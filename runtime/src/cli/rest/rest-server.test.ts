@@ -70,7 +70,8 @@ function control(changes: Partial<JobControl> = {}): JobControl {
     healthy: () => true,
     ready: () => true,
     savepoint(id, mode) {
-      const answer = { id, mode, phase: "running", location: null, sizeBytes: null, checkpointId: null, failure: null } as const;
+      const facts = { location: null, sizeBytes: null, checkpointId: null, formatVersion: null, cutAtMs: null, completedAtMs: null };
+      const answer = { id, mode, phase: "running", ...facts, failure: null } as const;
       savepoints.set(id, answer);
       return Promise.resolve(answer);
     },
@@ -81,9 +82,13 @@ function control(changes: Partial<JobControl> = {}): JobControl {
         location: "file:///s/a",
         sizeBytes: 5,
         checkpointId: 7,
+        formatVersion: 1,
+        cutAtMs: 1000,
+        completedAtMs: 1500,
       });
       return Promise.resolve();
     },
+    savepoints: () => Promise.resolve([...savepoints.values()]),
     savepointById: (id) => Promise.resolve(savepoints.get(id)),
     start: () => {},
     stop: () => {},
@@ -126,6 +131,10 @@ test("every answer is what the OpenAPI document says", async () => {
   });
   expect((await ask(url, "GET", "/v1/savepoints/a", template)).status).toBe(202);
   expect(await ask(url, "GET", "/v1/savepoints/a?wait=5s", template)).toMatchObject({ status: 200, body: { location: "file:///s/a" } });
+  expect(await ask(url, "GET", "/v1/savepoints", "/v1/savepoints")).toMatchObject({
+    status: 200,
+    body: { savepoints: [{ id: "a", formatVersion: 1, cutAtMs: 1000, completedAtMs: 1500 }] },
+  });
   expect((await ask(url, "POST", "/v1/savepoints", "/v1/savepoints", { id: "../a" })).status).toBe(400);
   expect((await ask(url, "GET", "/v1/slots/0/profile?duration=200", "/v1/slots/{slot}/profile")).status).toBe(200);
 });

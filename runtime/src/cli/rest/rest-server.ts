@@ -105,6 +105,7 @@ function addRoutes(app: Hono, control: JobControl, document: object): void {
   app.get("/v1/checkpoints", (context) => context.json({ checkpoints: control.checkpoints() }));
   app.get("/v1/exceptions", (context) => context.json(control.exceptions()));
   app.get("/v1/config", (context) => context.json(control.config()));
+  app.get("/v1/savepoints", async (context) => context.json({ savepoints: await control.savepoints() }));
   app.post("/v1/savepoints", async (context) => {
     const { id, mode } = savepointRequest(await bodyOf(context));
     const waitMs = waitOf(context.req.query("wait"));

@@ -88,6 +88,10 @@ export class ProcessControl implements JobControl {
     return Promise.resolve(this.#savepoints.has(id) ? this.#answer(id) : undefined);
   }
 
+  savepoints(): Promise<readonly SavepointAnswer[]> {
+    return Promise.resolve([...this.#savepoints.keys()].map((id) => this.#answer(id)));
+  }
+
   stop(): void {
     this.#supervisor.stop().catch(() => {});
   }
@@ -137,8 +141,11 @@ export class ProcessControl implements JobControl {
       mode,
       phase: failure !== undefined ? "failed" : record !== undefined ? "completed" : "running",
       location: record?.location ?? null,
-      sizeBytes: record?.totalBytes ?? null,
+      sizeBytes: record?.savepoint?.totalBytes ?? null,
       checkpointId: record?.id ?? null,
+      formatVersion: record?.savepoint?.formatVersion ?? null,
+      cutAtMs: record?.savepoint?.cutAtMs ?? null,
+      completedAtMs: record?.savepoint?.completedAtMs ?? null,
       failure: failure ?? null,
     };
   }

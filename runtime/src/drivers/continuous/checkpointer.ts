@@ -2,6 +2,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { MillraceError, messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import type { SavepointResult } from "../../checkpoint/savepoint/savepoints.ts";
 import type { TaskCapture } from "../task/captures.ts";
 import type { Task } from "../task/task.ts";
 import type { SplitAssigner } from "./split-assigner.ts";
@@ -30,7 +31,7 @@ export interface SnapshotSaver {
   captured(capture: Pick<JobCapture, "checkpointId" | "task">, task: Task): void;
   save(capture: JobCapture): Promise<SavedSnapshot>;
   /** Makes a self-contained copy of a checkpoint that was just saved. */
-  savepoint(checkpointId: number, id: string): Promise<SavedSnapshot>;
+  savepoint(checkpointId: number, id: string): Promise<SavepointResult>;
   markCommitted(checkpointId: number, savepointId?: string): Promise<void>;
 }
 
@@ -42,6 +43,8 @@ export interface CheckpointRecord {
   phase: CheckpointPhase;
   readonly triggeredAtMs: number;
   readonly savepointId: string | undefined;
+  /** The copy that was made of it, of a job in one process. */
+  savepoint?: SavepointResult;
   /** How long processing stood still for the cut, ms; of a job on several slots the longest of them. */
   cutMs: number;
   durationMs: number | undefined;
@@ -209,7 +212,8 @@ export class Checkpointer {
     const { savepointId } = record;
     if (savepointId === undefined) return;
     const savepoint = await this.#persist(record, "savepoint", () => saver.savepoint(record.id, savepointId));
-    record.location = savepoint.location;
+    record.location = savepoint.url;
+    record.savepoint = savepoint;
   }
 
   async #commit(record: CheckpointRecord, task: TaskCapture): Promise<void> {

@@ -25,7 +25,16 @@ test("a savepoint that was asked for while a timed checkpoint is under way begin
       new Promise((resolve) => {
         saves.push({ checkpointId, finish: () => resolve({ location: `memory:${checkpointId}`, writtenBytes: 0, totalBytes: 0 }) });
       }),
-    savepoint: (checkpointId, id) => Promise.resolve({ location: `memory:${checkpointId}/${id}`, writtenBytes: 0, totalBytes: 0 }),
+    savepoint: (checkpointId, id) =>
+      Promise.resolve({
+        id,
+        url: `memory:${checkpointId}/${id}`,
+        checkpointId,
+        totalBytes: 0,
+        formatVersion: 1,
+        cutAtMs: 0,
+        completedAtMs: 0,
+      }),
     markCommitted: () => Promise.resolve(),
   };
   const { name, nodes } = job("idle", (flow) => flow.source("words", memorySource(Word)).to("out", memorySink())).build();

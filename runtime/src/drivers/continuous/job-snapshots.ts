@@ -1,6 +1,7 @@
 // Ties a job to its checkpoint store: takes the epoch, finds what to start from, checks it, and saves what barriers take.
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
+import type { SavepointResult } from "../../checkpoint/savepoint/savepoints.ts";
 import { CheckpointStore, type SnapshotRef } from "../../checkpoint/store/checkpoint-store.ts";
 import { openSnapshot } from "../../checkpoint/store/open-snapshot.ts";
 import { checkRestore } from "../../checkpoint/store/restore-check.ts";
@@ -178,9 +179,8 @@ class StoreSaver implements SnapshotSaver {
     return { location: url, writtenBytes, totalBytes };
   }
 
-  async savepoint(checkpointId: number, id: string): Promise<SavedSnapshot> {
-    const { url, totalBytes } = await this.#store.savepoint(checkpointId, id);
-    return { location: url, writtenBytes: totalBytes, totalBytes };
+  savepoint(checkpointId: number, id: string): Promise<SavepointResult> {
+    return this.#store.savepoint(checkpointId, id);
   }
 
   markCommitted(checkpointId: number, savepointId?: string): Promise<void> {

@@ -337,7 +337,15 @@ export class World {
       if (written) {
         if (action.kind === "publish") this.#publish(action);
         if (action.kind === "makeSavepoint")
-          this.#savepoints.set(action.id, { id: action.id, url: `sp/${action.id}`, checkpointId, totalBytes: 1 });
+          this.#savepoints.set(action.id, {
+            id: action.id,
+            url: `sp/${action.id}`,
+            checkpointId,
+            totalBytes: 1,
+            formatVersion: 1,
+            cutAtMs: 1,
+            completedAtMs: 2,
+          });
         if (action.kind === "markCommitted" && this.#latest?.checkpointId === checkpointId)
           this.#latest = { ...this.#latest, committed: true };
       }

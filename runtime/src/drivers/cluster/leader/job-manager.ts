@@ -43,6 +43,9 @@ export interface SavepointView {
   readonly location: string | null;
   readonly sizeBytes: number | null;
   readonly checkpointId: number | null;
+  readonly formatVersion: number | null;
+  readonly cutAtMs: number | null;
+  readonly completedAtMs: number | null;
   readonly failure: Failure | null;
 }
 
@@ -152,6 +155,21 @@ export class JobManager {
     return viewOf(id, known?.intent.mode ?? null, recorded || ends ? undefined : result, known?.failure, result);
   }
 
+  /** Those that were asked for under this leader, and the newest of those in the storage. */
+  async savepoints(): Promise<readonly SavepointView[]> {
+    const session = this.#leading();
+    const stored = await session.savepointResults();
+    const ids = new Set([...session.coordinator.state.savepoints.keys(), ...stored.map(({ id }) => id)]);
+    const views: SavepointView[] = [];
+    for (const id of ids) {
+      const result = stored.find((one) => one.id === id);
+      const known = session.coordinator.state.savepoints.has(id);
+      const view = known || result === undefined ? await this.savepoint(id) : viewOf(id, null, result, undefined, result);
+      if (view !== undefined) views.push(view);
+    }
+    return views;
+  }
+
   async askSavepoint(id: string, mode: SavepointMode): Promise<SavepointView> {
     const session = this.#leading();
     const before = await this.savepoint(id);
@@ -256,6 +274,9 @@ function viewOf(
     location: made?.url ?? null,
     sizeBytes: made?.totalBytes ?? null,
     checkpointId: made?.checkpointId ?? null,
+    formatVersion: made?.formatVersion ?? null,
+    cutAtMs: made?.cutAtMs ?? null,
+    completedAtMs: made?.completedAtMs ?? null,
     failure: failure ?? null,
   };
 }

@@ -57,6 +57,7 @@ export interface LeaderParts {
 }
 
 const tickMs = 50;
+const listedSavepoints = 100;
 
 export class LeaderSession {
   readonly epoch: number;
@@ -151,6 +152,11 @@ export class LeaderSession {
   /** What became of a savepoint, also of one that an earlier leader made. */
   savepointResult(id: string): Promise<SavepointResult | undefined> {
     return this.#store.savepointResult(id);
+  }
+
+  /** The newest that there are in the storage. */
+  savepointResults(): Promise<readonly SavepointResult[]> {
+    return this.#store.savepointResults(listedSavepoints);
   }
 
   profile(taskManagerId: string, index: number, durationMs: number): Promise<object> {

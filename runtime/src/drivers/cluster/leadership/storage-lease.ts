@@ -1,6 +1,6 @@
 // A lease in snapshot storage (a folder, or a bucket): for JobManagers that share one, without Kubernetes.
 import { isMillraceError } from "../../../base/errors.ts";
-import { describeSelf, isGone, type ProcessIdentity } from "../../../checkpoint/storage/file-lock.ts";
+import { describeSelf, isGone, type ProcessIdentity } from "../../../checkpoint/storage/process-identity.ts";
 import type { SnapshotStorage } from "../../../core/ports/snapshot-storage.ts";
 import type { LeaseRecord, LeaseState, LeaseStore } from "./lease.ts";
 

@@ -1,12 +1,13 @@
 // A TaskManager against real connections: it finds whoever leads, keeps what nobody has taken, and refuses leaders whose time is over.
 import { afterEach, expect, test } from "vitest";
-import { systemClock } from "../../../base/clock.ts";
-import { silentLog } from "../../../base/log.ts";
+import { ManualClock, systemClock } from "../../../base/clock.ts";
+import { type Log, silentLog } from "../../../base/log.ts";
 import type { SlotCommand, SlotEvent } from "../slot-protocol.ts";
 import type { SlotListener } from "../slot-runner.ts";
 import type { WorkerMessage } from "../rpc/messages.ts";
 import { type Hello, type RpcServer, startRpcServer, type WorkerConnection } from "../rpc/rpc-server.ts";
-import { TaskManager } from "./task-manager.ts";
+import { searchPauseMs } from "./leader-search.ts";
+import { TaskManager, type TaskManagerParts } from "./task-manager.ts";
 
 const heartbeats = { intervalMs: 200, timeoutMs: 5000 };
 const slice = { region: "r", attempt: 1, slot: 0 };
@@ -45,7 +46,7 @@ interface Worker {
   listener(): SlotListener;
 }
 
-async function worker(leaders: () => readonly Leader[], token?: string): Promise<Worker> {
+async function worker(leaders: () => readonly Leader[], token?: string, parts: Partial<TaskManagerParts> = {}): Promise<Worker> {
   const commands: SlotCommand[] = [];
   let listener: SlotListener | undefined;
   const manager = new TaskManager({
@@ -62,6 +63,7 @@ async function worker(leaders: () => readonly Leader[], token?: string): Promise
     },
     findLeaders: () => Promise.resolve(leaders().map(({ server }) => `127.0.0.1:${server.port}`)),
     rpc: { tls: undefined, token, heartbeats, connectTimeoutMs: 5000, clock: systemClock },
+    ...parts,
   });
   await manager.start();
   open.push({ close: () => manager.stop("the test is over") });
@@ -141,5 +143,45 @@ test("a slot that died is offered again as another incarnation", { timeout: 60_0
   expect(leads.heard).toMatchObject([
     { kind: "slotDied", index: 0, incarnation: 1, reason: "out of memory" },
     { kind: "slotBack", slot: { index: 0, incarnation: 2 } },
+  ]);
+});
+
+test("without a leader it asks often at first and once a second in the end, and says of each JobManager once what is wrong", {
+  timeout: 60_000,
+}, async () => {
+  const standbys = [await leader(undefined), await leader(undefined)];
+  const clock = new ManualClock();
+  const lines: string[] = [];
+  const log: Log = { ...silentLog, info: (message, fields) => void lines.push(`${message} ${JSON.stringify(fields)}`), child: () => log };
+  let rounds = 0;
+  const findLeaders = (): Promise<readonly string[]> => {
+    rounds++;
+    // Real connections for a start; later rounds find nobody, which needs no time of the machine.
+    return Promise.resolve(rounds <= 4 ? standbys.map(({ server }) => `127.0.0.1:${server.port}`) : []);
+  };
+  await worker(() => [], undefined, { clock, log, findLeaders });
+  const passed = async (ms: number): Promise<number> => {
+    const before = rounds;
+    for (let at = 0; at < ms; at += 25) {
+      clock.advance(25);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return rounds - before;
+  };
+  await until("four rounds of both", () => {
+    clock.advance(1);
+    return standbys.every(({ hellos }) => hellos.length === 4);
+  });
+  const refusals = lines.filter((line) => line.includes("does not lead"));
+  expect(refusals).toHaveLength(2);
+  await passed(60_000);
+  // A second apart, give or take a quarter.
+  expect(await passed(40_000)).toSatisfy((count: number) => count >= 32 && count <= 54);
+});
+
+test("the wait between two looks for a leader is an eighth of the time without one, from 100 ms to a second", () => {
+  const at = (leaderlessMs: number, random: number): number => searchPauseMs(leaderlessMs, random);
+  expect([at(0, 0), at(0, 0.5), at(2000, 0.5), at(4000, 0.5), at(3_600_000, 0.5), at(3_600_000, 1)]).toEqual([
+    75, 100, 250, 500, 1000, 1250,
   ]);
 });

@@ -6,6 +6,7 @@ import { type LeaderMessage, protocolVersion, type WorkerMessage } from "../rpc/
 import { connectTo, type LeaderConnection, type RpcClientOptions } from "../rpc/rpc-client.ts";
 import type { OpenSlot } from "../slot-runner.ts";
 import type { SlotEvent } from "../slot-protocol.ts";
+import { SearchNews, searchPauseMs } from "./leader-search.ts";
 import { Retained } from "./retained.ts";
 import { Slots } from "./slots.ts";
 
@@ -25,8 +26,6 @@ export interface TaskManagerParts {
   readonly log: Log;
 }
 
-const pauseMs = 150;
-
 export class TaskManager {
   readonly #parts: TaskManagerParts;
   readonly #slots: Slots;
@@ -44,11 +43,13 @@ export class TaskManager {
   /** Ends the present connection. */
   #leave: () => void = () => {};
   #running: Promise<void> | undefined;
-  #lastProblem = "";
+  readonly #news = new SearchNews();
+  #searchingSinceMs: number;
 
   constructor(parts: TaskManagerParts) {
     this.#parts = parts;
     this.#leaderlessMs = parts.clock.now();
+    this.#searchingSinceMs = parts.clock.now();
     this.#slots = new Slots(parts.slots, parts.openSlot, parts.clock, parts.log, {
       event: (index, event) => this.#event(index, event),
       died: (index, incarnation, reason) => this.#keep({ kind: "slotDied", index, incarnation, reason }),
@@ -84,7 +85,8 @@ export class TaskManager {
         await this.#tryLeader(address);
       }
       await this.#endOrphans();
-      await this.#pause(pauseMs * (0.5 + this.#parts.random()));
+      const { clock, random } = this.#parts;
+      await this.#pause(searchPauseMs(clock.now() - this.#searchingSinceMs, random()));
     }
   }
 
@@ -95,7 +97,7 @@ export class TaskManager {
       const found = await this.#parts.findLeaders();
       return hint === undefined ? found : [hint, ...found.filter((one) => one !== hint)];
     } catch (error) {
-      this.#problem(`no JobManager is known: ${messageOf(error)}`);
+      this.#problem("", `no JobManager is known: ${messageOf(error)}`);
       return hint === undefined ? [] : [hint];
     }
   }
@@ -122,10 +124,13 @@ export class TaskManager {
       this.#introduced = true;
       if (!this.#stopped && connection.isOpen) await over;
     } catch (error) {
-      this.#problem(messageOf(error));
+      this.#problem(address, messageOf(error));
     } finally {
       connection?.close();
-      if (this.#welcomed) this.#leaderlessMs = this.#parts.clock.now();
+      if (this.#welcomed) {
+        this.#leaderlessMs = this.#parts.clock.now();
+        this.#searchingSinceMs = this.#leaderlessMs;
+      }
       this.#introduced = false;
       this.#welcomed = false;
       this.#connection = undefined;
@@ -136,18 +141,18 @@ export class TaskManager {
     switch (message.kind) {
       case "welcome":
         if (message.epoch < this.#epoch) {
-          this.#problem(`${address} leads with epoch ${message.epoch}, which is over: epoch ${this.#epoch} has begun`);
+          this.#problem(address, `${address} leads with epoch ${message.epoch}, which is over: epoch ${this.#epoch} has begun`);
           this.#leave();
           return;
         }
         this.#epoch = message.epoch;
         this.#welcomed = true;
-        this.#lastProblem = "";
+        this.#news.clear();
         this.#parts.log.info("registered", { leader: address, epoch: message.epoch });
         return;
       case "refused":
         this.#hint = message.leader;
-        this.#problem(`${address}: ${message.message}`);
+        this.#problem(address, `${address}: ${message.message}`);
         this.#leave();
         return;
       case "command":
@@ -195,10 +200,8 @@ export class TaskManager {
   }
 
   // Says a thing once, not at every attempt.
-  #problem(problem: string): void {
-    if (problem === this.#lastProblem) return;
-    this.#lastProblem = problem;
-    this.#parts.log.info("waiting for a leader", { problem });
+  #problem(place: string, problem: string): void {
+    if (this.#news.isNews(place, problem)) this.#parts.log.info("waiting for a leader", { problem });
   }
 
   #pause(ms: number): Promise<void> {
