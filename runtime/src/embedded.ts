@@ -2,6 +2,8 @@
 export type { Log, LogFields } from "./base/log.ts";
 export type { StateBackendFactory } from "./core/ports/state-backend.ts";
 export type { EmbeddedApp, EmbeddedHealth } from "./drivers/embedded/app.ts";
+export type { AppSavepointMode } from "./drivers/embedded/control/control-state.ts";
+export type { SavepointResult } from "./checkpoint/savepoint/savepoint-result.ts";
 export type { EmbeddedState, StateListener } from "./drivers/embedded/app-state.ts";
 export type { EmbeddedConfig, FailureResponse, HttpConfig } from "./drivers/embedded/config.ts";
 export { embedded } from "./drivers/embedded/embedded.ts";

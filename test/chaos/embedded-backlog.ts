@@ -138,7 +138,7 @@ try {
   say(correct ? "exact" : `NOT EXACT (seed ${seed})`);
   process.exitCode = correct ? 0 : 1;
 } finally {
-  const internal = [`${applicationId}-windows-repartition`, `${applicationId}-windows-changelog`];
+  const internal = [`${applicationId}-windows-repartition`, `${applicationId}-windows-changelog`, `${applicationId}-control`];
   if (process.exitCode === 0) await client.deleteTopics([...Object.values(topics), ...internal]);
   else say(`topics kept: ${Object.values(topics).join(", ")}`);
   await client.close();

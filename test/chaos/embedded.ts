@@ -210,7 +210,7 @@ try {
   say(correct ? "exact" : `NOT EXACT (seed ${seed})`);
   process.exitCode = correct ? 0 : 1;
 } finally {
-  const internal = [`${applicationId}-count-repartition`, `${applicationId}-count-changelog`];
+  const internal = [`${applicationId}-count-repartition`, `${applicationId}-count-changelog`, `${applicationId}-control`];
   // What went wrong is to be looked at: the topics stay.
   if (process.exitCode === 0) await client.deleteTopics([...Object.values(topics), ...internal]);
   else say(`topics kept: ${Object.values(topics).join(", ")}`);

@@ -12,6 +12,7 @@ import clickstream from "../../docs/examples/clickstream/clickstream.ts";
 import devices from "../../docs/examples/functions/devices.ts";
 import hotBidders from "../../docs/examples/hot-bidders/hot-bidders.ts";
 import orders from "../../docs/examples/joins/orders.ts";
+import spending from "../../docs/examples/shapes/spending.ts";
 import visitsOne from "../../docs/examples/upgrades/visits-v1.ts";
 import visitsTwo from "../../docs/examples/upgrades/visits-v2.ts";
 import type { OperatorFactory } from "../../runtime/src/core/operator/operator.ts";
@@ -29,6 +30,7 @@ const jobs: ReadonlyMap<string, Job> = new Map([
   ["functions/devices.ts", devices],
   ["hot-bidders/hot-bidders.ts", hotBidders],
   ["joins/orders.ts", orders],
+  ["shapes/spending.ts", spending],
   ["upgrades/visits-v1.ts", visitsOne],
   ["upgrades/visits-v2.ts", visitsTwo],
   ["windows/readings.ts", readings],
@@ -207,6 +209,18 @@ test("hot-bidders: bids per bidder in ten seconds", async () => {
   expect(changes(t, "results", "windowStart", "bidder", "bids", "highest").toSorted()).toEqual([
     "+I 0 a 2 7",
     "+I 0 b 1 9",
+    "+I 10000 a 1 1",
+  ]);
+});
+
+test("shapes: what each customer spends in ten seconds", async () => {
+  const t = await open(spending);
+  const payment = (customer: string, cents: number, at: number): object => ({ customer, cents, at });
+  t.push("payments", payment("a", 500, 0), payment("b", 90, 3000), payment("a", 7, 9999), payment("a", 1, 10_000));
+  await t.end().run();
+  expect(changes(t, "totals", "windowStart", "customer", "payments", "cents").toSorted()).toEqual([
+    "+I 0 a 2 507",
+    "+I 0 b 1 90",
     "+I 10000 a 1 1",
   ]);
 });

@@ -150,7 +150,8 @@ test("word-count: two processes of which one ends, and a third that comes", asyn
     ];
     return (await promisify(execFile)(process.execPath, args, { cwd: root })).stdout.trimEnd().split("\n");
   };
-  const what = [`the offsets of group ${id} (8 partitions)`, `topic ${id}-count-repartition`, `topic ${id}-count-changelog`];
+  const topicsOf = ["count-repartition", "count-changelog", "control"].map((name) => `topic ${id}-${name}`);
+  const what = [`the offsets of group ${id} (8 partitions)`, ...topicsOf];
   expect(await reset()).toEqual([...what.map((each) => `would delete ${each}`), "nothing was changed; add --yes to do it"]);
   expect(await reset("--yes")).toEqual(what.map((each) => `deleted ${each}`));
   expect((await client.groupOffsets(id)).length).toBe(0);

@@ -11,7 +11,7 @@ import { count, max } from "../../../runtime/src/operators/aggregate/call.ts";
 import { json } from "../../../runtime/src/serde/json/json.ts";
 import { type BidBlock, blockSource, generateBids } from "../bids.ts";
 
-export const exchangeQueries = ["window", "window-local", "hot", "hot-local", "rows"] as const;
+export const exchangeQueries = ["window", "rows"] as const;
 export type ExchangeQuery = (typeof exchangeQueries)[number];
 
 const Bid = schema({
@@ -24,8 +24,6 @@ const Bid = schema({
   extra: string(),
 });
 const Price = schema({ price: int53() });
-const Hot = schema({ key: int53(), price: int53(), dateTime: timestamp() });
-const hotKeys = 100;
 const checked = 1_048_576;
 
 /** Share `index` of `shares` of the input. */
@@ -79,7 +77,6 @@ function checkSink(fields: readonly string[]): Sink {
 /** The sum that the sinks of a query must have. */
 export function expectedSum(query: ExchangeQuery, blocks: readonly BidBlock[]): number {
   const windows = new Map<string, number>();
-  const isHot = query.startsWith("hot");
   let records = 0;
   let prices = 0;
   for (const { bids } of blocks) {
@@ -87,8 +84,7 @@ export function expectedSum(query: ExchangeQuery, blocks: readonly BidBlock[]): 
     for (let i = 0; i < bids.price.length; i++) {
       const price = bids.price[i] as number;
       prices += price % checked;
-      const key = isHot ? (bids.bidder[i] as number) % hotKeys : bids.bidder[i];
-      const id = `${key} ${Math.floor((bids.dateTime[i] as number) / 10_000)}`;
+      const id = `${bids.bidder[i]} ${Math.floor((bids.dateTime[i] as number) / 10_000)}`;
       windows.set(id, Math.max(windows.get(id) ?? 0, price));
     }
   }
@@ -104,21 +100,11 @@ export default job("bench-exchange", (flow) => {
     { source: shareSource(records, shares), format: json(Bid) },
     { time: "dateTime", watermarks: boundedOutOfOrderness("4 s") },
   );
-  const query = flow.parameter("query");
-  // Rows are added up before the exchange.
-  const local = query.endsWith("-local") ? { localFirst: "batch" as const } : {};
-  if (query.startsWith("window")) {
+  if (flow.parameter("query") === "window") {
     bids
       .keyBy("bidder")
       .window(tumbling("10 s"))
-      .aggregate({ n: count(), best: max("price") }, { uid: "w", ...local })
-      .to("out", checkSink(["n", "best"]));
-  } else if (query.startsWith("hot")) {
-    bids
-      .map(Hot, ({ bidder, price, dateTime }) => ({ key: bidder % hotKeys, price, dateTime }))
-      .keyBy("key")
-      .window(tumbling("10 s"))
-      .aggregate({ n: count(), best: max("price") }, { uid: "w", ...local })
+      .aggregate({ n: count(), best: max("price") }, { uid: "w" })
       .to("out", checkSink(["n", "best"]));
   } else {
     // A function may read any field, so whole rows are exchanged.

@@ -12,9 +12,6 @@ interface Figures {
 
 const queries = [
   ["window", "10 s tumbling window per bidder: three columns are exchanged"],
-  ["window-local", "the same, with localFirst"],
-  ["hot", "the same window over 100 keys"],
-  ["hot-local", "the same, with localFirst"],
   ["rows", "a function per row, keyed by bidder: whole rows are exchanged"],
 ] as const;
 

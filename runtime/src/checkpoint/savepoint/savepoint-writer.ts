@@ -23,13 +23,18 @@ export interface SavepointRequest {
   readonly clock: Clock;
 }
 
+/** A data file of a savepoint, in its folder: no other attempt has the same name. */
+export function savepointFileName(): string {
+  return `data-${randomBytes(8).toString("hex")}.mst`;
+}
+
 /**
  * Copies what `from` holds into the folder; the manifest comes last. When somebody else completes the same savepoint meanwhile,
  * theirs is the result and this copy is dropped.
  */
 export async function writeSavepoint(request: SavepointRequest): Promise<StoredSnapshot> {
   const { from, storage, folder, id, clock } = request;
-  const name = `data-${randomBytes(8).toString("hex")}.mst`;
+  const name = savepointFileName();
   const writer = new DataFileWriter(storage.openWriter(`${folder}${name}`), request.compression);
   const operators: [string, OperatorManifest][] = [];
   let file: { readonly sizeBytes: number; readonly sha256: string } | undefined;
@@ -110,8 +115,8 @@ async function copyState(
   ];
 }
 
-// Data files of attempts that died. One that is still going on loses its file too, and then finds that the savepoint is complete.
-async function dropLeftovers(written: StoredSnapshot): Promise<void> {
+/** Deletes data files of attempts that died. One that is still going on loses its file too, and then finds that the savepoint is complete. */
+export async function dropLeftovers(written: StoredSnapshot): Promise<void> {
   const { storage, folder, manifest } = written;
   const own = new Set(manifest.files.map((_file, number) => written.filePath(number)));
   const leftovers: string[] = [];

@@ -4,25 +4,12 @@ import { assert, isMillraceError, MillraceError } from "../../base/errors.ts";
 import type { SnapshotStorage } from "../../core/ports/snapshot-storage.ts";
 import type { EntryMerging } from "../../core/ports/state-entries.ts";
 import type { Compression } from "../format/data-file.ts";
-import type { Manifest } from "../format/manifest.ts";
-import { decodeManifest } from "../format/manifest-codec.ts";
 import { isPathPart } from "../storage/object-path.ts";
-import { checkpointFolder, committedName, manifestPath, savepointFolder, savepointResultFolder } from "../store/layout.ts";
+import { checkpointFolder, committedName, savepointFolder, savepointResultFolder } from "../store/layout.ts";
 import type { Publisher } from "../store/publisher.ts";
+import { type SavepointResult, savepointResult, timesOf } from "./savepoint-result.ts";
 import { writeSavepoint } from "./savepoint-writer.ts";
 import { StoredSnapshot } from "../store/stored-snapshot.ts";
-
-export interface SavepointResult {
-  readonly id: string;
-  readonly url: string;
-  readonly checkpointId: number;
-  readonly totalBytes: number;
-  /** Of the manifest. */
-  readonly formatVersion: number;
-  /** When the checkpoint that it was made of was complete: nothing that happened later is in it. */
-  readonly cutAtMs: number;
-  readonly completedAtMs: number;
-}
 
 export interface SavepointsOptions {
   readonly storage: SnapshotStorage;
@@ -63,18 +50,7 @@ export class Savepoints {
 
   /** What came of the savepoint with this id; undefined when there is none, or it was disposed of. */
   async resultOf(id: string): Promise<SavepointResult | undefined> {
-    const { storage, folder } = this.#options;
-    try {
-      const { content } = await storage.get(`${folder}${savepointResultFolder}${id}.json`);
-      const result = JSON.parse(content.toString("utf8")) as SavepointResult;
-      const path = manifestPath(this.#folderOf(id));
-      const manifest = decodeManifest((await storage.get(path)).content, `${storage.url}/${path}`);
-      // What an earlier version wrote does not have the times.
-      return { ...timesOf(manifest, manifest), ...result };
-    } catch (error) {
-      if (isMillraceError(error, "OBJECT_MISSING")) return undefined;
-      throw error;
-    }
+    return savepointResult(this.#options.storage, this.#options.folder, id);
   }
 
   /** The newest that there are, at most `limit`. */
@@ -145,9 +121,4 @@ export class Savepoints {
     if (from.committed) await this.markCommitted(id, (await storage.get(`${from.folder}${committedName}`)).content);
     return written;
   }
-}
-
-function timesOf(manifest: Manifest, cut: Manifest): Pick<SavepointResult, "formatVersion" | "cutAtMs" | "completedAtMs"> {
-  const { formatVersion, createdAt } = manifest;
-  return { formatVersion, cutAtMs: Date.parse(cut.createdAt), completedAtMs: Date.parse(createdAt) };
 }

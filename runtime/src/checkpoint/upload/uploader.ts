@@ -19,6 +19,8 @@ export interface UploaderOptions {
   readonly smallBaseBytes: number;
   /** How many bytes of captures whose upload failed are kept to be written with the next checkpoint. */
   readonly maxCarriedBytes: number;
+  /** Names data files, relative to the folder. Default: `data/<epoch>-<checkpoint>-<random>.mst`. */
+  readonly nameFile?: () => string;
 }
 
 /** A base that is complete and goes into the next checkpoint taken after `endCheckpointId`. */
@@ -122,7 +124,7 @@ export class Uploader {
 
   /** Opens a data file under a name that no other process or attempt uses. */
   openDataFile(checkpointId: number): { readonly path: string; readonly writer: DataFileWriter } {
-    const path = `data/${dataFileName(this.#epoch, checkpointId)}`;
+    const path = this.#options.nameFile?.() ?? `data/${dataFileName(this.#epoch, checkpointId)}`;
     this.#live.add(path);
     const target = this.#options.storage.openWriter(`${this.#options.folder}${path}`);
     return { path, writer: new DataFileWriter(target, this.#options.compression) };

@@ -1,6 +1,6 @@
 // The REST API's view of a streaming query that runs in this process.
 import { isMillraceError, MillraceError, messageOf } from "../../base/errors.ts";
-import type { SavepointResult } from "../../checkpoint/savepoint/savepoints.ts";
+import type { SavepointResult } from "../../checkpoint/savepoint/savepoint-result.ts";
 import type { CheckpointRecord } from "../../drivers/continuous/checkpointer.ts";
 import type { SavepointMode } from "../../drivers/continuous/job-run.ts";
 import type { QueryProgress } from "../../drivers/microbatch/progress.ts";

@@ -2,7 +2,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { MillraceError, messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import type { SavepointResult } from "../../checkpoint/savepoint/savepoints.ts";
+import type { SavepointResult } from "../../checkpoint/savepoint/savepoint-result.ts";
 import type { TaskCapture } from "../task/captures.ts";
 import type { Task } from "../task/task.ts";
 import type { SplitAssigner } from "./split-assigner.ts";

@@ -1,7 +1,7 @@
 // Ties a job to its checkpoint store: takes the epoch, finds what to start from, checks it, and saves what barriers take.
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
-import type { SavepointResult } from "../../checkpoint/savepoint/savepoints.ts";
+import type { SavepointResult } from "../../checkpoint/savepoint/savepoint-result.ts";
 import { CheckpointStore, type SnapshotRef } from "../../checkpoint/store/checkpoint-store.ts";
 import { openSnapshot } from "../../checkpoint/store/open-snapshot.ts";
 import { checkRestore } from "../../checkpoint/store/restore-check.ts";

@@ -262,7 +262,7 @@ describe("a reset", () => {
     await app.close();
     expect(await planReset(topology(), client)).toEqual({
       groupId: "app",
-      topics: ["app-count-repartition", "app-count-changelog"],
+      topics: ["app-count-repartition", "app-count-changelog", "app-control"],
       offsets: 4,
     });
     await resetApp(topology(), client);

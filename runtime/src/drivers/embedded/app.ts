@@ -1,4 +1,5 @@
 // An application in one process: its part in the group, its tasks, and its life.
+import type { SavepointResult } from "../../checkpoint/savepoint/savepoint-result.ts";
 import { MillraceError, messageOf } from "../../base/errors.ts";
 import { WakeFlag } from "../../base/wake-flag.ts";
 import type { ClientOptions } from "../../connectors/kafka/client/client-options.ts";
@@ -11,13 +12,17 @@ import type { Dataflow } from "../../plan/dataflow.ts";
 import { AppDisk } from "./app-disk.ts";
 import { type AppPlan, checkDataflow, firstCluster, planApp } from "./app-plan.ts";
 import { AppState, type EmbeddedState, type StateListener } from "./app-state.ts";
-import { decodeOrders, encodeNews, type Orders } from "./assignment/group-protocol.ts";
+import { decodeOrders, type Orders } from "./assignment/group-protocol.ts";
 import { type CompleteConfig, completeConfig, type EmbeddedConfig, type EmbeddedParts } from "./config.ts";
+import { membershipOptions, newsOf, refusedError } from "./group-news.ts";
 import { lead } from "./leader.ts";
-import { fetchBytes, openHost } from "./open-host.ts";
-import { type AppServer, startAppServer } from "./rest/app-server.ts";
+import { fetchBytes, openHost, producerOptions } from "./open-host.ts";
+import { appControl, type AppServer, startAppServer } from "./rest/app-server.ts";
+import type { AppSavepointMode } from "./control/control-state.ts";
+import { AppSavepoints } from "./savepoint/app-savepoints.ts";
 import { type AppView, viewOf } from "./rest/app-view.ts";
 import { StandbySet, openFollowers } from "./standby-set.ts";
+import { type Purging, purgeRegularly } from "./purge-regularly.ts";
 import { TaskSet, type TaskStatus } from "./task-set.ts";
 import { ensureInternalTopics, internalTopics } from "./topology/internal-topics.ts";
 
@@ -28,7 +33,6 @@ export interface EmbeddedHealth {
   readonly tasks: readonly TaskStatus[];
 }
 
-const protocolName = "millrace";
 const defaultCloseMs = 30_000;
 
 export class EmbeddedApp {
@@ -51,8 +55,10 @@ export class EmbeddedApp {
   #disk: AppDisk | undefined;
   #plan: AppPlan | undefined;
   #server: AppServer | undefined;
-  #cancelPurge: (() => void) | undefined;
-  #purging: Promise<void> | undefined;
+  #savepoints: AppSavepoints | undefined;
+  /** The savepoint that the application was stopped with. */
+  #stoppedWith: string | undefined;
+  #purging: Purging | undefined;
   /** Of copies that were on disk at the start, until the first orders. */
   #foundLags: Readonly<Record<string, number>> = {};
   #closing: Promise<void> | undefined;
@@ -99,7 +105,19 @@ export class EmbeddedApp {
       totalTasks: this.#plan?.tasks.length ?? 0,
       tasks: this.#tasks?.status() ?? [],
       standbys: this.#standbys?.lags() ?? {},
+      generation: this.#savepoints?.generation ?? 0,
     });
+  }
+
+  /**
+   * A consistent copy of the whole application's state, in the format of all shapes, under `id` in its `savepointStorage`. Sources wait until
+   * all tasks have read theirs; with `stop` all processes end there. The same id again gives the same savepoint. Rejects with
+   * SAVEPOINT_NO_STORAGE, SAVEPOINT_ID_INVALID or SAVEPOINT_FAILED.
+   */
+  async savepoint(id: string, mode: AppSavepointMode = "keep"): Promise<SavepointResult> {
+    if (this.#savepoints === undefined)
+      throw new MillraceError("SAVEPOINT_FAILED", `savepoint "${id}"`, `the application is ${this.state}`, "ask when it runs");
+    return this.#savepoints.take(id, mode);
   }
 
   /** Where its HTTP server listens; undefined without one. */
@@ -125,7 +143,11 @@ export class EmbeddedApp {
     const config = this.#config;
     const { applicationId } = this;
     // Probes are answered from the beginning on: a restore takes its time.
-    if (config.http !== undefined) this.#server = await startAppServer({ view: () => this.view() }, config.http);
+    if (config.http !== undefined)
+      this.#server = await startAppServer(
+        appControl(this, async (id) => this.#savepoints?.find(id)),
+        config.http,
+      );
     const client = this.#connect(fetchBytes);
     const plan = await planApp(this.#dataflow, applicationId, config.maxParallelism, client);
     this.#plan = plan;
@@ -133,6 +155,20 @@ export class EmbeddedApp {
       replicationFactor: config.replicationFactor,
       configs: config.topicConfigs,
     });
+    const savepoints = await AppSavepoints.open({
+      applicationId,
+      dataflow: this.#dataflow,
+      plan,
+      config,
+      client,
+      controlClient: this.#connect(fetchBytes / 4),
+      failureTimeoutMs: this.#cluster.retryTimeoutMs,
+      producer: producerOptions(this.#cluster),
+      tasks: { joinCut: (attempt) => this.#tasks?.joinCut(attempt), release: () => this.#tasks?.release() },
+      ready: () => this.state === "running",
+      stopped: (id) => this.#stop(id),
+    });
+    this.#savepoints = savepoints;
     this.#disk = await AppDisk.open(config.stateDirectory, applicationId, config.clock);
     const flag = new WakeFlag();
     const host = openHost({
@@ -145,6 +181,7 @@ export class EmbeddedApp {
       disk: this.#disk,
       flag,
       member: () => (this.#membership as GroupMembership).member,
+      restored: savepoints.origin,
     });
     this.#foundLags = await this.#disk.lags(plan.places, client, host.isolation);
     const { clock, log, random } = config;
@@ -154,22 +191,22 @@ export class EmbeddedApp {
       host,
       plan.places,
       {
-        changed: () => this.#refresh(),
+        changed: () => this.#tasksChanged(),
+        cut: (cut) => savepoints.keeper.cutMade(cut),
+        cutMissed: (taskId) => savepoints.keeper.abort(`task ${taskId} had gone on before its cut`),
+        holdsOpened: () => savepoints.keeper.holdsTasks,
         released: () => this.#rejoin(),
         failed: (error, taskId) => this.#taskFailed(error, taskId),
-        followers: async (place) => (await standbys.take(place.id)) ?? (await openFollowers(host, place)),
+        followers: async (place) => {
+          // Whoever had the task before may have given it up because of a savepoint.
+          await savepoints.catchUp();
+          return (await standbys.take(place.id)) ?? (await openFollowers(host, place));
+        },
       },
       flag,
     );
     this.#membership = new GroupMembership(
-      {
-        groupId: applicationId,
-        groupInstanceId: config.instanceId,
-        sessionTimeoutMs: config.sessionTimeoutMs,
-        rebalanceTimeoutMs: config.sessionTimeoutMs,
-        heartbeatIntervalMs: config.heartbeatIntervalMs,
-        protocolName,
-      },
+      membershipOptions(applicationId, config),
       {
         metadata: () => this.#news(plan),
         assign: (members) => lead(applicationId, plan, members, config),
@@ -181,17 +218,8 @@ export class EmbeddedApp {
     );
     this.#running = this.#tasks.run().catch((error: unknown) => this.#fail(error));
     this.#membership.start();
-    this.#purgeLater();
+    this.#purging = purgeRegularly(this.#tasks, config.purgeIntervalMs, clock);
     this.#disk.cleanRegularly(config.stateCleanupMs, clock, plan.places, () => this.#used());
-  }
-
-  #purgeLater(): void {
-    const { clock, purgeIntervalMs } = this.#config;
-    this.#cancelPurge = clock.after(purgeIntervalMs, () => {
-      this.#purging = (this.#tasks?.purge() ?? Promise.resolve()).then(() => {
-        if (!this.#state.isOver) this.#purgeLater();
-      });
-    });
   }
 
   // The tasks whose copies are in use; undefined while the group has not said what this process is to do.
@@ -208,20 +236,14 @@ export class EmbeddedApp {
   #news(plan: AppPlan): Buffer {
     // The membership asks for it when it joins: a round of the group begins.
     if (!this.#state.isOver) this.#state.to("rebalancing");
-    const owned = this.#tasks?.owned() ?? [];
-    return encodeNews(
-      plan.topics,
-      owned.flatMap((id) => plan.partitionsOf(id)),
-      {
-        process: this.#config.processId,
-        fingerprint: plan.fingerprint,
-        ...(this.#config.rack === undefined ? {} : { rack: this.#config.rack }),
-        owned,
-        lags: { ...this.#foundLags, ...this.#standbys?.lags() },
-        round: this.#round,
-        ...(this.#shutdown === undefined ? {} : { shutdown: this.#shutdown }),
-      },
-    );
+    return newsOf({
+      plan,
+      config: this.#config,
+      owned: this.#tasks?.owned() ?? [],
+      lags: { ...this.#foundLags, ...this.#standbys?.lags() },
+      round: this.#round,
+      shutdown: this.#shutdown,
+    });
   }
 
   #obey(orders: Orders): void {
@@ -229,12 +251,7 @@ export class EmbeddedApp {
     this.#orders = orders;
     this.#foundLags = {};
     if (orders.refused !== undefined) {
-      const { code, problem } = orders.refused;
-      const next =
-        code === "EMBEDDED_SHUTDOWN"
-          ? "see the log of the process that asked for it"
-          : "stop all processes before a change of the dataflow, or give the new one another application id";
-      this.#fail(new MillraceError(code, `application ${this.applicationId}`, problem, next));
+      this.#fail(refusedError(this.applicationId, orders.refused));
       return;
     }
     this.#config.log.info("tasks assigned", { active: orders.active, pending: orders.pending });
@@ -268,6 +285,19 @@ export class EmbeddedApp {
     else this.#state.to(this.#state.current === "running" ? "rebalancing" : "restoring");
   }
 
+  #tasksChanged(): void {
+    this.#savepoints?.keeper.abort("a task moved or failed");
+    this.#refresh();
+  }
+
+  // All tasks stand still behind the cut, and what others start from it does the rest.
+  #stop(savepointId: string): void {
+    if (this.#state.isOver) return;
+    this.#config.log.info("stopped with a savepoint", { applicationId: this.applicationId, savepointId });
+    this.#stoppedWith = savepointId;
+    this.close().catch((error: unknown) => this.#config.log.error("close failed", { reason: messageOf(error) }));
+  }
+
   #taskFailed(error: unknown, taskId: string): boolean {
     if (this.#state.isOver) return false;
     const response = this.#config.onFailure(error, taskId);
@@ -299,17 +329,17 @@ export class EmbeddedApp {
   }
 
   async #close(timeoutMs: number): Promise<void> {
-    const clean = this.#state.current !== "error";
+    const clean = this.#state.current !== "error" && this.#stoppedWith === undefined;
     const late = new Promise<void>((resolve) => setTimeout(resolve, timeoutMs).unref());
     const tasks = (async () => {
       await this.#tasks?.stop(clean);
       await this.#standbys?.close();
-      await this.#membership?.leave(false);
+      await this.#membership?.leave(this.#stoppedWith !== undefined);
     })();
     await Promise.race([tasks, late]);
+    await this.#savepoints?.close();
     for (const client of this.#clients) await client.close();
-    this.#cancelPurge?.();
-    await Promise.all([tasks, this.#membership?.ended(), this.#running, this.#purging]);
+    await Promise.all([tasks, this.#membership?.ended(), this.#running, this.#purging?.end()]);
     await this.#disk?.close();
     this.#state.to("closed");
     await this.#server?.close();

@@ -11,6 +11,7 @@ import { clientOptions } from "../../connectors/kafka/client/client-options.ts";
 import type { KafkaClient } from "../../connectors/kafka/client/kafka-client.ts";
 import type { StateBackendFactory } from "../../core/ports/state-backend.ts";
 import type { AppServerOptions } from "./rest/app-server.ts";
+import type { StorageOptions } from "../../checkpoint/storage/open-storage.ts";
 import { memoryBackend } from "../../state/memory/memory-backend.ts";
 
 /** What to do when a task fails: run it again from its last commit, stop this process's part, or stop the application everywhere. */
@@ -68,6 +69,21 @@ export interface EmbeddedConfig {
   readonly onBadRecord?: "dead-letter" | "fail";
   /** Default 1,000. */
   readonly maxBadRecordsPerMinute?: number;
+  /** Where savepoints go: `file://` or `s3://`, the same for all processes. Default: none can be taken. */
+  readonly savepointStorage?: string;
+  /** How to reach savepoints on S3. Default: as the environment says. */
+  readonly storageOptions?: StorageOptions;
+  /**
+   * Begin from this savepoint, of this application or of the same job in another shape. Once it is done, later starts with the same value go
+   * on from there; a process that has another one is refused while others run.
+   */
+  readonly fromSavepoint?: string;
+  /** Restores again from the same savepoint when it is another one than the last time. Default: the savepoint's URL. */
+  readonly restoreId?: string;
+  /** Drop state of the savepoint that the job does not have. Default false. */
+  readonly allowNonRestoredState?: boolean;
+  /** How long the tasks may take for the cut of a savepoint before it is tried again. Default 60 s. */
+  readonly savepointTimeoutMs?: number;
   /** An HTTP server of this process, for probes, status and savepoints: docs/reference/embedded-rest.md. Default: none. */
   readonly http?: HttpConfig;
   readonly log?: Log;
@@ -108,6 +124,12 @@ export interface CompleteConfig {
   readonly onFailure: (error: unknown, taskId: string) => FailureResponse;
   readonly onBadRecord: "dead-letter" | "fail";
   readonly maxBadRecordsPerMinute: number;
+  readonly savepointStorage: string | undefined;
+  readonly storageOptions: StorageOptions;
+  readonly fromSavepoint: string | undefined;
+  readonly restoreId: string | undefined;
+  readonly allowNonRestoredState: boolean;
+  readonly savepointTimeoutMs: number;
   readonly http: AppServerOptions | undefined;
   readonly log: Log;
   readonly clock: Clock;
@@ -148,6 +170,12 @@ const names = [
   "onFailure",
   "onBadRecord",
   "maxBadRecordsPerMinute",
+  "savepointStorage",
+  "storageOptions",
+  "fromSavepoint",
+  "restoreId",
+  "allowNonRestoredState",
+  "savepointTimeoutMs",
   "http",
   "log",
 ];
@@ -196,6 +224,12 @@ export function completeConfig(config: EmbeddedConfig, parts: EmbeddedParts): Co
     onFailure: config.onFailure ?? (() => "shutdown-client"),
     onBadRecord: config.onBadRecord ?? "dead-letter",
     maxBadRecordsPerMinute: integerOption(subject, "maxBadRecordsPerMinute", config.maxBadRecordsPerMinute, 1000, 0, 2 ** 31),
+    savepointStorage: config.savepointStorage,
+    storageOptions: config.storageOptions ?? {},
+    fromSavepoint: config.fromSavepoint,
+    restoreId: config.restoreId,
+    allowNonRestoredState: config.allowNonRestoredState ?? false,
+    savepointTimeoutMs: integerOption(subject, "savepointTimeoutMs", config.savepointTimeoutMs, 60_000, 100, dayMs),
     http: config.http && httpOptions(config.http),
     log: config.log ?? silentLog,
     clock: parts.clock ?? systemClock,

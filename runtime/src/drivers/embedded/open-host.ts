@@ -8,7 +8,8 @@ import type { GroupMember } from "../../connectors/kafka/wire/offset-apis.ts";
 import type { AppDisk } from "./app-disk.ts";
 import type { AppPlan } from "./app-plan.ts";
 import type { CompleteConfig } from "./config.ts";
-import type { TaskHost } from "./task/task-host.ts";
+import type { ProducerOptions } from "../../connectors/kafka/sink/record-producer.ts";
+import type { RestoredOrigin, TaskHost } from "./task/task-host.ts";
 
 const mebibyte = 1024 * 1024;
 export const fetchBytes: number = 32 * mebibyte;
@@ -24,9 +25,33 @@ export interface HostParts {
   readonly disk: AppDisk;
   readonly flag: WakeFlag;
   readonly member: () => GroupMember;
+  readonly restored: RestoredOrigin | undefined;
 }
 
-export function openHost({ applicationId, config, cluster, plan, client, restoringClient, disk, flag, member }: HostParts): TaskHost {
+/** How the records of an application are sent. */
+export function producerOptions({ requestTimeoutMs }: ClientOptions): ProducerOptions {
+  return {
+    compression: "none",
+    batchBytes: mebibyte / 4,
+    requestBytes: mebibyte,
+    lingerMs: 5,
+    deliveryTimeoutMs: 120_000,
+    requestTimeoutMs,
+  };
+}
+
+export function openHost({
+  applicationId,
+  config,
+  cluster,
+  plan,
+  client,
+  restoringClient,
+  disk,
+  flag,
+  member,
+  restored,
+}: HostParts): TaskHost {
   const { clock, log, random } = config;
   const isolation = config.exactlyOnce ? "read_committed" : "read_uncommitted";
   const fetching = {
@@ -56,16 +81,10 @@ export function openHost({ applicationId, config, cluster, plan, client, restori
     restoreLimit: new RateLimit(config.restoreBytesPerSecond, clock),
     commitIntervalMs: config.commitIntervalMs,
     transactionTimeoutMs: config.transactionTimeoutMs,
-    producer: {
-      compression: "none",
-      batchBytes: mebibyte / 4,
-      requestBytes: mebibyte,
-      lingerMs: 5,
-      deliveryTimeoutMs: 120_000,
-      requestTimeoutMs: cluster.requestTimeoutMs,
-    },
+    producer: producerOptions(cluster),
     maxBufferedBytes: 8 * mebibyte,
     badRows: { onBadRecord: config.onBadRecord, maxPerMinute: config.maxBadRecordsPerMinute },
+    restored,
     member,
     wake: () => flag.wake(),
   };

@@ -1,6 +1,7 @@
 // Forgets an application: its offsets, its state and what waits in its own topics, so that it begins again as if it had never run.
 import { isMillraceError, MillraceError } from "../../base/errors.ts";
 import type { KafkaClient } from "../../connectors/kafka/client/kafka-client.ts";
+import { controlTopic } from "./control/control-log.ts";
 import type { Topology } from "./topology/sub-topologies.ts";
 
 export interface ResetReport {
@@ -23,7 +24,11 @@ export async function planReset({ applicationId, subTopologies, edges }: Topolog
     );
   }
   const topics: string[] = [];
-  for (const topic of [...edges.map((edge) => edge.topic), ...subTopologies.flatMap(({ stores }) => stores.map((store) => store.topic))]) {
+  for (const topic of [
+    ...edges.map((edge) => edge.topic),
+    ...subTopologies.flatMap(({ stores }) => stores.map((store) => store.topic)),
+    controlTopic(applicationId),
+  ]) {
     if (await exists(client, topic)) topics.push(topic);
   }
   return { groupId: applicationId, topics, offsets: (await client.groupOffsets(applicationId)).length };

@@ -4,6 +4,7 @@ import { isMillraceError, messageOf } from "../../base/errors.ts";
 import type { WakeFlag } from "../../base/wake-flag.ts";
 import { retryDelayMs } from "../../connectors/kafka/client/retry.ts";
 import type { ChangelogFollower } from "./changelog/changelog-follower.ts";
+import type { TaskCut } from "./savepoint/upload-cut.ts";
 import { EmbeddedTask } from "./task/embedded-task.ts";
 import type { TaskHost, TaskPlace } from "./task/task-host.ts";
 import type { RestoreProgress } from "./task/task-restore.ts";
@@ -27,6 +28,12 @@ export interface TaskSetHooks {
   released(): void;
   /** A task failed; true to run it again. */
   failed(error: unknown, taskId: string): boolean;
+  /** A task has made its cut for a savepoint and stands still. */
+  cut(cut: TaskCut): void;
+  /** A task cannot make the cut it has joined any more. */
+  cutMissed(taskId: string): void;
+  /** Tasks that are opened now are to stand still. */
+  holdsOpened(): boolean;
   /** Followers of the changelogs of a task that is about to run: warm ones where there are. */
   followers(place: TaskPlace): Promise<ReadonlyMap<string, ChangelogFollower>>;
 }
@@ -83,11 +90,24 @@ export class TaskSet {
 
   /** What to run from now on. Tasks that are not in it are committed and closed. True when there were such. */
   want(ids: readonly string[]): boolean {
+    if (this.#stopped) return false;
     this.#wanted = new Set(ids.filter((id) => this.#places.has(id)));
     const leaving = [...this.#slots.keys()].filter((id) => !this.#wanted.has(id));
     for (const id of leaving) this.#close(this.#slots.get(id) as Slot, true);
     for (const id of this.#wanted) if (!this.#slots.has(id)) this.#open(id);
     return leaving.length > 0;
+  }
+
+  /** All tasks go on until their cut for a savepoint, and stand still then. */
+  joinCut(attempt: number): void {
+    for (const { task, state } of this.#slots.values()) if (state === "running") task?.joinCut(attempt);
+    this.flag.wake();
+  }
+
+  /** All tasks go on. */
+  release(): void {
+    for (const { task } of this.#slots.values()) task?.release();
+    this.flag.wake();
   }
 
   /** Drops everything at once: it belongs to others. */
@@ -134,6 +154,7 @@ export class TaskSet {
       return;
     }
     slot.state = "running";
+    if (this.#hooks.holdsOpened()) slot.task.hold();
     const { records, bytes } = slot.progress;
     this.#host.log.info("task runs", { taskId: id, restoredRecords: records, restoredBytes: bytes, openMs: performance.now() - startedMs });
     this.#hooks.changed();
@@ -231,12 +252,23 @@ export class TaskSet {
 
   // Returns when to look at the task again, ms; 0 when it worked.
   #workOn(slot: Slot, task: EmbeddedTask): number {
-    if (task.committing) return Infinity;
+    if (task.committing || task.held) return Infinity;
     if (task.full) return Math.min(fullMs, this.#commitWhenDue(slot, task));
     const worked = task.turn(turnMs);
+    const { cut } = task;
+    if (cut === "ready") return this.#cut(slot, task);
+    if (cut === "missed") this.#hooks.cutMissed(slot.place.id);
     const dueMs = this.#commitWhenDue(slot, task);
     if (worked) return 0;
     return Math.max(1, Math.min(dueMs, task.nextWakeMs() - this.#host.clock.now()));
+  }
+
+  #cut(slot: Slot, task: EmbeddedTask): number {
+    task.makeCut().then(
+      (cut) => this.#hooks.cut(cut),
+      (error: unknown) => this.#fail(slot, error),
+    );
+    return Infinity;
   }
 
   #commitWhenDue(slot: Slot, task: EmbeddedTask): number {

@@ -1,7 +1,7 @@
 // Ties a query to its checkpoint store: takes the epoch, restores, and publishes what each batch changed.
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
-import type { SavepointResult } from "../../checkpoint/savepoint/savepoints.ts";
+import type { SavepointResult } from "../../checkpoint/savepoint/savepoint-result.ts";
 import type { StorageOptions } from "../../checkpoint/storage/open-storage.ts";
 import { CheckpointStore, type SnapshotRef } from "../../checkpoint/store/checkpoint-store.ts";
 import { openSnapshot } from "../../checkpoint/store/open-snapshot.ts";

@@ -1,6 +1,6 @@
 // Savepoints that a running query was asked for: taken between two batches, each once per id.
 import { MillraceError } from "../../base/errors.ts";
-import type { SavepointResult } from "../../checkpoint/savepoint/savepoints.ts";
+import type { SavepointResult } from "../../checkpoint/savepoint/savepoint-result.ts";
 
 /** `keep`: the query goes on. `stop`: it ends there, with no output after the savepoint. */
 export type QuerySavepointMode = "keep" | "stop";

@@ -4,7 +4,7 @@ import { systemClock, type Clock } from "../../base/clock.ts";
 import { MillraceError, messageOf } from "../../base/errors.ts";
 import { silentLog, type Log } from "../../base/log.ts";
 import { WakeFlag } from "../../base/wake-flag.ts";
-import type { SavepointResult } from "../../checkpoint/savepoint/savepoints.ts";
+import type { SavepointResult } from "../../checkpoint/savepoint/savepoint-result.ts";
 import type { StreamQuery } from "../../dataframe/query.ts";
 import { BatchAborted, BatchExecutor, type PlannedBatch } from "./batch-executor.ts";
 import type { SourceRange } from "./log/batch-log.ts";

@@ -36,7 +36,11 @@ export class BufferBudget {
 
   /** Undefined while there is room; else settles when there is, or rejects when there never will be. */
   ready(): Promise<void> | undefined {
-    return this.#usedBytes < this.#limitBytes && this.#failure === undefined ? undefined : this.#wait();
+    if (this.#usedBytes < this.#limitBytes && this.#failure === undefined) return undefined;
+    const waiting = this.#wait();
+    // Whoever only asks whether there is room does not wait for the answer; a failure reaches them by `failure`.
+    waiting.catch(() => undefined);
+    return waiting;
   }
 
   async #wait(): Promise<void> {

@@ -18,7 +18,7 @@ import type {
   Outcome,
   SavepointIntent,
 } from "./types.ts";
-import type { SavepointResult } from "../../../checkpoint/savepoint/savepoints.ts";
+import type { SavepointResult } from "../../../checkpoint/savepoint/savepoint-result.ts";
 
 const historyLength = 50;
 

@@ -1,7 +1,7 @@
 // A world for the coordinator: TaskManagers whose slots count records instead of processing them, a storage, and everything that can go wrong.
 import { expect } from "vitest";
 import type { UploadAck } from "../../../checkpoint/upload/ack.ts";
-import type { SavepointResult } from "../../../checkpoint/savepoint/savepoints.ts";
+import type { SavepointResult } from "../../../checkpoint/savepoint/savepoint-result.ts";
 import type {
   FinishedSplits,
   SliceAck,

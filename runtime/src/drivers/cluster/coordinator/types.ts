@@ -1,6 +1,6 @@
 // What the coordinator hears, and what it asks for: it decides, and others act.
 import type { SourceSplit } from "../../../core/ports/source.ts";
-import type { SavepointResult } from "../../../checkpoint/savepoint/savepoints.ts";
+import type { SavepointResult } from "../../../checkpoint/savepoint/savepoint-result.ts";
 import type { SourceRecord } from "../../../checkpoint/store/operator-record.ts";
 import type { UploadAck } from "../../../checkpoint/upload/ack.ts";
 import type { SavepointMode } from "../../continuous/job-run.ts";

@@ -2,7 +2,7 @@
 import type { Clock } from "../../../base/clock.ts";
 import { isMillraceError, MillraceError, messageOf } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
-import type { SavepointResult } from "../../../checkpoint/savepoint/savepoints.ts";
+import type { SavepointResult } from "../../../checkpoint/savepoint/savepoint-result.ts";
 import type { SavepointMode } from "../../continuous/job-run.ts";
 import { Elector, type ElectionTimes } from "../leadership/elector.ts";
 import type { LeaderAddress } from "../leadership/leader-address.ts";

@@ -5,7 +5,7 @@ import type { Log } from "../../../base/log.ts";
 import { CheckpointStore, type SnapshotRef } from "../../../checkpoint/store/checkpoint-store.ts";
 import { openSnapshot } from "../../../checkpoint/store/open-snapshot.ts";
 import { checkRestore } from "../../../checkpoint/store/restore-check.ts";
-import type { SavepointResult } from "../../../checkpoint/savepoint/savepoints.ts";
+import type { SavepointResult } from "../../../checkpoint/savepoint/savepoint-result.ts";
 import { openStorage, type StorageOptions } from "../../../checkpoint/storage/open-storage.ts";
 import type { SnapshotStorage } from "../../../core/ports/snapshot-storage.ts";
 import type { EntryMerging } from "../../../core/ports/state-entries.ts";

@@ -7,8 +7,8 @@ import type { StateBlock, StoredTableSpec } from "../../../core/ports/state-back
 import { entryMerging } from "../../../state/entry-merging.ts";
 import type { CapturedList } from "../../task/operator-state-registry.ts";
 
-/** What a record is about: the first byte of its key. */
-export const recordKind = { entry: 1, spec: 2, list: 3 } as const;
+/** What a record is about: the first byte of its key. `restored` says that the log holds all of a savepoint. */
+export const recordKind = { restored: 0, entry: 1, spec: 2, list: 3 } as const;
 
 // A block's clock stands behind its version and checksum.
 const blockClockAt = 5;
@@ -37,6 +37,21 @@ export class ChangelogEncoder {
       if (table === undefined) throw new Error(`a capture has entries of table ${block.table}, but not the table`);
       this.#block(table, block, take);
     }
+  }
+
+  /** The entries of a block from a snapshot. */
+  stored(block: StateBlock, take: TakeRecord): void {
+    if (block.spec === undefined) throw new Error("a stored block says what it is encoded with");
+    this.#block(block.spec, block, take);
+  }
+
+  /** The state of restore `generation` is in the log, all of it. */
+  restored(generation: number, take: TakeRecord): void {
+    this.#key.reset();
+    this.#key.u8(recordKind.restored);
+    this.#value.reset();
+    this.#value.varint(generation);
+    take(this.#key, this.#value);
   }
 
   #block(table: StoredTableSpec, block: StateBlock, take: TakeRecord): void {
@@ -88,6 +103,12 @@ export class ChangelogEncoder {
     }
     take(this.#key, this.#value);
   }
+}
+
+/** The restore whose state a copy of a changelog holds; 0 for none. */
+export function restoredGeneration(records: Iterable<readonly [key: Uint8Array, value: Uint8Array]>): number {
+  for (const [key, value] of records) if (key.length === 1 && key[0] === recordKind.restored) return new ByteReader(value).varint();
+  return 0;
 }
 
 export interface EntryRecord {

@@ -45,7 +45,8 @@ export class TaskChangelog {
 
   #writeList(list: CapturedList): void {
     const content = JSON.stringify(list.entries.map((each) => [each.key, Buffer.from(each.value).toString("base64")]));
-    if ((this.#lists.get(list.name) ?? "[]") === content) return;
+    // What the topic has of a list from before this task's life is not known: the first one is always written.
+    if (this.#lists.get(list.name) === content) return;
     this.#lists.set(list.name, content);
     this.#encoder.list(list, this.#take);
   }

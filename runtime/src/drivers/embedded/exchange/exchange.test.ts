@@ -59,9 +59,9 @@ describe("frames", () => {
         fc.boolean(),
         (given, upstream, watermarkMs, idle) => {
           const reader = new ByteReader(frame(given, upstream, watermarkMs, idle));
-          const head: FrameHead = { upstream: 0, watermarkMs: 0, idle: false, rowCount: 0 };
+          const head: FrameHead = { upstream: 0, watermarkMs: 0, idle: false, rowCount: 0, marker: 0 };
           readFrameHead(reader, head);
-          expect(head).toEqual({ upstream, watermarkMs, idle, rowCount: given.length });
+          expect(head).toEqual({ upstream, watermarkMs, idle, rowCount: given.length, marker: 0 });
           const rows = new Rows(Row, 1);
           rows.ready.fill(1);
           readFrameRows(reader, head, rowCodec(Row), rows);
@@ -82,7 +82,7 @@ describe("frames", () => {
       fc.property(fc.array(row, { minLength: 1, maxLength: 5 }), fc.nat(), (given, cut) => {
         const bytes = frame(given, 3, 17, false);
         const reader = new ByteReader(bytes.subarray(0, cut % bytes.length));
-        const head: FrameHead = { upstream: 0, watermarkMs: 0, idle: false, rowCount: 0 };
+        const head: FrameHead = { upstream: 0, watermarkMs: 0, idle: false, rowCount: 0, marker: 0 };
         const rows = new Rows(Row, 1);
         rows.ready.fill(1);
         const read = (): void => {

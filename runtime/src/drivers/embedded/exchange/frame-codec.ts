@@ -7,6 +7,7 @@ import type { Schema } from "../../../core/schema/schema.ts";
 const version = 1;
 const idleFlag = 1;
 const allInserts = 2;
+const markerFlag = 4;
 
 /** What a frame says besides its rows. */
 export interface FrameHead {
@@ -16,6 +17,8 @@ export interface FrameHead {
   watermarkMs: number;
   idle: boolean;
   rowCount: number;
+  /** Of a marker: the savepoint's attempt, and everything before it is part of the cut. 0 for a frame that is none. */
+  marker: number;
 }
 
 /** Rows for one partition that have not been sent yet. */
@@ -59,6 +62,16 @@ export class FrameBuilder {
   }
 }
 
+/** A frame without rows that says: what this upstream task has sent up to here belongs to the cut of attempt `attempt`. */
+export function writeMarker(writer: ByteWriter, upstream: number, watermarkMs: number, idle: boolean, attempt: number): void {
+  writer.u8(version);
+  writer.u8(markerFlag | (idle ? idleFlag : 0));
+  writer.varint(upstream);
+  writer.f64(watermarkMs);
+  writer.varint(0);
+  writer.varint(attempt);
+}
+
 /** Reads a frame's head; its rows are next. Throws RangeError for what is no frame. */
 export function readFrameHead(reader: ByteReader, head: FrameHead): void {
   const found = reader.u8();
@@ -68,6 +81,7 @@ export function readFrameHead(reader: ByteReader, head: FrameHead): void {
   head.watermarkMs = reader.f64();
   head.idle = (flags & idleFlag) !== 0;
   head.rowCount = reader.varint();
+  head.marker = (flags & markerFlag) === 0 ? 0 : reader.varint();
   if (head.rowCount > reader.remaining) throw new RangeError(`a frame of ${head.rowCount} rows passes its end`);
 }
 

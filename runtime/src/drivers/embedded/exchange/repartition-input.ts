@@ -32,7 +32,9 @@ export class RepartitionInput {
   readonly #batch: Batch;
   readonly #gate: WatermarkGate;
   readonly #channels: ChannelTime[];
-  readonly #head: FrameHead = { upstream: 0, watermarkMs: 0, idle: false, rowCount: 0 };
+  /** By upstream task: the last attempt of a savepoint whose marker has come, and whether anything has come behind it. */
+  readonly #markers: { attempt: number; passed: boolean }[];
+  readonly #head: FrameHead = { upstream: 0, watermarkMs: 0, idle: false, rowCount: 0, marker: 0 };
 
   constructor(edge: RepartitionEdge, splitId: string, upstreamCount: number, reader: PartitionReader, slot: OperatorSlot) {
     this.edge = edge;
@@ -45,6 +47,7 @@ export class RepartitionInput {
     this.#batch = new Batch(this.#rows);
     this.#gate = new WatermarkGate(upstreamCount);
     this.#channels = Array.from({ length: upstreamCount }, () => ({ watermarkMs: -Infinity, idle: false }));
+    this.#markers = Array.from({ length: upstreamCount }, () => ({ attempt: 0, passed: false }));
   }
 
   /** Where to read from, with the event times that were known there. */
@@ -56,6 +59,15 @@ export class RepartitionInput {
   /** The event time that all upstream tasks have reached. */
   get watermarkMs(): number {
     return this.#gate.currentMs;
+  }
+
+  /**
+   * `ready`: the markers of all upstream tasks are here, and nothing behind them. `missed`: something of an upstream task was processed
+   * that belongs behind the cut, so there is no cut of this attempt any more.
+   */
+  cutOf(attempt: number): "waiting" | "ready" | "missed" {
+    if (this.#markers.some((each) => each.attempt > attempt || (each.attempt === attempt && each.passed))) return "missed";
+    return this.#markers.every((each) => each.attempt === attempt) ? "ready" : "waiting";
   }
 
   channelTimes(): readonly ChannelTime[] {
@@ -98,6 +110,11 @@ export class RepartitionInput {
         if (!(cause instanceof RangeError)) throw cause;
         throw this.#corrupt(records.position[i] as number, cause);
       }
+      const known = this.#markers[head.upstream];
+      if (known !== undefined && head.marker !== 0) {
+        known.attempt = head.marker;
+        known.passed = false;
+      } else if (known !== undefined) known.passed = true;
       if (head.upstream < this.#channels.length) heard.set(head.upstream, { watermarkMs: head.watermarkMs, idle: head.idle });
     }
     if (rows.size > 0) this.#entry.receive(this.#batch.set(rows, identitySelection(rows.size), rows.size), 0);

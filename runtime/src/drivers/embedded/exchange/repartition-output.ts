@@ -9,7 +9,7 @@ import { KeyReader, keyGroupOf } from "../../../core/keys/key-batch.ts";
 import type { SinkWriter } from "../../../core/ports/sink.ts";
 import { ownerOfKeyGroup } from "../../../plan/key-groups.ts";
 import type { RepartitionEdge } from "../topology/sub-topologies.ts";
-import { FrameBuilder } from "./frame-codec.ts";
+import { FrameBuilder, writeMarker } from "./frame-codec.ts";
 
 export interface RepartitionOutputParts {
   readonly edge: RepartitionEdge;
@@ -114,6 +114,21 @@ export class RepartitionOutput implements SinkWriter {
       const news = this.#watermarkMs > target.sentMs || this.#idle !== target.sentIdle;
       const due = nowMs - target.sentAtMs >= this.#parts.watermarkIntervalMs;
       if (target.frame.rowCount > 0 || (news && due)) this.#send(target);
+    }
+  }
+
+  /** Tells every partition that the cut of a savepoint is here; behind all rows that were written before. */
+  sendMarkers(attempt: number): void {
+    const { producer, clock, upstream } = this.#parts;
+    const value = this.#value;
+    for (const target of this.#targets) {
+      if (target.frame.rowCount > 0) this.#send(target);
+      value.reset();
+      writeMarker(value, upstream, this.#watermarkMs, this.#idle, attempt);
+      target.sentMs = this.#watermarkMs;
+      target.sentIdle = this.#idle;
+      target.sentAtMs = clock.now();
+      producer.append(target.queue, clock.now(), nothing, -1, 0, value.buffer, 0, value.length, noHeaders);
     }
   }
 

@@ -1,6 +1,8 @@
 // The HTTP of an application: every answer is what the OpenAPI document says, and probes follow the state.
 import { Ajv } from "ajv";
 import { afterEach, expect, test } from "vitest";
+import { MillraceError } from "../../../base/errors.ts";
+import { SavepointRequests } from "../savepoint/savepoint-requests.ts";
 import type { EmbeddedState } from "../app-state.ts";
 import { type AppServer, startAppServer } from "./app-server.ts";
 import { viewOf } from "./app-view.ts";
@@ -27,6 +29,7 @@ const view = () =>
     state,
     fingerprint: "f",
     totalTasks: 12,
+    generation: 0,
     tasks: [
       { id: "0_0", state: "running", lag: 3, restore: { records: 5, bytes: 70, remaining: 0 } },
       { id: "1_0", state: "opening", lag: Number.NaN, restore: { records: 1, bytes: 9, remaining: 44 } },
@@ -34,14 +37,28 @@ const view = () =>
     standbys: { "1_3": 2 },
   });
 
+const times = { formatVersion: 1, cutAtMs: 5, completedAtMs: 6 };
+/** Takes what is asked for at once, except "never". */
+const savepoints = new SavepointRequests(
+  async (id) => {
+    if (id === "bad") throw new MillraceError("SAVEPOINT_FAILED", "savepoint", "a task moved", "again");
+    if (id === "never") await new Promise(() => undefined);
+    return { id, url: `file:///s/${id}`, checkpointId: 3, totalBytes: 9, ...times };
+  },
+  async (id) => (id === "old" ? { id, url: "file:///s/old", checkpointId: 1, totalBytes: 4, ...times } : undefined),
+);
+
 async function open(token?: string): Promise<string> {
-  const server = await startAppServer({ view }, { host: "127.0.0.1", port: 0, token: token === undefined ? undefined : () => token });
+  const server = await startAppServer(
+    { view, savepoints },
+    { host: "127.0.0.1", port: 0, token: token === undefined ? undefined : () => token },
+  );
   servers.push(server);
   return server.url;
 }
 
-function check(path: string, status: number, body: unknown): void {
-  const schema = paths[path]?.["get"]?.responses[String(status)]?.content?.["application/json"].schema;
+function check(path: string, status: number, body: unknown, method = "get"): void {
+  const schema = paths[path]?.[method]?.responses[String(status)]?.content?.["application/json"].schema;
   expect(schema, `${path} says what ${status} holds`).toBeDefined();
   const validate = ajv.compile(JSON.parse(JSON.stringify(schema).replaceAll("#/components", "doc#/components")) as object);
   expect(validate(body), ajv.errorsText(validate.errors)).toBe(true);
@@ -72,4 +89,27 @@ test("with a token nobody without it gets an answer, except probes", async () =>
   check("/v1/app", 401, await without.json());
   expect((await fetch(`${url}/v1/app`, { headers: { authorization: "Bearer secret" } })).status).toBe(200);
   expect((await fetch(`${url}/readyz`)).status).toBe(200);
+});
+
+test("savepoints are asked for by id and answered as the document says", async () => {
+  const url = `${await open()}/v1/savepoints`;
+  const post = async (body: unknown, query = ""): Promise<readonly [status: number, phase: unknown]> => {
+    const answer = await fetch(`${url}${query}`, { method: "POST", body: JSON.stringify(body) });
+    const read = (await answer.json()) as Readonly<Record<string, unknown>>;
+    check("/v1/savepoints", answer.status, read, "post");
+    return [answer.status, read["phase"] ?? read["code"]];
+  };
+  expect(await post({ id: "never", mode: "stop" })).toEqual([202, "running"]);
+  expect(await post({ id: "a" }, "?wait=10s")).toEqual([200, "completed"]);
+  expect(await post({ id: "old" })).toEqual([200, "completed"]);
+  expect(await post({ id: "bad" }, "?wait=10s")).toEqual([409, "failed"]);
+  expect(await post({ id: "a/b" })).toEqual([400, "REQUEST_INVALID"]);
+  expect(await post({ id: "a", mode: "drain" })).toEqual([400, "REQUEST_INVALID"]);
+  expect(await post({ id: "a" }, "?wait=soon")).toEqual([200, "completed"]);
+  expect(await post({ id: "never" }, "?wait=soon")).toEqual([400, "REQUEST_INVALID"]);
+  const found = await fetch(`${url}/a`);
+  check("/v1/savepoints/{id}", 200, await found.json());
+  const missing = await fetch(`${url}/nobody`);
+  check("/v1/savepoints/{id}", 404, await missing.json());
+  expect([found.status, missing.status]).toEqual([200, 404]);
 });

@@ -1,8 +1,12 @@
 // The HTTP server of a process of an application: probes, and what it tells about itself.
+import type { SavepointResult } from "../../../checkpoint/savepoint/savepoint-result.ts";
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import type { Context, Hono } from "hono";
 import { isMillraceError, MillraceError, messageOf } from "../../../base/errors.ts";
+import { parseDuration } from "../../../base/duration.ts";
+import type { AppSavepointMode } from "../control/control-state.ts";
+import { type SavepointAnswer, SavepointRequests } from "../savepoint/savepoint-requests.ts";
 import type { AppView } from "./app-view.ts";
 import { appOpenApi } from "./openapi.ts";
 
@@ -22,11 +26,23 @@ export interface AppServer {
 /** What the server shows. */
 export interface AppControl {
   view(): AppView;
+  readonly savepoints: Pick<SavepointRequests, "ask" | "byId" | "settled">;
+}
+
+/** What an application gives its server. */
+export function appControl(
+  app: { view(): AppView; savepoint(id: string, mode: AppSavepointMode): Promise<SavepointResult> },
+  find: (id: string) => Promise<SavepointResult | undefined>,
+): AppControl {
+  return { view: () => app.view(), savepoints: new SavepointRequests((id, mode) => app.savepoint(id, mode), find) };
 }
 
 type Status = 400 | 401 | 404 | 409 | 500;
 const statusOfCode: Readonly<Record<string, Status>> = { REQUEST_INVALID: 400, TOKEN_WRONG: 401, NOT_FOUND: 404, INTERNAL: 500 };
 const maxBodyBytes = 16_384;
+const maxWaitMs = 300_000;
+/** How long answers under way may take when the server closes. */
+const lingerMs = 2000;
 
 /** Rejects with REST_LISTEN when the port is taken. */
 export async function startAppServer(control: AppControl, { host, port, token }: AppServerOptions): Promise<AppServer> {
@@ -57,7 +73,11 @@ export async function startAppServer(control: AppControl, { host, port, token }:
         close: () =>
           new Promise<void>((closed) => {
             server.close(() => closed());
-            if ("closeAllConnections" in server) server.closeAllConnections();
+            // Whoever waits for the savepoint that the application ended with gets its answer.
+            if ("closeIdleConnections" in server) server.closeIdleConnections();
+            setTimeout(() => {
+              if ("closeAllConnections" in server) server.closeAllConnections();
+            }, lingerMs).unref();
           }),
       });
     });
@@ -78,6 +98,51 @@ function addRoutes(app: Hono, control: AppControl): void {
   });
   app.get("/v1/openapi.json", (context) => context.json(appOpenApi));
   app.get("/v1/app", (context) => context.json(control.view()));
+  const { savepoints } = control;
+  app.post("/v1/savepoints", async (context) => {
+    const { id, mode } = savepointRequest(await context.req.json().catch(() => undefined));
+    return answerSavepoint(context, savepoints, await savepoints.ask(id, mode));
+  });
+  app.get("/v1/savepoints/:id", async (context) => {
+    const id = context.req.param("id");
+    const found = await savepoints.byId(id);
+    if (found === undefined)
+      throw new MillraceError("NOT_FOUND", `savepoint "${id}"`, "there is none with this id", "ask for one with POST /v1/savepoints");
+    return answerSavepoint(context, savepoints, found);
+  });
+}
+
+function savepointRequest(body: unknown): { readonly id: string; readonly mode: AppSavepointMode } {
+  const { id, mode = "keep" } = (typeof body === "object" && body !== null ? body : {}) as {
+    readonly id?: unknown;
+    readonly mode?: unknown;
+  };
+  if (typeof id === "string" && /^[A-Za-z0-9][\w.-]{0,99}$/.test(id) && (mode === "keep" || mode === "stop")) return { id, mode };
+  throw new MillraceError(
+    "REQUEST_INVALID",
+    "POST /v1/savepoints",
+    "the body is not { id, mode }",
+    "give an id of letters, digits, dots and dashes, and mode keep or stop",
+  );
+}
+
+async function answerSavepoint(context: Context, savepoints: AppControl["savepoints"], first: SavepointAnswer): Promise<Response> {
+  const wait = context.req.query("wait");
+  let answer = first;
+  if (wait !== undefined && first.phase === "running") {
+    await savepoints.settled(first.id, Math.min(maxWaitMs, waitOf(wait)));
+    answer = (await savepoints.byId(first.id)) ?? first;
+  }
+  if (answer.failure !== null) return context.json({ ...answer, ...answer.failure }, 409);
+  return context.json(answer, answer.phase === "completed" ? 200 : 202);
+}
+
+function waitOf(text: string): number {
+  try {
+    return parseDuration(/^\d+$/.test(text) ? Number(text) : text, "wait");
+  } catch (cause) {
+    throw new MillraceError("REQUEST_INVALID", "query wait", messageOf(cause), "give a duration such as 30s", { cause });
+  }
 }
 
 function answerError(error: unknown, context: Context): Response {

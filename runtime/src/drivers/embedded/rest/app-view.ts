@@ -23,6 +23,8 @@ export interface AppView {
   readonly ready: boolean;
   /** Tells dataflows apart that cannot share the group; null before the topics were looked at. */
   readonly fingerprint: string | null;
+  /** How often the application was restored from a savepoint. */
+  readonly generation: number;
   /** Tasks of the whole application: more processes than that have nothing to do. */
   readonly totalTasks: number;
   readonly tasks: readonly TaskView[];
@@ -41,6 +43,7 @@ export interface AppFacts {
   readonly state: EmbeddedState;
   readonly fingerprint: string | undefined;
   readonly totalTasks: number;
+  readonly generation: number;
   readonly tasks: readonly TaskStatus[];
   readonly standbys: Readonly<Record<string, number>>;
 }

@@ -27,6 +27,28 @@ const task = object({
   remainingRecords: integer,
 });
 
+const savepoint = object({
+  id: string,
+  mode: orNull({ enum: ["keep", "stop"] }),
+  phase: { enum: ["running", "completed", "failed"] },
+  location: orNull(string),
+  sizeBytes: orNull(integer),
+  checkpointId: orNull(integer),
+  formatVersion: orNull(integer),
+  cutAtMs: orNull(integer),
+  completedAtMs: orNull(integer),
+  failure: orNull(object({ code: string, message: string })),
+});
+
+const savepointAnswers = {
+  "200": json("It is complete.", "Savepoint"),
+  "202": json("It is under way: ask again by its id.", "Savepoint"),
+  "400": json("The request is not understood.", "Error"),
+  "409": { description: "It failed.", content: { "application/json": { schema: { type: "object", required: ["code", "message"] } } } },
+  ...refused,
+};
+const wait = { name: "wait", in: "query", required: false, description: "How long to wait for it, such as 30s.", schema: string };
+
 const app = object({
   applicationId: string,
   processId: string,
@@ -35,6 +57,7 @@ const app = object({
   ready: { type: "boolean" },
   fingerprint: orNull(string),
   totalTasks: integer,
+  generation: integer,
   tasks: { type: "array", items: task },
   restoringTasks: integer,
   lag: orNull(integer),
@@ -59,12 +82,34 @@ export const appOpenApi: Readonly<Record<string, unknown>> = {
     "/v1/app": {
       get: { summary: "State, tasks, restores and lag of this process.", responses: { "200": json("The process.", "App"), ...refused } },
     },
+    "/v1/savepoints": {
+      post: {
+        summary: "Takes a savepoint of the whole application; the same id again asks what became of it.",
+        parameters: [wait],
+        requestBody: {
+          content: {
+            "application/json": {
+              schema: { type: "object", properties: { id: string, mode: { enum: ["keep", "stop"] } }, required: ["id"] },
+            },
+          },
+        },
+        responses: savepointAnswers,
+      },
+    },
+    "/v1/savepoints/{id}": {
+      get: {
+        summary: "What became of a savepoint.",
+        parameters: [{ name: "id", in: "path", required: true, description: "Its id.", schema: string }, wait],
+        responses: { ...savepointAnswers, "404": json("There is none with this id.", "Error") },
+      },
+    },
   },
   components: {
     securitySchemes: { token: { type: "http", scheme: "bearer" } },
     schemas: {
       Error: { type: "object", properties: { code: string, message: string }, required: ["code", "message"] },
       App: app,
+      Savepoint: savepoint,
     },
   },
 };

@@ -19,6 +19,8 @@ import type { TaskHost, TaskPlace } from "./task-host.ts";
 import { TaskInputs, sharedSource } from "./task-inputs.ts";
 import type { ChangelogFollower } from "../changelog/changelog-follower.ts";
 import { type RestoreProgress, catchUp, restoreFrom } from "./task-restore.ts";
+import { changelogFill, fillFromSavepoint } from "../savepoint/fill-changelogs.ts";
+import type { TaskCut } from "../savepoint/upload-cut.ts";
 import { taskSink } from "./task-sink.ts";
 
 const watermarkIntervalMs = 200;
@@ -36,10 +38,13 @@ export class EmbeddedTask {
   #exits: readonly { readonly sink: SinkInstance; readonly output: RepartitionOutput }[] = [];
   readonly #purgedTo = new Map<string, number>();
   #dirty = false;
-  #commitUnderWay: Promise<void> | undefined;
+  #commitUnderWay: Promise<unknown> | undefined;
   #committedAtMs: number;
   #commits = 0;
   #closed = false;
+  /** The savepoint's attempt that it drains its repartition topics for. */
+  #attempt: number | undefined;
+  #held = false;
 
   private constructor(place: TaskPlace, host: TaskHost) {
     this.place = place;
@@ -79,6 +84,8 @@ export class EmbeddedTask {
       task.#producer.start(await host.client.initProducerId(task.#transactionalId, host.transactionTimeoutMs));
       signal.throwIfAborted();
       await catchUp([...followers.values()], progress, signal);
+      const fill = changelogFill(task.#producer, task.#transactionalId, place.partition, host.client);
+      if (await fillFromSavepoint(host, place, followers, fill, signal)) await catchUp([...followers.values()], progress, signal);
       await task.#build(followers);
       signal.throwIfAborted();
       task.#inputs = await TaskInputs.open(task.#task, host, place);
@@ -148,7 +155,7 @@ export class EmbeddedTask {
     for (;;) {
       if (this.#budget.failure !== undefined) throw this.#budget.failure;
       const mail = task.runMailbox();
-      const polled = this.#inputs.step();
+      const polled = this.#inputs.step(this.#attempt === undefined);
       const timed = this.#fireTimers();
       if (mail || polled || timed) worked = true;
       if (!polled || performance.now() - startedMs >= forMs || this.full) break;
@@ -167,6 +174,42 @@ export class EmbeddedTask {
 
   #advanceExits(): void {
     for (const { sink, output } of this.#exits) output.advance(sink.watermarkMs, sink.idle);
+  }
+
+  /** Reads no source any more, only what comes by repartition topics, until its cut for a savepoint is made. */
+  joinCut(attempt: number): void {
+    this.#attempt = attempt;
+  }
+
+  /** Does nothing until `release`. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  release(): void {
+    this.#attempt = undefined;
+    this.#held = false;
+  }
+
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /** Whether it is time for the cut that it has joined. */
+  get cut(): "none" | "waiting" | "ready" | "missed" {
+    return this.#attempt === undefined ? "none" : this.#inputs.cutOf(this.#attempt);
+  }
+
+  /**
+   * The cut: commits, tells downstream by markers that everything before them is part of it, and stands still. What it gives is the
+   * task at this commit, and stays true until `release`.
+   */
+  async makeCut(): Promise<TaskCut> {
+    const attempt = this.#attempt;
+    if (attempt === undefined) throw new Error(`task ${this.place.id} has joined no cut`);
+    this.#held = true;
+    const capture = await this.#committed(attempt);
+    return { place: this.place, capture, slots: this.#task.operators };
   }
 
   /** When a timer wants to fire next; Infinity for never. */
@@ -204,26 +247,33 @@ export class EmbeddedTask {
 
   /** Makes what was done since the last commit permanent, all of it or nothing: output, state and offsets. */
   async commit(): Promise<void> {
+    await this.#committed(undefined);
+  }
+
+  async #committed(marker: number | undefined): Promise<TaskCapture> {
     await this.#commitUnderWay;
-    this.#commitUnderWay = this.#commit();
+    const commit = this.#commit(marker);
+    this.#commitUnderWay = commit;
     try {
-      await this.#commitUnderWay;
+      return await commit;
     } finally {
       this.#commitUnderWay = undefined;
       this.#host.wake();
     }
   }
 
-  async #commit(): Promise<void> {
+  async #commit(marker: number | undefined): Promise<TaskCapture> {
     this.#dirty = false;
     this.#advanceExits();
     const capture = this.#inputs.capture(++this.#commits);
     const offsets = this.#inputs.moved();
     this.#writeChangelogs(capture);
     await Promise.all(capture.sinks.map((sink) => sink.prepared));
+    if (marker !== undefined) for (const { output } of this.#exits) output.sendMarkers(marker);
     await this.#producer.flush();
     await this.#finish(offsets);
     this.#committedAtMs = this.#host.clock.now();
+    return capture;
   }
 
   async #finish(offsets: ReturnType<TaskInputs["moved"]>): Promise<void> {

@@ -10,6 +10,7 @@ import type { GroupMember } from "../../../connectors/kafka/wire/offset-apis.ts"
 import type { StateBackendFactory } from "../../../core/ports/state-backend.ts";
 import type { BadRowOptions } from "../../task/bad-row-policy.ts";
 import type { ChangelogCopy } from "../changelog/changelog-copy.ts";
+import type { Restored } from "../../../checkpoint/store/restored.ts";
 import type { SubTopology } from "../topology/sub-topologies.ts";
 
 export interface TaskHost {
@@ -42,10 +43,19 @@ export interface TaskHost {
   readonly producer: ProducerOptions;
   readonly maxBufferedBytes: number;
   readonly badRows: BadRowOptions;
+  /** What the application was restored from, where it was: its changelogs are filled from there before their tasks run. */
+  readonly restored: RestoredOrigin | undefined;
   /** As whom to commit offsets without a transaction. */
   member(): GroupMember;
   /** Something may be to do. */
   wake(): void;
+}
+
+/** A savepoint that an application began from. */
+export interface RestoredOrigin {
+  readonly generation: number;
+  /** Opens it, once for all tasks that need it. */
+  open(): Promise<Restored>;
 }
 
 /** A task by its place in the topology. */

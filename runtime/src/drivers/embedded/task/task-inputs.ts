@@ -118,12 +118,19 @@ export class TaskInputs {
     source.assign([...starts, ...resumed], watermarks, host.clock.now());
   }
 
-  /** Some records of every input. False when there was nothing. */
-  step(): boolean {
-    let worked = this.#task.step();
+  /** Some records of every input, or of the repartition topics only. False when there was nothing. */
+  step(withSources: boolean): boolean {
+    let worked = withSources && this.#task.step();
+    if (!withSources) this.#task.badRows.flush();
     // The one that is furthest behind goes first, so that what the others wait for comes soon.
     for (const input of this.repartitions.toSorted((a, b) => a.watermarkMs - b.watermarkMs)) if (input.step()) worked = true;
     return worked;
+  }
+
+  /** Whether the cut of a savepoint has come by all repartition topics. */
+  cutOf(attempt: number): "waiting" | "ready" | "missed" {
+    const each = this.repartitions.map((input) => input.cutOf(attempt));
+    return each.find((one) => one === "missed") ?? each.find((one) => one === "waiting") ?? "ready";
   }
 
   /** Everything at this instant: nothing is in flight within a task, so one pass of the barrier takes it all. */

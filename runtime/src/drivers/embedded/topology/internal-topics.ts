@@ -1,16 +1,18 @@
 // The topics that an application keeps for itself: which there are, how they are configured, and whether those that exist will do.
 import { MillraceError } from "../../../base/errors.ts";
 import type { KafkaClient } from "../../../connectors/kafka/client/kafka-client.ts";
+import { controlTopic } from "../control/control-log.ts";
 import type { Topology } from "./sub-topologies.ts";
 
 export interface InternalTopic {
   readonly name: string;
-  readonly kind: "repartition" | "changelog";
+  readonly kind: "repartition" | "changelog" | "control";
   readonly partitions: number;
 }
 
-export function internalTopics({ subTopologies, edges }: Topology, counts: readonly number[]): readonly InternalTopic[] {
+export function internalTopics({ applicationId, subTopologies, edges }: Topology, counts: readonly number[]): readonly InternalTopic[] {
   return [
+    { name: controlTopic(applicationId), kind: "control", partitions: 1 },
     ...edges.map(({ topic, to }) => ({ name: topic, kind: "repartition" as const, partitions: counts[to] as number })),
     ...subTopologies.flatMap(({ id, stores }) =>
       stores.map(({ topic }) => ({ name: topic, kind: "changelog" as const, partitions: counts[id] as number })),
@@ -22,7 +24,7 @@ export function internalTopics({ subTopologies, edges }: Topology, counts: reado
 const repartitionConfigs = { "cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1" };
 // Entries that are gone are deleted by records without a value, so that compaction alone keeps the topic as small as the state.
 // Copies on disk are gone on with only while those records are certain to be there still.
-const changelogConfigs = { "cleanup.policy": "compact", "delete.retention.ms": "86400000" };
+const compactConfigs = { "cleanup.policy": "compact", "delete.retention.ms": "86400000" };
 
 export interface InternalTopicOptions {
   readonly replicationFactor: number;
@@ -45,7 +47,7 @@ export async function ensureInternalTopics(
       name,
       partitions,
       replicationFactor,
-      configs: { ...configs, ...(kind === "changelog" ? changelogConfigs : repartitionConfigs) },
+      configs: { ...configs, ...(kind === "repartition" ? repartitionConfigs : compactConfigs) },
     })),
   );
   const found = await client.topics(topics.map((topic) => topic.name));
@@ -53,7 +55,7 @@ export async function ensureInternalTopics(
     const partitions = found[index]?.partitions.length ?? 0;
     if (partitions !== topic.partitions) throw wrongPartitions(topic, partitions);
     const policy = (await client.topicConfigs(topic.name)).get("cleanup.policy") ?? "delete";
-    if (topic.kind === "changelog" && policy !== "compact") throw wrongPolicy(topic, policy, "compact");
+    if (topic.kind !== "repartition" && policy !== "compact") throw wrongPolicy(topic, policy, "compact");
     if (topic.kind === "repartition" && policy.includes("compact")) throw wrongPolicy(topic, policy, "delete");
   }
 }
