@@ -1,6 +1,7 @@
 // The operator's process: over Kubernetes, configured by its environment (docs/reference/operator.md), until SIGTERM or the loss of its lease.
 import { randomBytes } from "node:crypto";
 import { ControllerMetrics } from "./controller/metrics.ts";
+import { HttpDriverClient } from "./job-rest/http-driver-client.ts";
 import { HttpJobClient } from "./job-rest/http-job-client.ts";
 import { ApiConnection } from "./kubernetes/api-connection.ts";
 import { KubernetesCluster } from "./kubernetes/kubernetes-cluster.ts";
@@ -33,7 +34,20 @@ async function main(config: OperatorConfig): Promise<number> {
   const api = new ApiConnection({ kubeconfig, context, onRequest: (verb, kind, result) => metrics.requested(verb, kind, result) });
   const cluster = new KubernetesCluster(api, Math.random);
   const client = new HttpJobClient();
-  const operator = new Operator({ cluster, client, machine, identity, lease, leaseTimes, namespaces, defaultImage, workers, metrics });
+  const driver = new HttpDriverClient();
+  const operator = new Operator({
+    cluster,
+    client,
+    driver,
+    machine,
+    identity,
+    lease,
+    leaseTimes,
+    namespaces,
+    defaultImage,
+    workers,
+    metrics,
+  });
   let beatenMs = Date.now();
   const beat = setInterval(() => {
     beatenMs = Date.now();

@@ -10,7 +10,7 @@ import { closure, copyPackage, readLock } from "./production.mjs";
 /** Clients that `millrace` loads when a job uses them; the image has them all. */
 const optional = ["@aws-sdk/client-s3", "@duckdb/node-api", "@kubernetes/client-node", "@nxtedition/rocksdb", "protobufjs"];
 /** What the operator imports; the tidy test knows its sources. */
-const operatorPackages = ["@kubernetes/client-node", "prom-client", "undici"];
+const operatorPackages = ["@kubernetes/client-node", "croner", "prom-client", "undici"];
 const USER = 1000;
 
 /** Writes the runtime's files below `target`. */

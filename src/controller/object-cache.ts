@@ -3,6 +3,7 @@ import type { Cluster, ListScope, ObjectKey } from "../ports/cluster.ts";
 import type { Machine } from "../ports/machine.ts";
 import type { AnyObject, Kind, Kinds } from "../ports/objects.ts";
 import { Informer, keyOf } from "./informer.ts";
+import { indexOf, indexOfOwner, type OwnerKind } from "./owner-labels.ts";
 
 export interface CachedKind {
   readonly kind: Kind;
@@ -16,13 +17,7 @@ interface Written {
   readonly untilMs: number;
 }
 
-const jobLabel = "millrace.dev/job";
 const overlayMs = 30_000;
-
-const jobKeyOf = ({ metadata }: AnyObject): string | undefined => {
-  const job = metadata.labels?.[jobLabel];
-  return job === undefined ? undefined : `${metadata.namespace ?? ""}/${job}`;
-};
 
 export class ObjectCache {
   readonly #informers = new Map<Kind, Informer<Kind>>();
@@ -37,7 +32,7 @@ export class ObjectCache {
     for (const { kind, scopes, keep } of kinds) {
       const informer = new Informer(kind, cluster, machine, {
         scopes,
-        index: jobKeyOf,
+        index: indexOf,
         ...(keep === undefined ? {} : { keep }),
         ...(inactivityMs === undefined ? {} : { inactivityMs }),
       });
@@ -70,7 +65,7 @@ export class ObjectCache {
 
   /** The cluster has answered a write with this. */
   wrote(object: AnyObject): void {
-    const job = jobKeyOf(object);
+    const job = indexOf(object);
     if (job === undefined || !this.#informers.has(object.kind as Kind)) return;
     const key = `${object.kind} ${job}`;
     const written = this.#written.get(key) ?? new Map<string, Written>();
@@ -89,8 +84,14 @@ export class ObjectCache {
     return this.informer(kind).get(`${namespace}/${name}`);
   }
 
-  ofJob<K extends Kind>(kind: K, { namespace, name }: ObjectKey): readonly Kinds[K][] {
-    const job = `${namespace}/${name}`;
+  /** The objects of a StreamJob. */
+  ofJob<K extends Kind>(kind: K, key: ObjectKey): readonly Kinds[K][] {
+    return this.ofOwner(kind, "StreamJob", key);
+  }
+
+  /** The objects that carry the owner's label. */
+  ofOwner<K extends Kind>(kind: K, owner: OwnerKind, its: ObjectKey): readonly Kinds[K][] {
+    const job = indexOfOwner(owner, its);
     const nowMs = this.#machine.clock.now();
     const cached = this.informer(kind)
       .find(job)
@@ -115,7 +116,7 @@ export class ObjectCache {
 
   #forget(kind: Kind, object: AnyObject): void {
     this.#deleted.delete(object.metadata.uid ?? "");
-    const job = jobKeyOf(object);
+    const job = indexOf(object);
     if (job !== undefined) this.#written.get(`${kind} ${job}`)?.delete(keyOf(object));
   }
 }

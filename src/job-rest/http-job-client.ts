@@ -9,18 +9,11 @@ import {
   type SavepointMode,
   type SavepointReport,
 } from "../ports/job-client.ts";
-import { exchange } from "./exchange.ts";
+import { type Answer, askRest, describe, unreachable } from "./ask-rest.ts";
 import { parseJobReport, parseSavepointReport } from "./parse-reports.ts";
 
-const timeoutMs = 4_000;
-const maxBodyBytes = 8 * 1024 * 1024;
 /** This JobManager does not lead. */
 const misdirected = 421;
-
-interface Answer {
-  readonly status: number;
-  readonly body: unknown;
-}
 
 export class HttpJobClient implements JobClient {
   async report(address: JobAddress): Promise<JobReport> {
@@ -80,37 +73,7 @@ export class HttpJobClient implements JobClient {
     );
   }
 
-  async #one({ url }: JobManagerAddress, token: string, method: string, path: string, body: unknown): Promise<Answer> {
-    const { status, text } = await exchange(`${url}${path}`, {
-      method,
-      headers: {
-        ...(token === "" ? {} : { authorization: `Bearer ${token}` }),
-        ...(body === undefined ? {} : { "content-type": "application/json" }),
-      },
-      body: body === undefined ? undefined : JSON.stringify(body),
-      timeoutMs,
-      maxBytes: maxBodyBytes,
-    });
-    return { status, body: parse(text) };
+  #one({ url }: JobManagerAddress, token: string, method: string, path: string, body: unknown): Promise<Answer> {
+    return askRest({ url, token }, method, path, body);
   }
-}
-
-function parse(text: string): unknown {
-  try {
-    return text === "" ? {} : (JSON.parse(text) as unknown);
-  } catch {
-    return { message: text.slice(0, 300) };
-  }
-}
-
-function unreachable(error: unknown): Answer {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return { status: 503, body: { message: cause instanceof Error ? cause.message : String(cause) } };
-}
-
-function describe(answers: readonly Answer[]): string {
-  const texts = answers.map(({ status, body }) =>
-    `${status} ${String((body as { readonly message?: string } | null)?.message ?? "")}`.trim(),
-  );
-  return texts.length === 0 ? "nobody was asked" : [...new Set(texts)].join("; ");
 }

@@ -1,14 +1,16 @@
-// Pods as child processes on this machine: `millrace jobmanager` and `millrace taskmanager` on the loopback address, each with ports of its own.
+// Pods as child processes on this machine, on the loopback address, each with ports of its own: `millrace jobmanager`, `taskmanager`, `driver`.
 import { type ChildProcess, spawn } from "node:child_process";
 import { createWriteStream } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
-import { podView, type PodProcesses, type ProcessEnd } from "../memory/kubelet.ts";
+import { ownerLabels, ownerOfObject } from "../controller/owner-labels.ts";
+import type { PodProcesses, ProcessEnd } from "../memory/kubelet.ts";
 import type { ObjectStore } from "../memory/object-store.ts";
 import { type Log, messageOf } from "../ports/machine.ts";
 import type { Pod } from "../ports/objects.ts";
-import { runLabel, tokenSecretName } from "../streamjob/names.ts";
+import { runLabel } from "../streamjob/names.ts";
+import { argumentsOf, host, variablesOf, wordsOf } from "./pod-command.ts";
 
 export interface ChildProcessOptions {
   readonly store: ObjectStore;
@@ -30,7 +32,6 @@ interface Child {
   lastLine: string;
 }
 
-const host = "127.0.0.1";
 const probeMs = 150;
 const graceMs = 20_000;
 
@@ -102,19 +103,12 @@ export class ChildProcesses implements PodProcesses {
     await this.#writeFiles(pod, home);
     child.restPort = await freePort();
     if (child.stopping) return;
-    const { arguments: given, environment } = podView(pod);
-    const component = given[0] ?? "";
     const [program = "", ...first] = command;
-    const more = component === "jobmanager" ? ["--rpc-port", "0"] : ["--exchange-port", "0", "--work-dir", join(home, "work")];
-    const all = [
-      ...[...first, component, "-f", join(home, "job.yaml"), "--host", host, "--port", String(child.restPort)],
-      ...["--leadership", "storage", "--leadership-dir", `file://${leadership}`, "--log", "json", ...more],
-    ];
-    const { MILLRACE_LEASE: _lease, MILLRACE_JOBMANAGERS: _managers, ...variables } = environment;
-    const running = spawn(program, all, {
+    const place = { home, leadership, restPort: child.restPort };
+    const running = spawn(program, [...first, ...argumentsOf(pod, place)], {
       // The channel tells a child that its parent is gone.
       stdio: ["ignore", "pipe", "pipe", "ipc"],
-      env: { ...process.env, ...variables, MILLRACE_POD_NAME: name, MILLRACE_POD_IP: host, MILLRACE_TOKEN_FILE: join(home, "token") },
+      env: { ...process.env, ...variablesOf(pod, place) },
     });
     child.process = running;
     this.#follow(pod, child, running, ended);
@@ -139,7 +133,12 @@ export class ChildProcesses implements PodProcesses {
       clearInterval(child.probe);
       child.ready = false;
       file.end();
-      if (!child.stopping) ended({ exitCode: code ?? 128, message: signal === null ? child.lastLine : `ended by ${signal}` });
+      if (child.stopping) return;
+      const otherwise = signal === null ? child.lastLine : `ended by ${signal}`;
+      wordsOf(join(folder, "pods", pod.metadata.name)).then(
+        (words) => ended({ exitCode: code ?? 128, message: words ?? otherwise }),
+        (error: unknown) => ended({ exitCode: code ?? 128, message: messageOf(error) }),
+      );
     });
     child.probe = setInterval(() => {
       isReady(child.restPort).then(
@@ -157,9 +156,11 @@ export class ChildProcesses implements PodProcesses {
   async #writeFiles(pod: Pod, home: string): Promise<void> {
     const { store } = this.#options;
     const { namespace = "", labels = {} } = pod.metadata;
-    const job = labels["millrace.dev/job"] ?? "";
-    const [configMap] = store.list("ConfigMap", { namespace, labels: { "millrace.dev/job": job, [runLabel]: labels[runLabel] ?? "" } });
-    const secret = store.get("Secret", { namespace, name: tokenSecretName(job) });
+    const owner = ownerOfObject(pod);
+    if (owner === undefined) return;
+    const label = { [ownerLabels[owner.kind]]: owner.key.name };
+    const [configMap] = store.list("ConfigMap", { namespace, labels: { ...label, [runLabel]: labels[runLabel] ?? "" } });
+    const [secret] = store.list("Secret", { namespace, labels: label });
     await writeFile(join(home, "job.yaml"), configMap?.data?.["job.yaml"] ?? "");
     await writeFile(join(home, "token"), Buffer.from(secret?.data?.["token"] ?? "", "base64"), { mode: 0o600 });
   }

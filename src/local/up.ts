@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { watch } from "node:fs";
 import { basename, dirname } from "node:path";
-import type { StreamJobManifest } from "millrace/api";
+import { HttpDriverClient } from "../job-rest/http-driver-client.ts";
 import { HttpJobClient } from "../job-rest/http-job-client.ts";
 import { Kubelet } from "../memory/kubelet.ts";
 import { MemoryCluster } from "../memory/memory-cluster.ts";
@@ -10,15 +10,15 @@ import { WorkloadControllers } from "../memory/workload-controllers.ts";
 import { Operator } from "../operator/operator.ts";
 import { typeOf } from "../ports/kind-table.ts";
 import { type Clock, type Log, messageOf } from "../ports/machine.ts";
-import type { KubeEvent, StreamJob } from "../ports/objects.ts";
+import type { KubeEvent, MicroBatchJob, StreamJob } from "../ports/objects.ts";
 import { ChildProcesses } from "./child-processes.ts";
-import { localSpec } from "./local-job.ts";
+import { type LocalManifest, localSpec } from "./local-job.ts";
 
 export interface UpOptions {
   /** The manifest's path, for its folder and for watching it. */
   readonly file: string;
   /** Reads and checks it; rejects with what is wrong. */
-  readonly load: () => Promise<StreamJobManifest>;
+  readonly load: () => Promise<LocalManifest>;
   readonly command: readonly string[];
   readonly folder: string;
   /** Ends it: all processes are stopped, and the next start goes on from the newest checkpoint. */
@@ -63,15 +63,16 @@ export async function up(options: UpOptions): Promise<string> {
       const { reason, message, type } = event.object as KubeEvent;
       say(`${type === "Warning" ? "! " : "  "}${reason}: ${message}`);
     }
-    if (kind !== "StreamJob") return;
-    const { status } = event.object as StreamJob;
+    if (kind !== manifest.kind) return;
+    const { status } = event.object as StreamJob | MicroBatchJob;
     if (status?.state !== undefined && status.state !== state) say(`= ${status.state}`);
     state = status?.state ?? state;
-    if (exitAtEnd && state === "Finished") stop.abort();
+    if (exitAtEnd && ends(manifest.kind, state)) stop.abort();
   });
   const operator = new Operator({
     cluster,
     client: new HttpJobClient(),
+    driver: new HttpDriverClient(),
     machine: { clock, random: Math.random, log, secret: () => randomBytes(24).toString("hex") },
     identity: `up-${process.pid}`,
     lease: undefined,
@@ -79,11 +80,14 @@ export async function up(options: UpOptions): Promise<string> {
     defaultImage: undefined,
     workers: 2,
   });
-  cluster.store.create<StreamJob>({ ...typeOf("StreamJob"), metadata: key, spec: await localSpec(manifest, file, folder) });
+  const spec = await localSpec(manifest, file, folder);
+  cluster.store.create({ ...typeOf(manifest.kind), metadata: key, spec } as StreamJob | MicroBatchJob);
   const unwatch = watchFile(file, log, async () => {
     try {
-      const spec = await localSpec(await load(), file, folder);
-      cluster.store.update("StreamJob", key, (job) => ({ ...job, spec }));
+      const changed = await load();
+      if (changed.kind !== manifest.kind) throw new Error(`the manifest is a ${changed.kind} now; end this and start again`);
+      const next = await localSpec(changed, file, folder);
+      cluster.store.update(manifest.kind, key, (job) => ({ ...job, spec: next }) as StreamJob & MicroBatchJob);
     } catch (error) {
       say(`! ${messageOf(error)}; the last good manifest goes on`);
     }
@@ -100,6 +104,10 @@ export async function up(options: UpOptions): Promise<string> {
   }
   return state;
 }
+
+// A StreamJob that has failed goes on trying; a MicroBatchJob counts its failures, and has ended then.
+const ends = (kind: LocalManifest["kind"], state: string): boolean =>
+  state === "Finished" || (kind === "MicroBatchJob" && state === "Failed");
 
 // The folder is watched: editors put a new file in the place of the old one.
 function watchFile(file: string, log: Log, changed: () => Promise<void>): () => void {

@@ -74,6 +74,10 @@ export class Kubelet {
   #crashed(pod: Pod, restarts: number, { exitCode, message }: ProcessEnd): void {
     const now = this.#now(pod);
     if (!this.#running.delete(uidOf(pod)) || now === undefined || this.#ending.has(uidOf(pod))) return;
+    if (now.spec["restartPolicy"] === "Never") {
+      const state = { terminated: { exitCode, reason: exitCode === 0 ? "Completed" : "Error", message } };
+      return this.#setStatus(now, exitCode === 0 ? "Succeeded" : "Failed", { ready: false, restartCount: 0, state });
+    }
     this.#setStatus(now, "Running", {
       ready: false,
       restartCount: restarts + 1,
@@ -104,7 +108,7 @@ export class Kubelet {
     return now?.metadata.uid === pod.metadata.uid ? now : undefined;
   }
 
-  #setStatus(pod: Pod, phase: "Pending" | "Running", container: Omit<ContainerStatus, "name">): void {
+  #setStatus(pod: Pod, phase: "Pending" | "Running" | "Succeeded" | "Failed", container: Omit<ContainerStatus, "name">): void {
     const { ip, restPort } = this.#processes.address(pod);
     this.#store.update("Pod", keyOf(pod), (before) => ({
       ...before,

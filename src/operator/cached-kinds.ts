@@ -44,8 +44,8 @@ const keeps: Partial<Record<Kind, (object: AnyObject) => AnyObject>> = {
   },
   Pod: (object) => {
     const { status, metadata, ...type } = object as Pod;
-    const { phase, podIP, conditions, containerStatuses } = status ?? {};
-    const kept = { phase, podIP, conditions, containerStatuses };
+    const { phase, podIP, reason, message, conditions, containerStatuses } = status ?? {};
+    const kept = { phase, podIP, reason, message, conditions, containerStatuses };
     return {
       apiVersion: type.apiVersion,
       kind: type.kind,

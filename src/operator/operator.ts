@@ -3,16 +3,18 @@ import { Controller } from "../controller/controller.ts";
 import { EventRecorder } from "../controller/event-recorder.ts";
 import { fencedCluster } from "../controller/fenced-cluster.ts";
 import { keyOf } from "../controller/informer.ts";
+import { ownerOfObject } from "../controller/owner-labels.ts";
 import { defaultLeaseTimes, LeaderElection, type LeaseTimes } from "../controller/leader-election.ts";
 import { ControllerMetrics } from "../controller/metrics.ts";
 import { ObjectCache } from "../controller/object-cache.ts";
 import type { Priority } from "../controller/workqueue.ts";
 import type { Cluster, ObjectKey } from "../ports/cluster.ts";
+import { MicroBatchReconciler } from "../microbatch/reconciler.ts";
+import type { DriverClient } from "../ports/driver-client.ts";
 import type { JobClient } from "../ports/job-client.ts";
 import type { Machine } from "../ports/machine.ts";
 import type { AnyObject } from "../ports/objects.ts";
 import { SavepointReconciler } from "../savepoint/savepoint-reconciler.ts";
-import { jobLabel } from "../streamjob/names.ts";
 import { StreamJobReconciler } from "../streamjob/reconciler.ts";
 import { UnsupportedReconciler } from "../unsupported/unsupported-reconciler.ts";
 import { cachedKinds, childKinds } from "./cached-kinds.ts";
@@ -20,6 +22,7 @@ import { cachedKinds, childKinds } from "./cached-kinds.ts";
 export interface OperatorOptions {
   readonly cluster: Cluster;
   readonly client: JobClient;
+  readonly driver: DriverClient;
   readonly machine: Machine;
   readonly identity: string;
   /** Undefined: this process is the only one, and leads at once. */
@@ -48,7 +51,7 @@ export class Operator {
 
   constructor(options: OperatorOptions) {
     this.metrics = options.metrics ?? new ControllerMetrics(controllerNames);
-    const { cluster, client, machine, identity, lease, leaseTimes = defaultLeaseTimes, namespaces, defaultImage } = options;
+    const { cluster, client, driver, machine, identity, lease, leaseTimes = defaultLeaseTimes, namespaces, defaultImage } = options;
     this.#election = lease === undefined ? undefined : new LeaderElection({ cluster, machine, key: lease, identity, times: leaseTimes });
     const fenced = fencedCluster(cluster, () => this.leading);
     this.#cache = new ObjectCache(cluster, machine, cachedKinds(namespaces), options.watchInactivityMs);
@@ -57,7 +60,7 @@ export class Operator {
     const jobs = new StreamJobReconciler({ ...parts, defaultImage });
     const savepoints = new SavepointReconciler(parts);
     const embedded = new UnsupportedReconciler("EmbeddedStreamApp", parts);
-    const batches = new UnsupportedReconciler("MicroBatchJob", parts);
+    const batches = new MicroBatchReconciler({ ...parts, driver, defaultImage });
     const shared = {
       machine,
       metrics: this.metrics,
@@ -73,7 +76,7 @@ export class Operator {
         reconcile: (key, signal) => savepoints.reconcile(key, signal),
       }),
       new Controller({ ...shared, name: "embeddedstreamapp", workers: 1, reconcile: (key) => embedded.reconcile(key) }),
-      new Controller({ ...shared, name: "microbatchjob", workers: 1, reconcile: (key) => batches.reconcile(key) }),
+      new Controller({ ...shared, name: "microbatchjob", workers, reconcile: (key, signal) => batches.reconcile(key, signal) }),
     ];
     this.#connect();
     this.#watchFigures();
@@ -127,11 +130,12 @@ export class Operator {
       jobs.queue.add(`${object.metadata.namespace ?? ""}/${object.spec.job}`, "resync");
     });
     this.#cache.informer("EmbeddedStreamApp").onChange((object) => embedded.queue.add(keyOf(object)));
-    this.#cache.informer("MicroBatchJob").onChange((object) => batches.queue.add(keyOf(object)));
+    this.#cache.informer("MicroBatchJob").onChange((object, previous) => batches.queue.add(keyOf(object), changed(object, previous)));
+    const queues = { StreamJob: jobs.queue, MicroBatchJob: batches.queue, EmbeddedStreamApp: embedded.queue };
     for (const kind of childKinds) {
       this.#cache.informer(kind).onChange((object) => {
-        const job = object.metadata.labels?.[jobLabel];
-        if (job !== undefined) jobs.queue.add(`${object.metadata.namespace ?? ""}/${job}`);
+        const owner = ownerOfObject(object);
+        if (owner !== undefined) queues[owner.kind].add(`${owner.key.namespace}/${owner.key.name}`);
       });
     }
   }

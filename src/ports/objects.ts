@@ -1,5 +1,13 @@
 // The Kubernetes objects that the operator reads and writes: only the fields that it looks at; the rest passes through.
-import type { Condition, SavepointSpec, SavepointStatus, StreamJobSpec, StreamJobStatus } from "millrace/api";
+import type {
+  Condition,
+  MicroBatchJobSpec,
+  MicroBatchJobStatus,
+  SavepointSpec,
+  SavepointStatus,
+  StreamJobSpec,
+  StreamJobStatus,
+} from "millrace/api";
 
 export interface OwnerReference {
   readonly apiVersion: string;
@@ -42,6 +50,11 @@ export interface StreamJob extends KubeObject {
 export interface Savepoint extends KubeObject {
   readonly spec: SavepointSpec;
   readonly status?: SavepointStatus;
+}
+
+export interface MicroBatchJob extends KubeObject {
+  readonly spec: MicroBatchJobSpec;
+  readonly status?: MicroBatchJobStatus;
 }
 
 /** A kind whose controller is not part of this version. */
@@ -150,7 +163,7 @@ export interface Kinds {
   readonly StreamJob: StreamJob;
   readonly Savepoint: Savepoint;
   readonly EmbeddedStreamApp: PlainResource;
-  readonly MicroBatchJob: PlainResource;
+  readonly MicroBatchJob: MicroBatchJob;
   readonly Deployment: Deployment;
   readonly Pod: Pod;
   readonly Service: WithSpec;

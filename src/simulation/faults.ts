@@ -1,6 +1,7 @@
 // What can go wrong with one write of the operator: it dies before or after it, or the answer is an error, although it may have been carried out.
 import { ClusterError, type ClusterErrorReason } from "../ports/cluster-error.ts";
 import type { Cluster } from "../ports/cluster.ts";
+import type { DriverClient } from "../ports/driver-client.ts";
 import { type JobClient, JobClientError } from "../ports/job-client.ts";
 import type { AnyObject } from "../ports/objects.ts";
 
@@ -59,12 +60,26 @@ export function faultyCluster(cluster: Cluster, plan: FaultPlan): Cluster {
   };
 }
 
-export function faultyClient(client: JobClient, plan: FaultPlan): JobClient {
-  const guarded = <T>(name: string, run: () => Promise<T>): Promise<T> =>
+const guardedBy =
+  (plan: FaultPlan) =>
+  <T>(name: string, run: () => Promise<T>): Promise<T> =>
     write(plan, name, run).catch((error: unknown) => {
       if (!(error instanceof ClusterError)) throw error;
       throw new JobClientError(error.reason === "conflict" ? "refused" : "unreachable", name, error.message);
     });
+
+export function faultyDriver(driver: DriverClient, plan: FaultPlan): DriverClient {
+  const guarded = guardedBy(plan);
+  return {
+    report: (address) => driver.report(address),
+    savepoint: (address, id) => driver.savepoint(address, id),
+    stopWithSavepoint: (address, id) => guarded("driver savepoint", () => driver.stopWithSavepoint(address, id)),
+    stop: (address, mode) => guarded("driver stop", () => driver.stop(address, mode)),
+  };
+}
+
+export function faultyClient(client: JobClient, plan: FaultPlan): JobClient {
+  const guarded = guardedBy(plan);
   return {
     report: (address) => client.report(address),
     savepoint: (address, id) => client.savepoint(address, id),

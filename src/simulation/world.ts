@@ -3,10 +3,11 @@ import type { StreamJobSpec, StreamJobStatus } from "millrace/api";
 import { Operator } from "../operator/operator.ts";
 import { typeOf } from "../ports/kind-table.ts";
 import { type Log, silentLog } from "../ports/machine.ts";
-import type { Savepoint, StreamJob } from "../ports/objects.ts";
-import { type Fault, type FaultPlan, faultyClient, faultyCluster } from "./faults.ts";
-import { Kubelet } from "../memory/kubelet.ts";
+import type { Pod, Savepoint, StreamJob } from "../ports/objects.ts";
+import { type Fault, type FaultPlan, faultyClient, faultyCluster, faultyDriver } from "./faults.ts";
+import { Kubelet, type PodProcesses } from "../memory/kubelet.ts";
 import { MemoryCluster } from "../memory/memory-cluster.ts";
+import { batchLabel, SimulatedBatches } from "./simulated-batches.ts";
 import { SimulatedJobs } from "./simulated-jobs.ts";
 import { seededRandom, VirtualTime } from "./virtual-time.ts";
 import { WorkloadControllers } from "../memory/workload-controllers.ts";
@@ -26,6 +27,7 @@ export class World {
   readonly time = new VirtualTime();
   readonly cluster: MemoryCluster;
   readonly jobs: SimulatedJobs;
+  readonly batches: SimulatedBatches;
   readonly workloads: WorkloadControllers;
   /** Writes of the operator since counting began. */
   readonly writes: string[] = [];
@@ -45,8 +47,10 @@ export class World {
     const requestMs = between(1, 4);
     this.cluster = new MemoryCluster(this.time, { requestMs, watchDelayMs: between(1, 40) });
     this.jobs = new SimulatedJobs(this.cluster, this.time, { requestMs, terminationMs: between(200, 3000) });
+    this.batches = new SimulatedBatches(this.cluster, this.time, { requestMs, terminationMs: between(200, 3000) });
     this.workloads = new WorkloadControllers(this.cluster.store, this.time, between(5, 60));
-    this.jobs.connect(new Kubelet(this.cluster.store, this.time, this.jobs, between(200, 1500)));
+    const processes = byLabel((pod) => (pod.metadata.labels?.[batchLabel] === undefined ? this.jobs : this.batches));
+    this.jobs.connect(new Kubelet(this.cluster.store, this.time, processes, between(200, 1500)));
   }
 
   startOperator(): void {
@@ -64,6 +68,7 @@ export class World {
     const operator = new Operator({
       cluster: dying(faultyCluster(this.cluster, plan), stop.signal),
       client: dying(faultyClient(this.jobs.client(), plan), stop.signal),
+      driver: dying(faultyDriver(this.batches.client(), plan), stop.signal),
       machine: { clock, random: this.#random, log: this.#options.log ?? silentLog, secret: () => "a-token" },
       identity: `operator-${this.deaths}`,
       lease: this.#options.lease === true ? { namespace: "operator", name: "operator" } : undefined,
@@ -164,9 +169,17 @@ export class World {
 
   /** What no run may ever do. */
   violations(): readonly string[] {
-    return this.jobs.violations();
+    return [...this.jobs.violations(), ...this.batches.violations()];
   }
 }
+
+const byLabel = (of: (pod: Pod) => PodProcesses): PodProcesses => ({
+  refused: (pod) => of(pod).refused(pod),
+  start: (pod, ended) => of(pod).start(pod, ended),
+  stop: (pod, done) => of(pod).stop(pod, done),
+  ready: (pod) => of(pod).ready(pod),
+  address: (pod) => of(pod).address(pod),
+});
 
 // Nothing that a dead process has asked for reaches it, and it asks for nothing any more.
 function dying<T extends object>(port: T, signal: AbortSignal): T {

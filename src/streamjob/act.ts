@@ -39,9 +39,9 @@ export async function carryOut(step: Step, job: StreamJob, pods: readonly PodSee
     case "dropAnnotation":
       return cluster.patchMetadata("StreamJob", key, { resourceVersion, annotations: { [step.name]: null } });
     case "createToken":
-      return created(cluster, cache, tokenSecret(job, machine.secret()));
+      return createOnce(cluster, cache, tokenSecret(job, machine.secret()));
     case "createRevision":
-      return created(cluster, cache, revisionObject(job, step.revision));
+      return createOnce(cluster, cache, revisionObject(job, step.revision));
     case "apply":
       // What pods need is there before they are.
       await Promise.all(step.objects.filter(({ kind }) => kind !== "Deployment").map(apply));
@@ -78,16 +78,16 @@ export async function carryOut(step: Step, job: StreamJob, pods: readonly PodSee
     }
     case "createSavepoint":
     case "recordSavepoint":
-      return created(cluster, cache, step.object);
+      return createOnce(cluster, cache, step.object);
   }
 }
 
-async function created(cluster: Cluster, cache: ObjectCache, object: AnyObject): Promise<void> {
+/** Made once: whoever finds it there made it before it died, or before the answer was lost. */
+export async function createOnce(cluster: Cluster, cache: ObjectCache, object: AnyObject): Promise<void> {
   try {
     cache.wrote(await cluster.create(object));
   } catch (error) {
     if (!isClusterError(error, "exists")) throw error;
-    // Made by us before we died, or before the answer was lost.
     const there = await cluster.get(object.kind as "Secret", keyOfObject(object));
     if (there !== undefined) cache.wrote(there);
   }

@@ -55,10 +55,18 @@ export const fieldClasses: Classes<StreamJobSpec> = {
 };
 
 /** The part of a spec whose fields have one of the classes; what is left out is as if it were not given. */
-export function partOf(spec: StreamJobSpec, classes: ReadonlySet<FieldClass>): Partial<StreamJobSpec> {
+export const partOf = (spec: StreamJobSpec, classes: ReadonlySet<FieldClass>): Partial<StreamJobSpec> =>
+  partBy(fieldClasses, spec, classes);
+
+/** The same by another kind's table. */
+export function partBy<Spec extends object>(
+  table: { readonly [K in keyof Required<Spec>]: FieldClass | Readonly<Record<string, FieldClass>> },
+  spec: Spec,
+  classes: ReadonlySet<FieldClass>,
+): Partial<Spec> {
   const part: Record<string, unknown> = {};
   for (const [field, value] of sorted(spec)) {
-    const its = fieldClasses[field as keyof StreamJobSpec] as FieldClass | Readonly<Record<string, FieldClass>> | undefined;
+    const its = table[field as keyof Spec] as FieldClass | Readonly<Record<string, FieldClass>> | undefined;
     if (value === undefined || its === undefined) continue;
     if (typeof its === "string") {
       if (classes.has(its)) part[field] = value;
@@ -67,7 +75,7 @@ export function partOf(spec: StreamJobSpec, classes: ReadonlySet<FieldClass>): P
     const inner = sorted(value as object).filter(([name]) => classes.has(its[name] ?? "upgraded"));
     if (inner.length > 0) part[field] = Object.fromEntries(inner);
   }
-  return part;
+  return part as Partial<Spec>;
 }
 
 /** Every field with its class, as `job.module`. */

@@ -1,8 +1,9 @@
 // Names and labels of the objects of a job. What they are called is part of the operator's reference.
 import { createHash } from "node:crypto";
-import type { StreamJob } from "../ports/objects.ts";
+import { ownerLabels } from "../controller/owner-labels.ts";
+import type { KubeObject, StreamJob } from "../ports/objects.ts";
 
-export const jobLabel = "millrace.dev/job";
+export const jobLabel: string = ownerLabels.StreamJob;
 export const runLabel = "millrace.dev/run";
 export const componentLabel = "app.kubernetes.io/component";
 export const managedByLabel = "app.kubernetes.io/managed-by";
@@ -49,6 +50,6 @@ export const keyOfJob = (job: StreamJob): { readonly namespace: string; readonly
 const epochMs = Date.UTC(2020, 0, 1);
 
 /** Rises also when a job is deleted and made again, because the first run's number is the second of its creation. */
-export function firstRun(job: StreamJob): number {
+export function firstRun(job: KubeObject): number {
   return Math.floor((Date.parse(job.metadata.creationTimestamp ?? "") - epochMs) / 1000);
 }

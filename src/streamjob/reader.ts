@@ -1,8 +1,8 @@
 // Where observations come from: the informers' copies, or the cluster itself.
 import type { ObjectCache } from "../controller/object-cache.ts";
+import { type OwnerKind, ownerLabels } from "../controller/owner-labels.ts";
 import type { Cluster, ListScope, ObjectKey } from "../ports/cluster.ts";
 import type { Kind, Kinds } from "../ports/objects.ts";
-import { jobLabel } from "./names.ts";
 
 export interface Reader {
   get<K extends Kind>(kind: K, key: ObjectKey): Promise<Kinds[K] | undefined>;
@@ -10,14 +10,18 @@ export interface Reader {
   ofJob<K extends Kind>(kind: K, key: ObjectKey): Promise<readonly Kinds[K][]>;
 }
 
-export const cachedReader = (cache: ObjectCache): Reader => ({
+export const cachedReader = (cache: ObjectCache): Reader => ownedReader(cache, "StreamJob");
+export const liveReader = (cluster: Cluster): Reader => liveOwnedReader(cluster, "StreamJob");
+
+/** The same for another kind's resources. */
+export const ownedReader = (cache: ObjectCache, owner: OwnerKind): Reader => ({
   get: async (kind, key) => cache.get(kind, key),
-  ofJob: async (kind, key) => cache.ofJob(kind, key),
+  ofJob: async (kind, key) => cache.ofOwner(kind, owner, key),
 });
 
-export const liveReader = (cluster: Cluster): Reader => ({
+export const liveOwnedReader = (cluster: Cluster, owner: OwnerKind): Reader => ({
   get: (kind, key) => cluster.get(kind, key),
-  ofJob: async (kind, key) => (await cluster.list(kind, scopeOfJob(key))).items,
+  ofJob: async (kind, key) => (await cluster.list(kind, scopeOf(owner, key))).items,
 });
 
-const scopeOfJob = ({ namespace, name }: ObjectKey): ListScope => ({ namespace, labels: { [jobLabel]: name } });
+const scopeOf = (owner: OwnerKind, { namespace, name }: ObjectKey): ListScope => ({ namespace, labels: { [ownerLabels[owner]]: name } });

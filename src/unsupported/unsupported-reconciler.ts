@@ -6,13 +6,10 @@ import type { Machine } from "../ports/machine.ts";
 import type { Cluster } from "../ports/cluster.ts";
 
 export class UnsupportedReconciler {
-  readonly #kind: "EmbeddedStreamApp" | "MicroBatchJob";
+  readonly #kind: "EmbeddedStreamApp";
   readonly #parts: { readonly cluster: Cluster; readonly cache: ObjectCache; readonly machine: Machine };
 
-  constructor(
-    kind: "EmbeddedStreamApp" | "MicroBatchJob",
-    parts: { readonly cluster: Cluster; readonly cache: ObjectCache; readonly machine: Machine },
-  ) {
+  constructor(kind: "EmbeddedStreamApp", parts: { readonly cluster: Cluster; readonly cache: ObjectCache; readonly machine: Machine }) {
     this.#kind = kind;
     this.#parts = parts;
   }

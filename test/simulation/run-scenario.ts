@@ -1,6 +1,7 @@
 // Runs one scenario of the crash matrix with at most one fault, and says what is wrong at its end.
 import type { Fault } from "../../src/simulation/faults.ts";
 import { jobName, namespace, World } from "../../src/simulation/world.ts";
+import { batchLabel } from "../../src/simulation/simulated-batches.ts";
 import { reach, type Scenario } from "./scenarios.ts";
 
 export interface Outcome {
@@ -49,10 +50,27 @@ export function invariants(world: World): readonly string[] {
         .list(kind, { namespace })
         .filter(
           ({ metadata }) =>
-            metadata.labels?.["millrace.dev/run"] !== undefined && metadata.labels["millrace.dev/run"] !== String(active?.run),
+            metadata.labels?.["millrace.dev/job"] !== undefined &&
+            metadata.labels["millrace.dev/run"] !== undefined &&
+            metadata.labels["millrace.dev/run"] !== String(active?.run),
         );
       if (stray.length > 0) problems.push(`left over: ${stray.map(({ metadata }) => `${kind} ${metadata.name}`).join(", ")}`);
     }
   }
-  return problems;
+  return [...problems, ...batchLeftovers(world)];
+}
+
+// Of earlier runs nothing is left but the last driver, which keeps its log.
+function batchLeftovers(world: World): readonly string[] {
+  const job = world.cluster.store.list("MicroBatchJob", { namespace })[0];
+  const { active, run } = job?.status ?? {};
+  if (active?.phase === "stopping") return [];
+  const stray = (["Deployment", "ConfigMap", "Service", "Pod"] as const).flatMap((kind) =>
+    world.cluster.store.list(kind, { namespace }).filter(({ metadata }) => {
+      const its = metadata.labels?.["millrace.dev/run"];
+      if (metadata.labels?.[batchLabel] === undefined || its === undefined || its === String(active?.run)) return false;
+      return !(kind === "Pod" && active === undefined && its === String(run));
+    }),
+  );
+  return stray.length === 0 ? [] : [`left over: ${stray.map(({ kind, metadata }) => `${kind} ${metadata.name}`).join(", ")}`];
 }

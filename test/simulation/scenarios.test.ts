@@ -1,9 +1,10 @@
 // Every scenario of the crash matrix, without a fault.
 import { expect, test } from "vitest";
+import { batchScenarios } from "./microbatch/scenarios.ts";
 import { runScenario } from "./run-scenario.ts";
 import { scenarios } from "./scenarios.ts";
 
-test.each(scenarios)("$name", async (scenario) => {
+test.each([...scenarios, ...batchScenarios])("$name", async (scenario) => {
   const { problems, writes } = await runScenario(scenario);
   expect(problems).toEqual([]);
   expect(writes.length).toBeGreaterThan(0);

@@ -80,19 +80,20 @@ const operatorMayImport: Readonly<Record<string, readonly string[]>> = {
   controller: ["ports"],
   streamjob: ["ports", "controller"],
   savepoint: ["ports", "controller", "streamjob"],
+  microbatch: ["ports", "controller", "streamjob"],
   unsupported: ["ports", "controller"],
-  operator: ["ports", "controller", "streamjob", "savepoint", "unsupported"],
+  operator: ["ports", "controller", "streamjob", "savepoint", "microbatch", "unsupported"],
   "job-rest": ["ports"],
   kubernetes: ["ports"],
   memory: ["ports"],
-  local: ["ports", "job-rest", "memory", "operator", "streamjob"],
+  local: ["ports", "controller", "job-rest", "memory", "operator", "streamjob"],
   simulation: ["ports", "memory", "operator"],
   "(entry)": ["ports", "controller", "operator", "job-rest", "kubernetes", "local"],
 };
 
 /** Files that only compute: what decides and what builds. They know ports by their types, never a cluster, a clock or a file. */
 const pureFile =
-  /^src\/(streamjob\/build\/|streamjob\/(?!act|observe|reader|reconciler)[\w-]+\.ts$|savepoint\/(?!savepoint-reconciler)[\w-]+\.ts$)/;
+  /^src\/((streamjob|microbatch)\/build\/|(streamjob|microbatch)\/(?!act|observe|reader|reconciler)[\w-]+\.ts$|savepoint\/(?!savepoint-reconciler)[\w-]+\.ts$)/;
 
 function checkOperator({ path }: SourceFile, specifier: string): string | undefined {
   if (/^millrace(\/|$)/.test(specifier))

@@ -31,6 +31,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
 /** The same for the operator: folders below src. */
 const operatorOwners: Readonly<Record<string, readonly string[]>> = {
   "@kubernetes/client-node": ["kubernetes"],
+  croner: ["microbatch"],
   "prom-client": ["controller"],
   undici: ["kubernetes"],
 };

@@ -34,8 +34,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | quote }}
 {{- /* What the operator may do where it runs jobs. docs/reference/rbac.md gives the reason of each verb; a test compares the two. */ -}}
 {{- define "millrace.jobRules" -}}
 - apiGroups: [millrace.dev]
-  resources: [streamjobs, embeddedstreamapps, microbatchjobs]
+  resources: [streamjobs, embeddedstreamapps]
   verbs: [get, list, watch, patch]
+- apiGroups: [millrace.dev]
+  resources: [microbatchjobs]
+  verbs: [get, list, watch, patch, delete]
 - apiGroups: [millrace.dev]
   resources: [savepoints]
   verbs: [get, list, watch, create, patch, delete]

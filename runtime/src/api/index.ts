@@ -5,8 +5,26 @@ export type { SavepointManifest, SavepointPhase, SavepointSpec, SavepointStatus 
 export type { BadRecordsSpec } from "./bad-records.ts";
 export type { CheckpointSpec, S3Access } from "./checkpoints.ts";
 export type { EmbeddedStreamAppManifest, EmbeddedStreamAppSpec, EmbeddedStreamAppStatus } from "./embedded-stream-app.ts";
-export type { MicroBatchJobManifest, MicroBatchJobSpec } from "./micro-batch-job.ts";
-export type { MicroBatchJobStatus } from "./micro-batch-job-status.ts";
+export type {
+  BatchInputSpec,
+  BatchRestartSpec,
+  DriverSpec,
+  ExecutorSpec,
+  MicroBatchJobManifest,
+  MicroBatchJobSpec,
+  ScheduleSpec,
+  TriggerSpec,
+} from "./micro-batch-job.ts";
+export type {
+  ActiveBatchRun,
+  BatchRun,
+  BatchStatus,
+  BatchStop,
+  BatchUpgrade,
+  ExecutorAllocation,
+  MicroBatchJobState,
+  MicroBatchJobStatus,
+} from "./micro-batch-job-status.ts";
 export type {
   JobManagerSpec,
   JobSpec,

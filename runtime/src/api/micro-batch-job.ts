@@ -2,7 +2,7 @@
 import type { BadRecordsSpec } from "./bad-records.ts";
 import type { CheckpointSpec } from "./checkpoints.ts";
 import type { PodTemplate } from "./pod-template.ts";
-import type { DeletionPolicy, RollbackSpec, SavepointPolicy, UpgradeSpec } from "./stream-job-lifecycle.ts";
+import type { DeletionPolicy, RollbackSpec, UpgradeSpec } from "./stream-job-lifecycle.ts";
 import type { JobSpec, ManifestMetadata, ResourcesSpec, StateSpec } from "./stream-job.ts";
 
 export interface MicroBatchJobManifest {
@@ -75,8 +75,6 @@ export interface MicroBatchJobSpec {
   readonly upgrade?: UpgradeSpec;
   /** When a new version is given up. */
   readonly rollback?: RollbackSpec;
-  /** Savepoints that the operator takes by itself. */
-  readonly savepoints?: SavepointPolicy;
   /** What happens when the job is deleted. */
   readonly deletion?: DeletionPolicy;
   /**

@@ -1,7 +1,7 @@
 // The reference by which a job's objects go when it goes.
-import type { OwnerReference, StreamJob } from "../../ports/objects.ts";
+import type { KubeObject, OwnerReference } from "../../ports/objects.ts";
 
-export function ownerOf(job: StreamJob): OwnerReference {
+export function ownerOf(job: KubeObject): OwnerReference {
   return {
     apiVersion: job.apiVersion,
     kind: job.kind,

@@ -5,7 +5,7 @@ import { configMapFolder } from "./config.ts";
 import { ports, type RunPlan } from "./plan.ts";
 import { strategicMerge } from "./strategic-merge.ts";
 
-interface Variable {
+export interface Variable {
   readonly name: string;
   readonly value?: string;
   readonly valueFrom?: object;
@@ -28,7 +28,8 @@ export function podTemplate(plan: RunPlan, component: Component): { readonly met
   return { metadata: { ...merged.metadata, labels }, spec: merged.spec };
 }
 
-const allowedPart = (template: PodTemplate | undefined): object => ({
+/** What a manifest's template may say of a pod. */
+export const allowedPart = (template: PodTemplate | undefined): object => ({
   metadata: { labels: template?.metadata?.labels ?? {}, annotations: template?.metadata?.annotations ?? {} },
   spec: template?.spec ?? {},
 });
@@ -51,14 +52,7 @@ function ownTemplate(plan: RunPlan, component: Component, resources: ResourcesSp
       automountServiceAccountToken: component === "jobmanager",
       enableServiceLinks: false,
       terminationGracePeriodSeconds,
-      securityContext: {
-        runAsNonRoot: true,
-        runAsUser: 1000,
-        runAsGroup: 1000,
-        fsGroup: 1000,
-        fsGroupChangePolicy: "OnRootMismatch",
-        seccompProfile: { type: "RuntimeDefault" },
-      },
+      securityContext: restrictedPod,
       affinity: spread(name, run, component),
       containers: [
         {
@@ -73,7 +67,7 @@ function ownTemplate(plan: RunPlan, component: Component, resources: ResourcesSp
           ],
           ...probes(),
           resources: resourcesOf(resources),
-          securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ["ALL"] } },
+          securityContext: restrictedContainer,
           volumeMounts: [
             { name: "manifest", mountPath: "/etc/millrace", readOnly: true },
             { name: "token", mountPath: "/var/run/secrets/millrace", readOnly: true },
@@ -86,6 +80,21 @@ function ownTemplate(plan: RunPlan, component: Component, resources: ResourcesSp
     },
   };
 }
+
+/** What the restricted security profile asks for. */
+export const restrictedPod = {
+  runAsNonRoot: true,
+  runAsUser: 1000,
+  runAsGroup: 1000,
+  fsGroup: 1000,
+  fsGroupChangePolicy: "OnRootMismatch",
+  seccompProfile: { type: "RuntimeDefault" },
+} as const;
+export const restrictedContainer = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  capabilities: { drop: ["ALL"] },
+} as const;
 
 const argumentsOf = (component: Component): readonly string[] => [
   ...[component, "-f", "/etc/millrace/job.yaml", "--host", "0.0.0.0", "--port", String(ports.rest), "--log", "json"],
@@ -122,13 +131,13 @@ function environment(plan: RunPlan, component: Component): readonly Variable[] {
   return [...shared, { name: "MILLRACE_LEASE", value: name }, ...point];
 }
 
-const probes = (): object => ({
+export const probes = (): object => ({
   startupProbe: { httpGet: { path: "/healthz", port: "rest" }, periodSeconds: 1, timeoutSeconds: 5, failureThreshold: 120 },
   livenessProbe: { httpGet: { path: "/healthz", port: "rest" }, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
   readinessProbe: { httpGet: { path: "/readyz", port: "rest" }, periodSeconds: 2, timeoutSeconds: 5, failureThreshold: 3 },
 });
 
-function resourcesOf(resources: ResourcesSpec = {}): object {
+export function resourcesOf(resources: ResourcesSpec = {}): object {
   const { cpu, memory, ephemeralStorage } = resources;
   const limits = {
     ...(memory === undefined ? {} : { memory }),

@@ -140,7 +140,8 @@ function networkPolicy(job: StreamJob): AnyObject {
   };
 }
 
-function withDigest(object: AnyObject): AnyObject {
+/** With the digest by which an object that has changed is told. */
+export function withDigest(object: AnyObject): AnyObject {
   const annotations = { ...object.metadata.annotations, [builtAnnotation]: digest(JSON.stringify(object)).slice(0, 16) };
   return { ...object, metadata: { ...object.metadata, annotations } } as AnyObject;
 }

@@ -32,6 +32,7 @@ export class FramesControl implements JobControl {
   readonly #savepoints = new Map<string, Asked>();
   #query: StreamingQuery | undefined;
   #runningSinceMs: number | undefined;
+  #lastSavepoint: { readonly id: string; readonly location: string } | undefined;
 
   constructor(parts: FramesControlParts) {
     this.#parts = parts;
@@ -81,6 +82,10 @@ export class FramesControl implements JobControl {
       restoredFrom: query?.restoredFrom ?? null,
       lastCheckpoint: query?.lastCheckpoint ?? null,
       lastProgress: query?.lastProgress ?? null,
+      idle: query?.idle ?? false,
+      triggerMs: query?.triggerMs ?? 0,
+      runningSinceMs: this.#runningSinceMs ?? null,
+      savepoint: this.#lastSavepoint ?? null,
       executors: this.#parts.executors(),
     };
   }
@@ -189,6 +194,7 @@ export class FramesControl implements JobControl {
         .then(
           (result) => {
             asked.result = result;
+            this.#lastSavepoint = { id, location: result.url };
           },
           (error: unknown) => {
             asked.failure = { code: isMillraceError(error) ? error.code : "INTERNAL", message: messageOf(error) };

@@ -72,6 +72,10 @@ const query = object({
   restoredFrom: orNull(string),
   lastCheckpoint: orNull(checkpoint),
   lastProgress: orNull(ref("Progress")),
+  idle: { type: "boolean" },
+  triggerMs: number,
+  runningSinceMs: orNull(number),
+  savepoint: orNull(object({ id: string, location: string })),
   executors: list(
     object({
       id: string,

@@ -53,6 +53,8 @@ export interface QueryServing {
   readonly tokenFile: string | undefined;
   readonly run: number;
   readonly restore: QueryRestore;
+  /** Told at the end what `/v1/query` would answer. */
+  readonly ended?: (query: object) => void;
 }
 
 export async function runStream(query: StreamQuery, config: RunConfig, serving: QueryServing, terminal: Terminal, log: Log): Promise<void> {
@@ -102,6 +104,7 @@ export async function runStream(query: StreamQuery, config: RunConfig, serving: 
   } finally {
     terminal.end();
     stopSignals();
+    serving.ended?.(control.query());
     await server.close();
   }
 }

@@ -45,6 +45,7 @@ export class StreamingQuery {
   #failure: unknown;
   #feedFailure: { readonly error: unknown } | undefined;
   #batchWatermarkMs = -Infinity;
+  #resting = false;
 
   private constructor(run: QueryRun, options: QueryOptions) {
     const { name, trigger } = run.query;
@@ -89,6 +90,17 @@ export class StreamingQuery {
 
   get lastProgress(): QueryProgress | undefined {
     return this.#progress.at(-1);
+  }
+
+  /** There is nothing to read at the moment. */
+  get idle(): boolean {
+    return this.#resting && this.#state === "running";
+  }
+
+  /** Time between two triggers, ms; 0 where the next batch follows at once. */
+  get triggerMs(): number {
+    const { trigger } = this.#run.query;
+    return trigger.kind === "processingTime" ? trigger.intervalMs : 0;
   }
 
   /** Of the last hundred batches, oldest first. */
@@ -195,6 +207,7 @@ export class StreamingQuery {
       const lateMs = Math.max(0, this.#clock.now() - dueMs);
       const ran = await this.#tryBatch(lateMs);
       if (ran && trigger.kind === "once") return "finished";
+      this.#resting = !ran;
       if (!ran) {
         if (this.#exhausted() && !this.#needsEmptyBatch()) return "finished";
         for (const resolve of this.#idle.splice(0)) resolve();

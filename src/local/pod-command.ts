@@ -1,0 +1,47 @@
+// What a pod's container is told, as a command of this machine: the same component, with ports and folders of its own.
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { podView } from "../memory/kubelet.ts";
+import type { Pod } from "../ports/objects.ts";
+
+export const host = "127.0.0.1";
+
+export interface PodPlace {
+  /** The pod's folder. */
+  readonly home: string;
+  /** Where the JobManagers of a run choose their leader. */
+  readonly leadership: string;
+  readonly restPort: number;
+}
+
+export function argumentsOf(pod: Pod, { home, leadership, restPort }: PodPlace): readonly string[] {
+  const component = podView(pod).arguments[0] ?? "";
+  const common = [component, "-f", join(home, "job.yaml"), "--host", host, "--port", String(restPort), "--log", "json"];
+  const cluster = ["--leadership", "storage", "--leadership-dir", `file://${leadership}`];
+  switch (component) {
+    case "jobmanager":
+      return [...common, ...cluster, "--rpc-port", "0"];
+    case "taskmanager":
+      return [...common, ...cluster, "--exchange-port", "0", "--work-dir", join(home, "work")];
+    default:
+      return common;
+  }
+}
+
+const lastWords = (home: string): string => join(home, "termination-log");
+
+export function variablesOf(pod: Pod, { home }: PodPlace): Readonly<Record<string, string>> {
+  const { MILLRACE_LEASE: _lease, MILLRACE_JOBMANAGERS: _managers, ...variables } = podView(pod).environment;
+  return {
+    ...variables,
+    MILLRACE_POD_NAME: pod.metadata.name,
+    MILLRACE_POD_IP: host,
+    MILLRACE_TOKEN_FILE: join(home, "token"),
+    ...(variables["MILLRACE_TERMINATION_LOG"] === undefined ? {} : { MILLRACE_TERMINATION_LOG: lastWords(home) }),
+  };
+}
+
+/** What the process left behind about its end; undefined for one that leaves nothing. */
+export async function wordsOf(home: string): Promise<string | undefined> {
+  return readFile(lastWords(home), "utf8").catch(() => undefined);
+}
