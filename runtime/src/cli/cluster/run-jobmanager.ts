@@ -17,6 +17,7 @@ import { openClusterMetrics } from "./cluster-metrics.ts";
 import { openLease } from "./open-lease.ts";
 import { Standby } from "./standby.ts";
 import { stopSignal } from "./stop-signal.ts";
+import { checkVertexParallelism } from "../run/vertex-parallelism.ts";
 
 /** Time that does not jump when somebody sets the clock. */
 const steadyClock: Clock = { now: () => performance.now(), after: (delayMs, callback) => systemClock.after(delayMs, callback) };
@@ -113,6 +114,7 @@ function sessionParts(
   log: LeaderParts["log"],
 ): Omit<LeaderParts, "over" | "fenced"> {
   const { run, runNumber } = config;
+  checkVertexParallelism(dataflow, run);
   const options: Omit<CoordinatorOptions, "epoch"> = {
     revision: String(runNumber),
     parallelism: run.parallelism,

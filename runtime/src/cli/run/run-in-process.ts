@@ -24,6 +24,7 @@ import { statusFigures, statusLine } from "./status-line.ts";
 import { onStopSignals } from "./stop-signals.ts";
 import { openStateBackend } from "./state-backend.ts";
 import { type Terminal, openTerminal } from "./terminal.ts";
+import { checkVertexParallelism } from "./vertex-parallelism.ts";
 
 const statusIntervalMs = 1000;
 
@@ -81,17 +82,20 @@ export async function runInProcess(module: string | undefined, flags: CommandFla
 }
 
 async function supervise(config: RunConfig, dataflow: Dataflow, log: Log): Promise<Supervisor> {
+  checkVertexParallelism(dataflow, config);
   const deadLetterSink = await openDeadLetterSink(config.deadLetters);
   const stateBackend = await openStateBackend(config, keyedInstances(dataflow, config));
   const checkpoints = {
     intervalMs: config.checkpointIntervalMs,
     minPauseMs: config.minPauseMs,
     tolerableFailures: config.tolerableFailures,
+    timeoutMs: config.checkpointTimeoutMs,
   };
   return new Supervisor({
     jobName: dataflow.name,
     dataflow,
     parallelism: config.parallelism,
+    vertexParallelism: config.vertexParallelism,
     maxParallelism: config.maxParallelism,
     clock: systemClock,
     log,
@@ -120,9 +124,9 @@ async function supervise(config: RunConfig, dataflow: Dataflow, log: Log): Promi
   });
 }
 
-function keyedInstances(dataflow: Dataflow, { parallelism, maxParallelism }: RunConfig): number {
+function keyedInstances(dataflow: Dataflow, config: RunConfig): number {
   const keyed = dataflow.nodes.filter(({ body }) => body.kind === "operator" && body.keyed);
-  return keyed.reduce((sum, node) => sum + parallelismOf(node, parallelism, maxParallelism), 0);
+  return keyed.reduce((sum, node) => sum + parallelismOf(node, config), 0);
 }
 
 function warnOfDerivedUids(dataflow: Dataflow, log: Log): void {

@@ -1,5 +1,6 @@
 // When checkpoints happen and what they go through: cut, prepared, published, committed. One at a time, in order.
 import type { Clock } from "../../base/clock.ts";
+import { formatDuration } from "../../base/duration.ts";
 import { MillraceError, messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { SavepointResult } from "../../checkpoint/savepoint/savepoint-result.ts";
@@ -70,6 +71,8 @@ export interface CheckpointOptions {
   readonly minPauseMs: number;
   /** How many attempts to write or commit one checkpoint may fail before the job fails. */
   readonly tolerableFailures: number;
+  /** How long one may take, ms: each time that passes counts as a failed attempt, while it goes on. Default Infinity. */
+  readonly timeoutMs?: number;
 }
 
 // Between two attempts: 1 s, 2 s, 4 s ... up to this.
@@ -169,13 +172,38 @@ export class Checkpointer {
     };
     this.history.push(record);
     if (this.history.length > historyLength) this.history.shift();
-    this.#running = this.#complete(record, capture, enumerators).finally(() => {
+    const { tooLate, end } = this.#watchTime(record);
+    this.#running = Promise.race([this.#complete(record, capture, enumerators), tooLate]).finally(() => {
+      end();
       this.#running = undefined;
       record.durationMs = performance.now() - startedMs;
       this.#dueMs = Math.max(this.#dueMs, this.#clock.now() + this.#options.minPauseMs);
       this.#settled();
     });
     return this.#running;
+  }
+
+  // A storage that neither answers nor fails must not let the job run on without checkpoints and without a word. Who comes after takes a new
+  // epoch, so what an abandoned checkpoint still writes is fenced off.
+  #watchTime(record: CheckpointRecord): { readonly tooLate: Promise<never>; readonly end: () => void } {
+    const { timeoutMs = Infinity, tolerableFailures } = this.#options;
+    const { promise, reject } = Promise.withResolvers<never>();
+    let late = 0;
+    let cancel = (): void => {};
+    const wait = (): void => {
+      cancel = this.#clock.after(timeoutMs, () => {
+        const reason = `not complete within ${formatDuration(timeoutMs)}, still ${record.phase}`;
+        noteFailure(record, reason);
+        this.#log.warn("checkpoint is late", { checkpointId: record.id, phase: record.phase, failures: ++late });
+        if (late <= tolerableFailures) return wait();
+        record.phase = "failed";
+        const error = checkpointFailed(record, reason);
+        reject(error);
+        this.#fail(error);
+      });
+    };
+    if (timeoutMs !== Infinity) wait();
+    return { tooLate: promise, end: () => cancel() };
   }
 
   async #complete(record: CheckpointRecord, task: TaskCapture, enumerators: JobCapture["enumerators"]): Promise<CheckpointRecord> {
@@ -235,20 +263,11 @@ export class Checkpointer {
         return await attempt();
       } catch (error) {
         const reason = `${step}: ${messageOf(error)}`;
-        record.failures.push(reason);
-        if (record.failures.length > 10) record.failures.shift();
+        noteFailure(record, reason);
         this.#log.warn("checkpoint attempt failed", { checkpointId: record.id, step, reason: messageOf(error), failures });
         const fatal = error instanceof MillraceError && fatalCodes.has(error.code);
         if (fatal || this.#stopped || failures > this.#options.tolerableFailures) {
-          throw new MillraceError(
-            "CHECKPOINT_FAILED",
-            `checkpoint ${record.id}`,
-            reason,
-            "mend the cause; the job goes on from the last complete one",
-            {
-              cause: error,
-            },
-          );
+          throw checkpointFailed(record, reason, error);
         }
         await this.#pause(Math.min(maxRetryMs, 1000 * 2 ** (failures - 1)));
       }
@@ -282,4 +301,19 @@ export class Checkpointer {
     }
     return this.#saver;
   }
+}
+
+function noteFailure(record: CheckpointRecord, reason: string): void {
+  record.failures.push(reason);
+  if (record.failures.length > 10) record.failures.shift();
+}
+
+function checkpointFailed(record: CheckpointRecord, reason: string, cause?: unknown): MillraceError {
+  return new MillraceError(
+    "CHECKPOINT_FAILED",
+    `checkpoint ${record.id}`,
+    reason,
+    "mend the cause; the job goes on from the last complete one",
+    cause === undefined ? {} : { cause },
+  );
 }

@@ -53,7 +53,7 @@ class TaskBuilder {
   constructor(parts: TaskParts) {
     this.#parts = parts;
     this.#dataflow = parts.dataflow;
-    this.#placement = parts.placement ?? allInOne(parts.parallelism, parts.maxParallelism);
+    this.#placement = parts.placement ?? allInOne(parts);
     this.task = new Task(parts.clock, parts.wake);
     this.task.exchange = this.#placement.exchange;
   }

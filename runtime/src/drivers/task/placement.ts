@@ -13,14 +13,21 @@ export interface Placement {
   readonly exchange: Exchange | undefined;
 }
 
+/** Numbers of instances: of the job, of single vertices by uid, and the most that any may have. */
+export interface JobParallelism {
+  readonly parallelism: number;
+  readonly vertexParallelism?: Readonly<Record<string, number>>;
+  readonly maxParallelism: number;
+}
+
 /** How many instances a node has. */
-export function parallelismOf(node: DataflowNode, jobParallelism: number, maxParallelism: number): number {
-  return Math.min(node.parallelism ?? jobParallelism, maxParallelism);
+export function parallelismOf(node: DataflowNode, { parallelism, vertexParallelism, maxParallelism }: JobParallelism): number {
+  return Math.min(vertexParallelism?.[node.uid] ?? node.parallelism ?? parallelism, maxParallelism);
 }
 
 /** A task that has the whole dataflow. */
-export function allInOne(jobParallelism: number, maxParallelism: number): Placement {
-  return { parallelismOf: (node) => parallelismOf(node, jobParallelism, maxParallelism), slotOf: () => 0, slot: 0, exchange: undefined };
+export function allInOne(job: JobParallelism): Placement {
+  return { parallelismOf: (node) => parallelismOf(node, job), slotOf: () => 0, slot: 0, exchange: undefined };
 }
 
 /** True where instance k feeds instance k alone. */

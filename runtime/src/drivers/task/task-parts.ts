@@ -25,6 +25,8 @@ export interface TaskParts {
   readonly jobName: string;
   readonly dataflow: Dataflow;
   readonly parallelism: number;
+  /** Other numbers of instances of single vertices, by uid. */
+  readonly vertexParallelism?: Readonly<Record<string, number>>;
   readonly maxParallelism: number;
   readonly clock: Clock;
   readonly log: Log;

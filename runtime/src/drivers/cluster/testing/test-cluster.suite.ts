@@ -131,7 +131,7 @@ export class TestCluster {
       parallelism: count,
       slots: Array.from({ length: count }, (_, subtask) => subtask % slots),
     });
-    const vertices = dataflow.nodes.map((node) => place(node.uid, parallelismOf(node, parallelism, maxParallelism)));
+    const vertices = dataflow.nodes.map((node) => place(node.uid, parallelismOf(node, { parallelism, maxParallelism })));
     return deadLetterSink === undefined ? vertices : [...vertices, place(deadLetterUid, slots)];
   }
 
