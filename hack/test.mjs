@@ -13,6 +13,8 @@ import { runTier } from "./test/run-tier.mjs";
 import { endLeftovers, Servers } from "./test/servers.mjs";
 import { tiers } from "./test/tiers.mjs";
 
+/** Of the log of a failed tier this much is shown. */
+const LOG_LINES = 100;
 const print = (line) => process.stdout.write(`${line}\n`);
 const seconds = (sinceMs) => `${((performance.now() - sinceMs) / 1000).toFixed(1)} s`.padStart(8);
 const width = Math.max(...tiers.map(({ name }) => name.length));
@@ -36,9 +38,9 @@ async function report(tier, servers, stopped) {
   const counted = tier.counts === "tests" ? `${result.passed} passed${isGood ? "" : `, ${result.failed} failed`}` : "";
   print(`  ${isGood ? "ok  " : "FAIL"}  ${label}  ${seconds(start)}  ${tier.what}${counted === "" ? "" : `: ${counted}`}`);
   if (!isGood) {
-    print(`\n----- ${relative(process.cwd(), result.log)}\n${readFileSync(result.log, "utf8").trimEnd()}\n-----`);
-    for (const reason of result.reasons) print(`${tier.name}: ${reason}`);
-    print("");
+    const lines = readFileSync(result.log, "utf8").trimEnd().split("\n");
+    const cut = lines.length > LOG_LINES ? ` (its last ${LOG_LINES} of ${lines.length} lines)` : "";
+    print(`\n----- ${relative(process.cwd(), result.log)}${cut}\n${lines.slice(-LOG_LINES).join("\n")}\n-----\n`);
   }
   return result;
 }
@@ -57,17 +59,22 @@ await runMain(async () => {
   const start = performance.now();
   let passed = 0;
   let failed = 0;
+  const reasons = [];
   try {
     await endLeftovers();
     for (const tier of selected) {
       const result = stop.signal.aborted ? { passed: 0, failed: 1 } : await report(tier, servers, stop.signal);
       passed += result.passed;
       failed += result.failed;
+      for (const reason of result.reasons ?? []) reasons.push(`${tier.name}: ${reason}`);
     }
   } finally {
     await servers.end();
   }
   if (stop.signal.aborted) print("interrupted: tiers that did not run count as failed");
+  // At the end, where a reader of a long or shortened output finds them.
+  for (const reason of reasons) print(`\n${reason}`);
+  if (reasons.length > 0) print("");
   print(`${selected.length} of ${tiers.length} tiers in ${seconds(start).trim()}, logs in .cache/logs`);
   print(`${passed} passed, ${failed} failed`);
   process.exitCode = failed === 0 ? 0 : 1;

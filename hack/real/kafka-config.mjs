@@ -1,7 +1,9 @@
 // The server.properties of a test broker, as text from plain values; knows nothing of processes.
 //
 // Settings are those that make tests quick and honest: no wait before a rebalance, few partitions of the internal topics, transactions that
-// time out are ended within a second, short sessions allowed, and no topic made by accident (auto.create.topics.enable=false).
+// time out are ended within a second, short sessions allowed, and no topic made by accident (auto.create.topics.enable=false). Records are
+// kept for ever: their timestamps are event times of long ago, and the broker's look at retention, half a minute after its start and every
+// five minutes, would delete them in the middle of whatever test runs then.
 
 export const KAFKA_VERSION = "4.1.0";
 
@@ -67,6 +69,7 @@ export function serverProperties({ broker, brokers, bind, advertised, data, secu
     "broker.session.timeout.ms": 6000,
     "log.cleaner.dedupe.buffer.size": 16_777_216,
     "log.segment.delete.delay.ms": 1000,
+    "log.retention.ms": -1,
     ...(secure === undefined ? {} : secureProperties(secure)),
   };
   return `${Object.entries(lines)

@@ -1,13 +1,17 @@
 // Runs one tier: its commands in order, their output into the tier's log, and what it counted.
 import { spawn } from "node:child_process";
 import { createWriteStream, existsSync, readFileSync, rmSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { delimiter, join, relative } from "node:path";
 import { finished } from "node:stream/promises";
+import { stripVTControlCharacters } from "node:util";
 import { logsPath, repository } from "../real/paths.mjs";
 import { Problem } from "../real/problem.mjs";
 import { nodeFolder } from "./nodes.mjs";
 
 const nodes = ["node", "node22", "node24"];
+
+/** A failed test is told of by this much of its message: enough for what was expected and seen. */
+const MESSAGE_CHARACTERS = 600;
 
 /** Result of a tier: `{ passed, failed, reasons, log }`; failed is at least 1 when anything was wrong. `stopped` is an AbortSignal. */
 export async function runTier(tier, servers, stopped) {
@@ -99,6 +103,18 @@ function addTests(counts, report) {
   if (skipped > 0) counts.reasons.push(`${skipped} tests did not run`);
   // A file that cannot be loaded has no failed test, only a failed suite.
   for (const file of result.testResults) {
-    if (file.status === "failed" && file.assertionResults.every((test) => test.status === "passed")) counts.failed++;
+    const name = relative(repository, file.name);
+    if (file.status === "failed" && file.assertionResults.every((test) => test.status === "passed")) {
+      counts.failed++;
+      counts.reasons.push(reasonOf(name, file.message));
+    }
+    for (const test of file.assertionResults) {
+      if (test.status === "failed") counts.reasons.push(reasonOf(`${name} > ${test.fullName}`, test.failureMessages.join("\n")));
+    }
   }
+}
+
+function reasonOf(what, message) {
+  const text = stripVTControlCharacters(message).trim();
+  return `${what}\n${text.length > MESSAGE_CHARACTERS ? `${text.slice(0, MESSAGE_CHARACTERS)} ...` : text}`;
 }

@@ -52,7 +52,11 @@ afterAll(() => {
 
 test("tests are counted", async () => {
   expect(await runTier(vitestLike("passes"), servers, never)).toMatchObject({ passed: 2, failed: 0, reasons: [] });
-  expect(await runTier(vitestLike("fails"), servers, never)).toMatchObject({ passed: 1, failed: 2, reasons: ["node ended with 1"] });
+  expect(await runTier(vitestLike("fails"), servers, never)).toMatchObject({
+    passed: 1,
+    failed: 2,
+    reasons: ["some.test.ts > test 1\nexpected 1, saw 2", "some.test.ts > test 2\nexpected 1, saw 2", "node ended with 1"],
+  });
 });
 
 test("a tier that ran no test has failed", async () => {
@@ -64,7 +68,11 @@ test("a tier that skipped a test has failed", async () => {
 });
 
 test("each file that could not be loaded counts as a failure", async () => {
-  expect(await runTier(vitestLike("unloadable"), servers, never)).toMatchObject({ passed: 1, failed: 2 });
+  expect(await runTier(vitestLike("unloadable"), servers, never)).toMatchObject({
+    passed: 1,
+    failed: 2,
+    reasons: ["some.test.ts\nit does not parse", "some.test.ts\nit does not parse", "node ended with 1"],
+  });
 });
 
 test("a runner that crashes, or fails though its tests passed, has failed", async () => {

@@ -7,7 +7,17 @@ const report = rest.find((one) => one.startsWith("--outputFile.json="))?.slice("
 const write = (passed, failed, total, files) => {
   writeFileSync(report, JSON.stringify({ numPassedTests: passed, numFailedTests: failed, numTotalTests: total, testResults: files }));
 };
-const file = (status, ...tests) => ({ status, assertionResults: tests.map((one) => ({ status: one })) });
+const tested = (status, index) => ({
+  status,
+  fullName: `test ${index}`,
+  failureMessages: status === "failed" ? ["expected 1, saw 2"] : [],
+});
+const file = (status, ...tests) => ({
+  name: `${process.cwd()}/some.test.ts`,
+  status,
+  message: status === "failed" && tests.every((one) => one === "passed") ? "it does not parse" : "",
+  assertionResults: tests.map(tested),
+});
 
 const scenarios = {
   passes: () => write(2, 0, 2, [file("passed", "passed", "passed")]),

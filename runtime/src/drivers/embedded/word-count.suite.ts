@@ -1,4 +1,5 @@
 // Words counted by embedded applications, for every implementation of the Kafka port: processes come, go and die, and every count is right.
+import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,7 +27,7 @@ const keepAll = { "retention.ms": "-1" };
 
 export function wordCountSuite(implementation: string, connect: () => KafkaClient, sessionTimeoutMs: number): void {
   describe(`word count, embedded, ${implementation}`, () => {
-    const run = `words-${process.pid}-${Date.now()}`;
+    const run = `words-${randomUUID()}`;
     let number = 0;
     const open: EmbeddedApp[] = [];
     const clients: KafkaClient[] = [];

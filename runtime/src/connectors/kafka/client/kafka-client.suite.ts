@@ -1,5 +1,5 @@
 // The contract of the Kafka port, for every implementation.
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Compression } from "../wire/compression.ts";
 import { RecordBatchBuilder } from "../wire/record-batch-builder.ts";
@@ -83,7 +83,7 @@ export async function fetchFrom(
 
 export function kafkaClientSuite(implementation: string, connect: () => Promise<KafkaClient>): void {
   describe(`the Kafka port, ${implementation}`, () => {
-    const run = `suite-${process.pid}-${Date.now()}`;
+    const run = `suite-${randomUUID()}`;
     let client: KafkaClient;
     let count = 0;
     const made: string[] = [];

@@ -1,4 +1,5 @@
 // The contract of the Kafka port's groups and topic configurations, for every implementation.
+import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { JoinedGroup, JoinGroupRequest } from "../wire/group-apis.ts";
 import type { GroupMember } from "../wire/offset-apis.ts";
@@ -15,7 +16,7 @@ const textOf = (bytes: Buffer): string => bytes.subarray(10, -4).toString();
 
 export function kafkaGroupsSuite(implementation: string, connect: () => Promise<KafkaClient>): void {
   describe(`groups of the Kafka port, ${implementation}`, () => {
-    const run = `groups-${process.pid}-${Date.now()}`;
+    const run = `groups-${randomUUID()}`;
     let count = 0;
     const clients: KafkaClient[] = [];
     let admin: KafkaClient;

@@ -1,4 +1,5 @@
 // Membership in a group, for every implementation of the Kafka port: members share twelve numbers, and each number has one owner.
+import { randomUUID } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../../base/clock.ts";
 import { silentLog } from "../../../base/log.ts";
@@ -49,7 +50,7 @@ function shares(members: readonly JoinedMember[]): ReadonlyMap<string, Uint8Arra
 
 export function groupMembershipSuite(implementation: string, connect: () => Promise<KafkaClient>, sessionTimeoutMs: number): void {
   describe(`membership, ${implementation}`, () => {
-    const run = `membership-${process.pid}-${Date.now()}`;
+    const run = `membership-${randomUUID()}`;
     let count = 0;
     const open: { readonly sharer: Sharer; readonly client: KafkaClient }[] = [];
     const limit = { timeout: 60_000, interval: 50 };

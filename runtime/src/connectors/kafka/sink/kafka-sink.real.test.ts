@@ -1,4 +1,5 @@
 // The Kafka sink keeps the sink contract on a real broker, in both deliveries, and leaves no transaction open behind a start.
+import { randomUUID } from "node:crypto";
 import { afterAll, expect, it } from "vitest";
 import { realKafka } from "../../../../../test/support/real.ts";
 import type { Delivery } from "../../../core/ports/sink.ts";
@@ -13,7 +14,7 @@ import { sinkConfig } from "./sink-options.ts";
 import type { KafkaSinkConfig } from "./sink-options.ts";
 
 const server = { bootstrapServers: realKafka().bootstrap };
-const run = `sink-${process.pid}-${Date.now()}`;
+const run = `sink-${randomUUID()}`;
 const reading = new WireKafkaClient(clientOptions(server));
 let count = 0;
 const topics: string[] = [];

@@ -1,4 +1,5 @@
 // The Kafka source keeps the source contract on a real broker.
+import { randomUUID } from "node:crypto";
 import { afterAll, expect, it } from "vitest";
 import { realKafka } from "../../../../../test/support/real.ts";
 import { sinkSuiteSchema, type SourceWorld, sourceContract } from "../../contract/index.ts";
@@ -10,7 +11,7 @@ import { plainJson } from "../sink/json-rows.suite.ts";
 
 const server = { bootstrapServers: realKafka().bootstrap };
 const format = plainJson(sinkSuiteSchema);
-const run = `source-${process.pid}-${Date.now()}`;
+const run = `source-${randomUUID()}`;
 const client = new WireKafkaClient(clientOptions(server));
 let count = 0;
 const topics: string[] = [];
