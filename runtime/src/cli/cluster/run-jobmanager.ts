@@ -4,7 +4,7 @@ import type { CoordinatorOptions, Outcome } from "../../drivers/cluster/coordina
 import { JobManager } from "../../drivers/cluster/leader/job-manager.ts";
 import type { LeaseStore } from "../../drivers/cluster/leadership/lease.ts";
 import type { LeaderParts } from "../../drivers/cluster/leader/leader-session.ts";
-import { readTls } from "../../drivers/cluster/rpc/tls.ts";
+import { TlsFiles } from "../../drivers/tls/tls-files.ts";
 import { entryMerging } from "../../state/entry-merging.ts";
 import { tokenReader } from "../rest/auth.ts";
 import { startRestServer } from "../rest/rest-server.ts";
@@ -27,7 +27,7 @@ export async function runJobManager(flags: JobManagerFlags): Promise<void> {
   const log = (await openLog(flags.log, flags.logLevel, (line) => process.stderr.write(`${line}\n`))).child({ process: "jobmanager" });
   const dataflow = await loadJob(config.run.module, config.run.parameters);
   const token = tokenReader(config.tokenFile);
-  const tls = await readTls(config.tlsDir);
+  const tls = config.tlsDir === undefined ? undefined : TlsFiles.open(config.tlsDir, log);
   const { store: lease, times } = await openLease(config, dataflow.name);
   const { promise: over, resolve: tellOver } = Promise.withResolvers<{ readonly outcome: Outcome; readonly reason: string | undefined }>();
   const late: { manager?: JobManager } = {};

@@ -7,7 +7,7 @@ import { systemClock } from "../../base/clock.ts";
 import { parseDuration } from "../../base/duration.ts";
 import { messageOf, MillraceError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import { readTls } from "../../drivers/cluster/rpc/tls.ts";
+import { TlsFiles } from "../../drivers/tls/tls-files.ts";
 import { TaskManager } from "../../drivers/cluster/task-manager/task-manager.ts";
 import { defaultExchange } from "../../drivers/exchange/exchange.ts";
 import { tokenReader } from "../rest/auth.ts";
@@ -31,7 +31,7 @@ export async function runTaskManager(flags: TaskManagerFlags): Promise<void> {
   // Loaded here too, so that a module that is no good is told before a slot is offered.
   const dataflow = await loadJob(run.module, run.parameters);
   const token = tokenReader(config.tokenFile)?.();
-  const tls = await readTls(config.tlsDir);
+  const tls = config.tlsDir === undefined ? undefined : TlsFiles.open(config.tlsDir, log);
   const slots = wholeNumber(flags.slots ?? process.env["MILLRACE_SLOTS"] ?? String(run.slotsPerTaskManager), "--slots");
   const leaders = await leaderFinder(flags.jobmanagers ?? process.env["MILLRACE_JOBMANAGERS"], config, dataflow.name, log);
   const manager = new TaskManager({
@@ -47,7 +47,7 @@ export async function runTaskManager(flags: TaskManagerFlags): Promise<void> {
         directory: join(flags.workDir ?? tmpdir(), `millrace-${instance}`),
         exchangePort: flags.exchangePort,
         exchange: { ...defaultExchange, flushTimeoutMs: run.flushTimeoutMs, bufferBytes: run.exchangeBytes },
-        ...(tls === undefined ? {} : { tls }),
+        ...(config.tlsDir === undefined ? {} : { tlsDir: config.tlsDir }),
         log: { format: flags.log, level: flags.logLevel },
       },
       config.advertise,

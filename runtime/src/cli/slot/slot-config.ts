@@ -1,6 +1,5 @@
 // What a slot's thread is told when it starts: plain data, the same for all slots of a process but for the index.
 import type { ExchangeOptions } from "../../drivers/exchange/exchange.ts";
-import type { ExchangeTls } from "../../drivers/exchange/wire/tcp-wire.ts";
 import type { LogFormat, LogLevel } from "../run/logging.ts";
 import type { RunConfig } from "../run/run-config.ts";
 
@@ -15,7 +14,8 @@ export interface SlotThreadConfig {
   /** Of the first slot's exchange server, the next slot has the next one; 0 for any free ports. */
   readonly exchangePort: number;
   readonly exchange: ExchangeOptions;
-  readonly tls?: ExchangeTls;
+  /** Where the certificates are mounted. */
+  readonly tlsDir?: string;
   readonly log: { readonly format: LogFormat; readonly level: LogLevel };
 }
 

@@ -12,6 +12,7 @@ import { Reception } from "../../drivers/exchange/handshake.ts";
 import { portWire } from "../../drivers/exchange/wire/port-wire.ts";
 import { TcpTransport } from "../../drivers/exchange/wire/tcp-wire.ts";
 import type { Transport } from "../../drivers/exchange/wire/wire.ts";
+import { TlsFiles } from "../../drivers/tls/tls-files.ts";
 import { planFingerprint, planOf } from "../../plan/plan.ts";
 import { openDeadLetterSink } from "../run/dead-letter-sink.ts";
 import { loadJob } from "../run/load-job.ts";
@@ -23,7 +24,7 @@ import type { SlotThreadData } from "./slot-config.ts";
 const connectTimeoutMs = 30_000;
 
 async function main(port: MessagePort, config: SlotThreadData): Promise<void> {
-  const { run, index, host, exchangePort, tls, taskManagerId, jobId, exchange } = config;
+  const { run, index, host, exchangePort, tlsDir, taskManagerId, jobId, exchange } = config;
   const tell = (message: FromThread, transfer: readonly MessagePort[] = []): void => port.postMessage(message, [...transfer]);
   const log = (await openLog(config.log.format, config.log.level, (line) => process.stderr.write(`${line}\n`))).child({ slotIndex: index });
   const directory = join(config.directory, `slot-${index}`);
@@ -31,8 +32,13 @@ async function main(port: MessagePort, config: SlotThreadData): Promise<void> {
   await rm(directory, { recursive: true, force: true });
   const dataflow = await loadJob(run.module, run.parameters);
   const reception = new Reception(dataflow.name, systemClock);
-  const listenAt = { host, port: exchangePort === 0 ? 0 : exchangePort + index };
-  const tcp = await TcpTransport.listen({ ...listenAt, ...(tls === undefined ? {} : { tls }) }, (wire) => reception.incoming(wire));
+  const listenAt = {
+    host,
+    port: exchangePort === 0 ? 0 : exchangePort + index,
+    ...(tlsDir === undefined ? {} : { tls: TlsFiles.open(tlsDir, log) }),
+    refused: (peer: string, reason: string) => log.warn("an exchange connection was refused", { peer, reason }),
+  };
+  const tcp = await TcpTransport.listen(listenAt, (wire) => reception.incoming(wire));
   const transport: Transport = {
     dial: async (peer) => {
       if (peer.taskManagerId !== taskManagerId) return tcp.dial(peer);

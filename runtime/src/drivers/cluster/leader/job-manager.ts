@@ -10,7 +10,7 @@ import type { LeaseStore } from "../leadership/lease.ts";
 import type { Failure, Outcome, RescaleResult } from "../coordinator/types.ts";
 import type { HeartbeatOptions } from "../rpc/connection.ts";
 import { type Hello, type RpcServer, startRpcServer, type WorkerConnection, type WorkerListener } from "../rpc/rpc-server.ts";
-import type { TlsMaterial } from "../rpc/tls.ts";
+import type { TlsSource } from "../../tls/tls-files.ts";
 import { type LeaderParts, LeaderSession } from "./leader-session.ts";
 
 export interface JobManagerParts {
@@ -22,7 +22,7 @@ export interface JobManagerParts {
   readonly rpc: {
     readonly host: string;
     readonly port: number;
-    readonly tls: TlsMaterial | undefined;
+    readonly tls: TlsSource | undefined;
     readonly token: (() => string | undefined) | undefined;
     readonly heartbeats: HeartbeatOptions;
   };

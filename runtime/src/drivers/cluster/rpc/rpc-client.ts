@@ -4,12 +4,13 @@ import type { Clock } from "../../../base/clock.ts";
 import { messageOf } from "../../../base/errors.ts";
 import { Connection, type ConnectionListener, type HeartbeatOptions } from "./connection.ts";
 import { type LeaderMessage, maxMessageBytes, type WorkerMessage } from "./messages.ts";
-import type { TlsMaterial } from "./tls.ts";
+import { clientTls, tlsProblem } from "../../tls/mutual-tls.ts";
+import type { TlsSource } from "../../tls/tls-files.ts";
 
 export type LeaderConnection = Connection<WorkerMessage, LeaderMessage>;
 
 export interface RpcClientOptions {
-  readonly tls: TlsMaterial | undefined;
+  readonly tls: TlsSource | undefined;
   readonly token: string | undefined;
   readonly heartbeats: HeartbeatOptions;
   readonly connectTimeoutMs: number;
@@ -25,7 +26,7 @@ export function connectTo(
   const { tls, token, connectTimeoutMs } = options;
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(`${tls === undefined ? "ws" : "wss"}://${address}`, {
-      ...tls,
+      ...(tls === undefined ? {} : clientTls(tls)),
       handshakeTimeout: connectTimeoutMs,
       maxPayload: maxMessageBytes,
       perMessageDeflate: false,
@@ -33,7 +34,7 @@ export function connectTo(
     });
     const failed = (error: Error): void => {
       socket.terminate();
-      reject(new Error(`${address}: ${messageOf(error)}`));
+      reject(new Error(`${address}: ${tlsProblem(error) ?? messageOf(error)}`));
     };
     socket.once("error", failed);
     socket.once("open", () => {

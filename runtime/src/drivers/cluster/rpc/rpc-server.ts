@@ -9,7 +9,8 @@ import { MillraceError, messageOf } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import { Connection, type HeartbeatOptions } from "./connection.ts";
 import { type LeaderMessage, maxMessageBytes, protocolVersion, type WorkerMessage } from "./messages.ts";
-import type { TlsMaterial } from "./tls.ts";
+import { serverTls, watchServer } from "../../tls/mutual-tls.ts";
+import type { TlsSource } from "../../tls/tls-files.ts";
 
 export type Hello = Extract<WorkerMessage, { readonly kind: "hello" }>;
 export type WorkerConnection = Connection<LeaderMessage, WorkerMessage>;
@@ -28,7 +29,7 @@ export type Accept = (
 export interface RpcServerOptions {
   readonly host: string;
   readonly port: number;
-  readonly tls: TlsMaterial | undefined;
+  readonly tls: TlsSource | undefined;
   /** Asked of every connection, where it is given. */
   readonly token: (() => string | undefined) | undefined;
   readonly heartbeats: HeartbeatOptions;
@@ -48,8 +49,7 @@ const helloMs = 10_000;
 /** Rejects with RPC_LISTEN when the port is taken. */
 export async function startRpcServer(options: RpcServerOptions): Promise<RpcServer> {
   const { tls, host, port, log } = options;
-  const server: Server =
-    tls === undefined ? createServer() : createTlsServer({ ...tls, requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.2" });
+  const server: Server = tls === undefined ? createServer() : tlsServer(tls, log);
   server.on("request", (_request, response) => response.writeHead(426).end());
   const sockets = new WebSocketServer({
     server,
@@ -95,6 +95,12 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
       });
     },
   };
+}
+
+function tlsServer(tls: TlsSource, log: Log): Server {
+  const server = createTlsServer(serverTls(tls));
+  watchServer(server, tls, (peer, reason) => log.warn("a control connection was refused", { peer, reason }));
+  return server;
 }
 
 function introduce(message: WorkerMessage, connection: WorkerConnection, accept: Accept): WorkerListener | undefined {

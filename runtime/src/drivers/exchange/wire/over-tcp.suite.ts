@@ -1,9 +1,10 @@
 // A network of two slots over loopback TCP, for the transports' suite.
-import { type ExchangeTls, TcpTransport } from "./tcp-wire.ts";
+import type { TlsSource } from "../../tls/tls-files.ts";
+import { TcpTransport } from "./tcp-wire.ts";
 import type { TestNetwork } from "./wire.suite.ts";
 import type { Incoming } from "./wire.ts";
 
-export async function overTcp(incoming: Incoming, tls?: ExchangeTls): Promise<TestNetwork> {
+export async function overTcp(incoming: Incoming, tls?: TlsSource): Promise<TestNetwork> {
   const options = { host: "127.0.0.1", port: 0, ...(tls === undefined ? {} : { tls }) };
   const server = await TcpTransport.listen(options, incoming);
   const client = await TcpTransport.listen(options, () => {});

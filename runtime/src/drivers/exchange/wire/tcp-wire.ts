@@ -3,17 +3,18 @@ import { createServer, type AddressInfo, connect as connectTcp, type Server, typ
 import { connect as connectTls, createServer as createTlsServer } from "node:tls";
 import { messageOf, MillraceError } from "../../../base/errors.ts";
 import type { SlotAddress } from "../../cluster/slot-protocol.ts";
+import { clientTls, serverTls, tlsProblem, watchServer } from "../../tls/mutual-tls.ts";
+import type { TlsSource } from "../../tls/tls-files.ts";
 import { FrameSplitter } from "./frame-splitter.ts";
 import type { Incoming, Transport, Wire, WireListener } from "./wire.ts";
 
-/**
- * PEM texts; both sides show a certificate, and each checks that the other's is signed by `ca`. Names are not checked: pods have
- * addresses that no certificate can know, and the authority is the job's own.
- */
-export interface ExchangeTls {
-  readonly cert: string;
-  readonly key: string;
-  readonly ca: string;
+export interface TcpOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly tls?: TlsSource;
+  readonly connectTimeoutMs?: number;
+  /** A connection was refused because of its certificate. */
+  readonly refused?: (peer: string, reason: string) => void;
 }
 
 class TcpWire implements Wire {
@@ -82,15 +83,21 @@ class TcpWire implements Wire {
   }
 }
 
+function tlsServer(tls: TlsSource, take: (socket: Socket) => void, refused: (peer: string, reason: string) => void): Server {
+  const server = createTlsServer(serverTls(tls), take);
+  watchServer(server, tls, refused);
+  return server;
+}
+
 /** A slot's side of TCP: listens for others, and connects to them. */
 export class TcpTransport implements Transport {
   readonly port: number;
   readonly #server: Server;
-  readonly #tls: ExchangeTls | undefined;
+  readonly #tls: TlsSource | undefined;
   readonly #timeoutMs: number;
   readonly #sockets = new Set<Socket>();
 
-  private constructor(server: Server, tls: ExchangeTls | undefined, timeoutMs: number) {
+  private constructor(server: Server, tls: TlsSource | undefined, timeoutMs: number) {
     this.#server = server;
     this.#tls = tls;
     this.#timeoutMs = timeoutMs;
@@ -98,17 +105,14 @@ export class TcpTransport implements Transport {
   }
 
   /** Listens at `host`, on a free port where `port` is 0. Rejects with EXCHANGE_LISTEN. */
-  static async listen(
-    options: { readonly host: string; readonly port: number; readonly tls?: ExchangeTls; readonly connectTimeoutMs?: number },
-    incoming: Incoming,
-  ): Promise<TcpTransport> {
-    const { host, port, tls, connectTimeoutMs = 5000 } = options;
+  static async listen(options: TcpOptions, incoming: Incoming): Promise<TcpTransport> {
+    const { host, port, tls, connectTimeoutMs = 5000, refused = () => {} } = options;
     const late: { transport?: TcpTransport } = {};
     const take = (socket: Socket): void => {
       late.transport?.keep(socket);
       incoming(new TcpWire(socket));
     };
-    const server = tls === undefined ? createServer(take) : createTlsServer({ ...tls, requestCert: true, rejectUnauthorized: true }, take);
+    const server = tls === undefined ? createServer(take) : tlsServer(tls, take, refused);
     await new Promise<void>((resolve, reject) => {
       server.once("error", (cause) => {
         reject(new MillraceError("EXCHANGE_LISTEN", `${host}:${port}`, messageOf(cause), "choose another address or port", { cause }));
@@ -129,10 +133,7 @@ export class TcpTransport implements Transport {
   dial(peer: SlotAddress): Promise<Wire> {
     const { host, port } = peer;
     return new Promise((resolve, reject) => {
-      const socket =
-        this.#tls === undefined
-          ? connectTcp({ host, port })
-          : connectTls({ host, port, ...this.#tls, checkServerIdentity: () => undefined });
+      const socket = this.#tls === undefined ? connectTcp({ host, port }) : connectTls({ host, port, ...clientTls(this.#tls) });
       this.keep(socket);
       const fail = (cause: unknown): void => {
         socket.destroy();
@@ -140,7 +141,7 @@ export class TcpTransport implements Transport {
           new MillraceError(
             "EXCHANGE_UNREACHABLE",
             `slot ${peer.slot} at ${host}:${port}`,
-            messageOf(cause),
+            tlsProblem(cause) ?? messageOf(cause),
             "see whether its process runs and the network lets it through",
             {
               cause,

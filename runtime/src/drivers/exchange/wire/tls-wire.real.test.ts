@@ -5,11 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { overTcp } from "./over-tcp.suite.ts";
-import { type ExchangeTls, TcpTransport } from "./tcp-wire.ts";
+import type { TlsMaterial, TlsSource } from "../../tls/tls-files.ts";
+import { TcpTransport } from "./tcp-wire.ts";
 import { wireSuite } from "./wire.suite.ts";
 
 // A certificate that signs itself stands for an authority and its member.
-function selfSigned(): ExchangeTls {
+function selfSigned(): TlsSource {
   const directory = mkdtempSync(join(tmpdir(), "millrace-tls-"));
   try {
     const [key, cert] = [join(directory, "key.pem"), join(directory, "cert.pem")];
@@ -34,7 +35,8 @@ function selfSigned(): ExchangeTls {
       ],
       { stdio: "ignore" },
     );
-    return { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8"), ca: readFileSync(cert, "utf8") };
+    const material: TlsMaterial = { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8"), ca: readFileSync(cert, "utf8") };
+    return { current: () => material };
   } finally {
     rmSync(directory, { recursive: true });
   }
