@@ -54,5 +54,11 @@ export const microBatchJobRules: readonly Rule[] = [
     message: "must not be above spec.executors.max; lower it, or raise the other",
     field: ".min",
   },
+  {
+    at: "spec",
+    rule: "!has(self.deletion) || !has(self.deletion.policy) || self.deletion.policy != 'drain'",
+    message: "is for StreamJobs: a batch leaves nothing open that could be flushed; use savepoint or none",
+    field: ".deletion",
+  },
   ...resources("spec.driver.resources", "spec.executors.resources"),
 ];

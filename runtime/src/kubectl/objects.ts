@@ -1,5 +1,5 @@
 // The resources that the plugin reads, as kubectl prints them.
-import type { SavepointSpec, SavepointStatus, StreamJobSpec, StreamJobStatus } from "../api/index.ts";
+import type { MicroBatchJobStatus, SavepointSpec, SavepointStatus, StreamJobSpec, StreamJobStatus } from "../api/index.ts";
 import type { Kubectl } from "./kubectl.ts";
 
 interface Metadata {
@@ -27,6 +27,15 @@ export interface RevisionObject {
   readonly data?: { readonly spec?: { readonly image?: string } };
 }
 
+export interface MicroBatchJobObject {
+  readonly metadata: Metadata;
+  readonly status?: MicroBatchJobStatus;
+}
+
+export async function microBatchJob(kubectl: Kubectl, name: string): Promise<MicroBatchJobObject> {
+  return JSON.parse(await kubectl.run(["get", "microbatchjobs.millrace.dev", name, "-o", "json"])) as MicroBatchJobObject;
+}
+
 const selector = (job: string): string => `millrace.dev/job=${job}`;
 
 export async function streamJob(kubectl: Kubectl, name: string): Promise<StreamJobObject> {
@@ -46,8 +55,8 @@ export async function savepointsOf(kubectl: Kubectl, job: string): Promise<reado
 }
 
 /** The revisions of a job, newest first. */
-export async function revisionsOf(kubectl: Kubectl, job: string): Promise<readonly RevisionObject[]> {
-  const list = JSON.parse(await kubectl.run(["get", "controllerrevisions.apps", "-l", selector(job), "-o", "json"])) as {
+export async function revisionsOf(kubectl: Kubectl, job: string, labels = selector(job)): Promise<readonly RevisionObject[]> {
+  const list = JSON.parse(await kubectl.run(["get", "controllerrevisions.apps", "-l", labels, "-o", "json"])) as {
     items: RevisionObject[];
   };
   return list.items.toSorted((one, other) => other.revision - one.revision);

@@ -1,4 +1,5 @@
 // One screen about a job: state and conditions, what runs, the dataflow with its rates, checkpoints, revisions and savepoints. Text only.
+import type { Condition } from "../api/index.ts";
 import { formatDuration } from "../base/duration.ts";
 import { formatSize } from "../base/size.ts";
 import type { GraphNode } from "./graph.ts";
@@ -13,6 +14,12 @@ export interface JobView {
   readonly graph: readonly GraphNode[];
   /** The answer of `GET /v1/checkpoints`, if there is one. */
   readonly checkpoints: unknown;
+  readonly nowMs: number;
+}
+
+interface RevisionsView {
+  readonly job: { readonly status?: { readonly currentRevision?: string; readonly stableRevision?: string } };
+  readonly revisions: readonly RevisionObject[];
   readonly nowMs: number;
 }
 
@@ -35,7 +42,7 @@ export function statusScreen(view: JobView): string {
     .join("\n\n")}\n`;
 }
 
-const since = (time: string | undefined, nowMs: number): string =>
+export const since = (time: string | undefined, nowMs: number): string =>
   time === undefined ? "-" : formatDuration(Math.max(0, nowMs - Date.parse(time)));
 
 function heading({ job, nowMs }: JobView): readonly string[] {
@@ -58,7 +65,7 @@ function heading({ job, nowMs }: JobView): readonly string[] {
   ];
 }
 
-function conditions({ status }: StreamJobObject): readonly string[] {
+export function conditions({ status }: { readonly status?: { readonly conditions?: readonly Condition[] } }): readonly string[] {
   const all = status?.conditions ?? [];
   if (all.length === 0) return [];
   return [
@@ -128,7 +135,7 @@ function checkpointLines(answer: unknown): readonly string[] {
   return ["Checkpoints", ...textTable([["id", "phase", "duration", "written", "total", ""], ...newest.map(row)], "  ")];
 }
 
-function revisionLines({ job, revisions, nowMs }: JobView): readonly string[] {
+export function revisionLines({ job, revisions, nowMs }: RevisionsView): readonly string[] {
   if (revisions.length === 0) return [];
   const { currentRevision, stableRevision } = job.status ?? {};
   const mark = (name: string): string =>

@@ -121,6 +121,37 @@ function plugin(args: readonly string[], answers: object = normal): Promise<Outc
   });
 }
 
+test("status of a MicroBatchJob shows its last batch, its runs and its revisions", async () => {
+  const batches = {
+    metadata: job.metadata,
+    status: {
+      state: "Running",
+      run: 9,
+      readyReplicas: 2,
+      replicas: 3,
+      currentRevision: "clicks-bbb",
+      stableRevision: "clicks-bbb",
+      batch: { id: 41, durationMs: 850, triggerMs: 1000, inputRows: 12_000, inputRowsPerSecond: 11_800, backlog: 77 },
+      history: [{ run: 8, startedAt: ago(70_000), endedAt: ago(10_000), result: "Failed", lastBatch: 40, message: "out of memory" }],
+    },
+  };
+  const answers = {
+    "get microbatchjobs.millrace.dev clicks": batches,
+    "get controllerrevisions.apps -l millrace.dev/microbatchjob=clicks": normal["get controllerrevisions.apps"],
+  };
+  const { code, out, err } = await plugin(["status", "mbj/clicks"], answers);
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  for (const part of [
+    "MicroBatchJob shop/clicks: Running",
+    /batch +41 +took +850 ms of 1(\.0+)? s/,
+    /backlog +77/,
+    "2 of 3 ready",
+    /8 +Failed +.*40 +out of memory/,
+    /2 +clicks-bbb +shop\/clicks:2 .*current, stable/,
+  ])
+    expect(out).toMatch(part);
+});
+
 test("status is one screen: state, dataflow, checkpoints, revisions, savepoints", async () => {
   const { code, out, err } = await plugin(["status", "clicks"]);
   expect({ code, err }).toEqual({ code: 0, err: "" });

@@ -1,9 +1,10 @@
 // `kubectl millrace status`, `graph` and `logs`: what is.
 import { MillraceError } from "../../base/errors.ts";
+import { batchScreen } from "../batch-screen.ts";
 import { graphMermaid, graphOf, graphText, type Sample } from "../graph.ts";
 import { withLeader } from "../job-rest.ts";
 import type { Kubectl } from "../kubectl.ts";
-import { revisionsOf, savepointsOf, type StreamJobObject, streamJob } from "../objects.ts";
+import { microBatchJob, revisionsOf, savepointsOf, type StreamJobObject, streamJob } from "../objects.ts";
 import { type JobView, statusScreen } from "../status-screen.ts";
 import type { WaitClock } from "../waiting.ts";
 
@@ -20,7 +21,14 @@ async function liveView(kubectl: Kubectl, job: StreamJobObject, clock: WaitClock
   return view ?? { graph: [], checkpoints: undefined };
 }
 
-export async function showStatus(kubectl: Kubectl, name: string, clock: WaitClock): Promise<string> {
+/** `JOB`, or `mbj/JOB` for a MicroBatchJob. */
+export async function showStatus(kubectl: Kubectl, subject: string, clock: WaitClock): Promise<string> {
+  const [kind, name = ""] = subject.includes("/") ? subject.split("/") : ["streamjob", subject];
+  if (/^(mbj|microbatchjobs?)$/i.test(kind ?? "")) {
+    const job = await microBatchJob(kubectl, name);
+    const revisions = await revisionsOf(kubectl, name, `millrace.dev/microbatchjob=${name}`);
+    return batchScreen({ job, revisions, nowMs: clock.nowMs() });
+  }
   const job = await streamJob(kubectl, name);
   const [revisions, savepoints, live] = await Promise.all([
     revisionsOf(kubectl, name),
