@@ -2,6 +2,7 @@
 //
 //   npm test                        everything
 //   npm test -- --tier unit,real    these tiers
+//   npm test -- --serial            one tier after another, instead of two lanes beside each other
 //   npm test -- --list              what there is
 //
 // Fails when a test fails, when a tier could not run or ran no test, and when a test was skipped.
@@ -11,7 +12,7 @@ import { Problem, runMain } from "./real/problem.mjs";
 import { parseOptions } from "./real/tools.mjs";
 import { runTier } from "./test/run-tier.mjs";
 import { endLeftovers, Servers } from "./test/servers.mjs";
-import { tiers } from "./test/tiers.mjs";
+import { LANES, tiers } from "./test/tiers.mjs";
 
 /** Of the log of a failed tier this much is shown. */
 const LOG_LINES = 100;
@@ -28,25 +29,40 @@ function chosen(names) {
   return tiers.filter(({ name }) => wanted.includes(name));
 }
 
+/** The tiers that run now, shown in the last line of a terminal. */
+const running = new Set();
+
+function show() {
+  if (process.stdout.isTTY) process.stdout.write(`\r\u001b[K${running.size === 0 ? "" : `  ..    ${[...running].join(", ")}`}`);
+}
+
 async function report(tier, servers, stopped) {
   const start = performance.now();
-  const label = tier.name.padEnd(width);
-  if (process.stdout.isTTY) process.stdout.write(`  ..    ${label}  ${tier.what}`);
+  running.add(tier.name);
+  show();
   const result = await runTier(tier, servers, stopped);
+  running.delete(tier.name);
   if (process.stdout.isTTY) process.stdout.write("\r\u001b[K");
   const isGood = result.failed === 0;
   const counted = tier.counts === "tests" ? `${result.passed} passed${isGood ? "" : `, ${result.failed} failed`}` : "";
-  print(`  ${isGood ? "ok  " : "FAIL"}  ${label}  ${seconds(start)}  ${tier.what}${counted === "" ? "" : `: ${counted}`}`);
+  print(
+    `  ${isGood ? "ok  " : "FAIL"}  ${tier.name.padEnd(width)}  ${seconds(start)}  ${tier.what}${counted === "" ? "" : `: ${counted}`}`,
+  );
   if (!isGood) {
     const lines = readFileSync(result.log, "utf8").trimEnd().split("\n");
     const cut = lines.length > LOG_LINES ? ` (its last ${LOG_LINES} of ${lines.length} lines)` : "";
     print(`\n----- ${relative(process.cwd(), result.log)}${cut}\n${lines.slice(-LOG_LINES).join("\n")}\n-----\n`);
   }
+  show();
   return result;
 }
 
 await runMain(async () => {
-  const options = parseOptions(process.argv.slice(2), { tier: "text", list: "flag" }, "npm test -- [--tier a,b] [--list]");
+  const options = parseOptions(
+    process.argv.slice(2),
+    { tier: "text", serial: "flag", list: "flag" },
+    "npm test -- [--tier a,b] [--serial] [--list]",
+  );
   if (options.list)
     return tiers.forEach((tier) =>
       print(`${tier.name.padEnd(width)}  ${tier.what}${tier.needs ? ` (needs ${tier.needs.join(", ")})` : ""}`),
@@ -62,11 +78,18 @@ await runMain(async () => {
   const reasons = [];
   try {
     await endLeftovers();
-    for (const tier of selected) {
-      const result = stop.signal.aborted ? { passed: 0, failed: 1 } : await report(tier, servers, stop.signal);
-      passed += result.passed;
-      failed += result.failed;
-      for (const reason of result.reasons ?? []) reasons.push(`${tier.name}: ${reason}`);
+    const runAll = async (some) => {
+      for (const tier of some) {
+        const result = stop.signal.aborted ? { passed: 0, failed: 1, reasons: [] } : await report(tier, servers, stop.signal);
+        passed += result.passed;
+        failed += result.failed;
+        for (const reason of result.reasons) reasons.push(`${tier.name}: ${reason}`);
+      }
+    };
+    if (options.serial) await runAll(selected);
+    else {
+      await runAll(selected.filter(({ lane }) => lane === undefined));
+      await Promise.all(LANES.map((name) => runAll(selected.filter(({ lane }) => lane === name))));
     }
   } finally {
     await servers.end();

@@ -1,5 +1,6 @@
 // Runs one tier: its commands in order, their output into the tier's log, and what it counted.
 import { spawn } from "node:child_process";
+import { constants, setPriority } from "node:os";
 import { createWriteStream, existsSync, readFileSync, rmSync } from "node:fs";
 import { delimiter, join, relative } from "node:path";
 import { finished } from "node:stream/promises";
@@ -54,6 +55,8 @@ async function runStep(tier, step, { output, report, environment, stopped }) {
   const path = [...new Set([folder, join(repository, "node_modules/.bin")])].join(delimiter);
   const env = { ...process.env, ...environment, PATH: `${path}${delimiter}${process.env.PATH}`, NO_COLOR: "1", FORCE_COLOR: undefined };
   const child = spawn(program, args, { cwd: repository, env, stdio: ["ignore", "pipe", "pipe"], detached: true });
+  // Who computes all the time gives way to who waits for answers in time.
+  if (tier.lane === "unit") setPriority(child.pid, constants.priority.PRIORITY_LOW);
   child.stdout.pipe(output, { end: false });
   child.stderr.pipe(output, { end: false });
   const end = (reason) => {

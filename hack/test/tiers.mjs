@@ -4,12 +4,16 @@
 //   what       one line for a person
 //   steps      commands, run one after the other in the repository's root; the tier fails with the first that fails.
 //              The first word is a program: `node`, `node22`, `node24`, or one of node_modules/.bin.
+//   lane       tiers without one run first, one after the other. Those of the two lanes then run beside each other: "unit" computes on one
+//              core at low priority, "system" starts processes and servers and mostly waits for them
 //   needs      real servers that must be up: "kafka", "s3", "postgres", "cluster". Started before the first tier that needs them, ended at the end
 //   counts     "tests": steps are vitest runs, their tests count; otherwise the tier counts as one
 //   minutes    longer than this and it has failed
 
 /** Vitest over some files with one of the supported Nodes. */
 const vitest = (node, project, ...more) => [node, "node_modules/vitest/vitest.mjs", "run", "--project", project, ...more];
+
+export const LANES = ["unit", "system"];
 
 export const tiers = [
   {
@@ -41,10 +45,18 @@ export const tiers = [
     counts: "tests",
     minutes: 5,
   },
-  { name: "unit", what: "unit tests on Node 26", steps: [vitest("node", "unit", "src/", "test/unit/")], counts: "tests", minutes: 20 },
+  {
+    name: "unit",
+    what: "unit tests on Node 26",
+    lane: "unit",
+    steps: [vitest("node", "unit", "src/", "test/unit/")],
+    counts: "tests",
+    minutes: 30,
+  },
   {
     name: "docs",
     what: "the examples of the documentation, and that its texts show them as they are",
+    lane: "unit",
     steps: [vitest("node", "unit", "test/docs/", "docs/examples/")],
     counts: "tests",
     minutes: 10,
@@ -52,6 +64,7 @@ export const tiers = [
   {
     name: "command",
     what: "the millrace command as a process: bad input, kills, savepoints",
+    lane: "system",
     steps: [vitest("node", "unit", "test/cli/")],
     counts: "tests",
     minutes: 20,
@@ -59,6 +72,7 @@ export const tiers = [
   {
     name: "golden",
     what: "Nexmark: whole = with checkpoints = resumed at another parallelism = DuckDB",
+    lane: "unit",
     steps: [vitest("node", "unit", "test/nexmark/")],
     counts: "tests",
     minutes: 20,
@@ -66,6 +80,7 @@ export const tiers = [
   {
     name: "simulation",
     what: "the operator over a simulated cluster: every scenario with every fault at every write",
+    lane: "unit",
     steps: [vitest("node", "unit", "test/simulation/")],
     counts: "tests",
     minutes: 30,
@@ -73,6 +88,7 @@ export const tiers = [
   {
     name: "node22",
     what: "the library's unit tests on Node 22",
+    lane: "unit",
     steps: [vitest("node22", "unit", "runtime/src")],
     counts: "tests",
     minutes: 20,
@@ -80,6 +96,7 @@ export const tiers = [
   {
     name: "node24",
     what: "the library's unit tests on Node 24",
+    lane: "unit",
     steps: [vitest("node24", "unit", "runtime/src")],
     counts: "tests",
     minutes: 20,
@@ -87,6 +104,7 @@ export const tiers = [
   {
     name: "real",
     what: "tests on a real Kafka and a real S3 server",
+    lane: "system",
     steps: [vitest("node", "real")],
     needs: ["kafka", "s3"],
     counts: "tests",
@@ -95,6 +113,7 @@ export const tiers = [
   {
     name: "cluster",
     what: "the chart and the operator on a real Kubernetes, with a real Kafka and S3",
+    lane: "system",
     steps: [vitest("node", "cluster")],
     needs: ["cluster"],
     counts: "tests",
@@ -103,12 +122,14 @@ export const tiers = [
   {
     name: "demo",
     what: "the demo, to zero differences",
+    lane: "system",
     steps: [["node", "hack/demo.mjs"]],
     minutes: 10,
   },
   {
     name: "exactly-once",
     what: "a job killed again and again on a real Kafka and S3, short form",
+    lane: "system",
     steps: [["node", "test/chaos/exactly-once.ts", "--records", "300000", "--kills", "4", "--rate", "80000"]],
     needs: ["kafka", "s3"],
     minutes: 15,
@@ -116,6 +137,7 @@ export const tiers = [
   {
     name: "microbatch",
     what: "drivers of micro-batches killed again and again on a real Kafka and S3, short form",
+    lane: "system",
     steps: [["node", "test/chaos/microbatch.ts", "--records", "60000", "--keys", "100", "--batch", "6000", "--kills", "3"]],
     needs: ["kafka", "s3"],
     minutes: 10,
@@ -123,6 +145,7 @@ export const tiers = [
   {
     name: "embedded",
     what: "a service with a job inside, its processes killed again and again on a real Kafka, short form",
+    lane: "system",
     steps: [
       ["node", "test/chaos/embedded.ts", "--records", "60000", "--seconds", "25", "--partitions", "6", "--disk"],
       ["node", "test/chaos/embedded-backlog.ts", "--records", "300000"],
@@ -133,6 +156,7 @@ export const tiers = [
   {
     name: "cluster-kills",
     what: "a job on several processes, a random one of which is killed again and again, short form",
+    lane: "system",
     steps: [["node", "test/chaos/cluster-kills.ts", "--minutes", "0.5", "--every", "8", "--rate", "2000"]],
     needs: ["kafka", "s3"],
     minutes: 15,
@@ -140,6 +164,7 @@ export const tiers = [
   {
     name: "cluster-rescale",
     what: "another parallelism while the job runs, with windows and sessions open, short form",
+    lane: "system",
     steps: [["node", "test/chaos/cluster-rescale.ts", "--rate", "1500", "--seconds", "3"]],
     needs: ["kafka", "s3"],
     minutes: 15,
@@ -147,6 +172,7 @@ export const tiers = [
   {
     name: "cluster-freeze",
     what: "processes that stand still and networks that work one way, short form",
+    lane: "system",
     steps: [["node", "test/chaos/cluster-freeze.ts", "--seconds", "20", "--rate", "1000"]],
     needs: ["kafka", "s3"],
     minutes: 20,
@@ -154,12 +180,14 @@ export const tiers = [
   {
     name: "cluster-backpressure",
     what: "a slow vertex behind a fast source: flat memory, complete checkpoints, short form",
+    lane: "system",
     steps: [["node", "test/chaos/cluster-backpressure.ts", "--minutes", "1", "--look-seconds", "20"]],
     minutes: 15,
   },
   {
     name: "bench",
     what: "the benchmarks run and their outputs are right, short form",
+    lane: "system",
     steps: [["node", "test/bench/main.ts", "core", "--records", "100000", "--runs", "1"]],
     minutes: 10,
   },

@@ -4,7 +4,7 @@ import { matchesGlob } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import config from "../../../vitest.config.ts";
-import { tiers } from "../../../hack/test/tiers.mjs";
+import { LANES, tiers } from "../../../hack/test/tiers.mjs";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 
@@ -36,4 +36,9 @@ test("every test file is run by a tier", () => {
     );
   });
   expect(lost).toEqual([]);
+});
+
+test("every tier is in a lane that runs, and none with servers in the one of low priority", () => {
+  expect(tiers.filter(({ lane }) => lane !== undefined && !LANES.includes(lane))).toEqual([]);
+  expect(tiers.filter(({ lane, needs = [] }) => needs.length > 0 && lane !== "system")).toEqual([]);
 });
