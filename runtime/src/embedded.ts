@@ -7,6 +7,7 @@ export type { SavepointResult } from "./checkpoint/savepoint/savepoint-result.ts
 export type { EmbeddedState, StateListener } from "./drivers/embedded/app-state.ts";
 export type { EmbeddedConfig, FailureResponse, HttpConfig } from "./drivers/embedded/config.ts";
 export { embedded } from "./drivers/embedded/embedded.ts";
+export { environmentConfig } from "./drivers/embedded/environment.ts";
 export type { AppView, TaskView } from "./drivers/embedded/rest/app-view.ts";
 export type { TaskStatus } from "./drivers/embedded/task-set.ts";
 export { memoryBackend } from "./state/memory/memory-backend.ts";

@@ -3,12 +3,10 @@ import type { SavepointResult } from "../../checkpoint/savepoint/savepoint-resul
 import { MillraceError, messageOf } from "../../base/errors.ts";
 import { WakeFlag } from "../../base/wake-flag.ts";
 import type { ClientOptions } from "../../connectors/kafka/client/client-options.ts";
-import { FramePool } from "../../connectors/kafka/client/frames.ts";
-import type { KafkaClient } from "../../connectors/kafka/client/kafka-client.ts";
-import { WireKafkaClient } from "../../connectors/kafka/client/wire-client.ts";
 import { GroupMembership } from "../../connectors/kafka/group/group-membership.ts";
 import type { Job } from "../../dsl/job.ts";
 import type { Dataflow } from "../../plan/dataflow.ts";
+import { ClientPool } from "./client-pool.ts";
 import { AppDisk } from "./app-disk.ts";
 import { type AppPlan, checkDataflow, firstCluster, planApp } from "./app-plan.ts";
 import { AppState, type EmbeddedState, type StateListener } from "./app-state.ts";
@@ -16,10 +14,12 @@ import { decodeOrders, type Orders } from "./assignment/group-protocol.ts";
 import { type CompleteConfig, completeConfig, type EmbeddedConfig, type EmbeddedParts } from "./config.ts";
 import { membershipOptions, newsOf, refusedError } from "./group-news.ts";
 import { lead } from "./leader.ts";
-import { fetchBytes, openHost, producerOptions } from "./open-host.ts";
+import { fetchBytes, letterTopic, openHost, producerOptions } from "./open-host.ts";
 import { appControl, type AppServer, startAppServer } from "./rest/app-server.ts";
 import type { AppSavepointMode } from "./control/control-state.ts";
 import { AppSavepoints } from "./savepoint/app-savepoints.ts";
+import type { AppCounts } from "./rest/app-metrics.ts";
+import type { TaskFigures } from "./task/task-figures.ts";
 import { type AppView, viewOf } from "./rest/app-view.ts";
 import { StandbySet, openFollowers } from "./standby-set.ts";
 import { type Purging, purgeRegularly } from "./purge-regularly.ts";
@@ -43,7 +43,7 @@ export class EmbeddedApp {
   readonly #dataflow: Dataflow;
   readonly #cluster: ClientOptions;
   readonly #state: AppState = new AppState();
-  readonly #clients: KafkaClient[] = [];
+  readonly #clients: ClientPool;
   readonly #ended: PromiseWithResolvers<void> = Promise.withResolvers<void>();
   #tasks: TaskSet | undefined;
   #standbys: StandbySet | undefined;
@@ -76,6 +76,7 @@ export class EmbeddedApp {
         "read one; or run the job as a StreamJob",
       );
     this.#cluster = cluster;
+    this.#clients = new ClientPool(cluster, this.#config.openClient);
     checkDataflow(this.#dataflow, cluster);
     this.done = this.#ended.promise;
     // Whoever does not look at it learns of a failure by the state.
@@ -107,6 +108,11 @@ export class EmbeddedApp {
       standbys: this.#standbys?.lags() ?? {},
       generation: this.#savepoints?.generation ?? 0,
     });
+  }
+
+  /** What metrics are made of: what the tasks tell, and what has happened so far. */
+  figures(): { readonly tasks: readonly TaskFigures[]; readonly counts: AppCounts } {
+    return this.#tasks?.figures() ?? { tasks: [], counts: { rebalances: 0, taskFailures: 0 } };
   }
 
   /**
@@ -148,20 +154,21 @@ export class EmbeddedApp {
         appControl(this, async (id) => this.#savepoints?.find(id)),
         config.http,
       );
-    const client = this.#connect(fetchBytes);
+    const client = this.#clients.connect(fetchBytes);
     const plan = await planApp(this.#dataflow, applicationId, config.maxParallelism, client);
     this.#plan = plan;
     await ensureInternalTopics(client, internalTopics(plan.topology, plan.counts), {
       replicationFactor: config.replicationFactor,
       configs: config.topicConfigs,
     });
+    const letters = await letterTopic(client, config.deadLetterTopic);
     const savepoints = await AppSavepoints.open({
       applicationId,
       dataflow: this.#dataflow,
       plan,
       config,
       client,
-      controlClient: this.#connect(fetchBytes / 4),
+      controlClient: this.#clients.connect(fetchBytes / 4),
       failureTimeoutMs: this.#cluster.retryTimeoutMs,
       producer: producerOptions(this.#cluster),
       tasks: { joinCut: (attempt) => this.#tasks?.joinCut(attempt), release: () => this.#tasks?.release() },
@@ -177,11 +184,12 @@ export class EmbeddedApp {
       cluster: this.#cluster,
       plan,
       client,
-      restoringClient: this.#connect(fetchBytes),
+      restoringClient: this.#clients.connect(fetchBytes),
       disk: this.#disk,
       flag,
       member: () => (this.#membership as GroupMembership).member,
       restored: savepoints.origin,
+      letters,
     });
     this.#foundLags = await this.#disk.lags(plan.places, client, host.isolation);
     const { clock, log, random } = config;
@@ -225,12 +233,6 @@ export class EmbeddedApp {
   // The tasks whose copies are in use; undefined while the group has not said what this process is to do.
   #used(): readonly string[] | undefined {
     return this.#orders && [...this.#orders.active, ...this.#orders.standby, ...(this.#tasks?.owned() ?? [])];
-  }
-
-  #connect(bufferBytes: number): KafkaClient {
-    const client = this.#config.openClient?.(this.#cluster) ?? new WireKafkaClient(this.#cluster, { pool: new FramePool(bufferBytes) });
-    this.#clients.push(client);
-    return client;
   }
 
   #news(plan: AppPlan): Buffer {
@@ -338,7 +340,7 @@ export class EmbeddedApp {
     })();
     await Promise.race([tasks, late]);
     await this.#savepoints?.close();
-    for (const client of this.#clients) await client.close();
+    await this.#clients.close();
     await Promise.all([tasks, this.#membership?.ended(), this.#running, this.#purging?.end()]);
     await this.#disk?.close();
     this.#state.to("closed");

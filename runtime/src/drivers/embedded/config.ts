@@ -69,6 +69,8 @@ export interface EmbeddedConfig {
   readonly onBadRecord?: "dead-letter" | "fail";
   /** Default 1,000. */
   readonly maxBadRecordsPerMinute?: number;
+  /** A topic that dead letters go to, in place of the log: each record as it was, with the reason in its headers. It must exist. */
+  readonly deadLetterTopic?: string;
   /** Where savepoints go: `file://` or `s3://`, the same for all processes. Default: none can be taken. */
   readonly savepointStorage?: string;
   /** How to reach savepoints on S3. Default: as the environment says. */
@@ -124,6 +126,7 @@ export interface CompleteConfig {
   readonly onFailure: (error: unknown, taskId: string) => FailureResponse;
   readonly onBadRecord: "dead-letter" | "fail";
   readonly maxBadRecordsPerMinute: number;
+  readonly deadLetterTopic: string | undefined;
   readonly savepointStorage: string | undefined;
   readonly storageOptions: StorageOptions;
   readonly fromSavepoint: string | undefined;
@@ -170,6 +173,7 @@ const names = [
   "onFailure",
   "onBadRecord",
   "maxBadRecordsPerMinute",
+  "deadLetterTopic",
   "savepointStorage",
   "storageOptions",
   "fromSavepoint",
@@ -224,6 +228,7 @@ export function completeConfig(config: EmbeddedConfig, parts: EmbeddedParts): Co
     onFailure: config.onFailure ?? (() => "shutdown-client"),
     onBadRecord: config.onBadRecord ?? "dead-letter",
     maxBadRecordsPerMinute: integerOption(subject, "maxBadRecordsPerMinute", config.maxBadRecordsPerMinute, 1000, 0, 2 ** 31),
+    deadLetterTopic: config.deadLetterTopic,
     savepointStorage: config.savepointStorage,
     storageOptions: config.storageOptions ?? {},
     fromSavepoint: config.fromSavepoint,

@@ -9,6 +9,7 @@ import type { AppDisk } from "./app-disk.ts";
 import type { AppPlan } from "./app-plan.ts";
 import type { CompleteConfig } from "./config.ts";
 import type { ProducerOptions } from "../../connectors/kafka/sink/record-producer.ts";
+import type { LetterTopic } from "./task/letter-sink.ts";
 import type { RestoredOrigin, TaskHost } from "./task/task-host.ts";
 
 const mebibyte = 1024 * 1024;
@@ -26,6 +27,14 @@ export interface HostParts {
   readonly flag: WakeFlag;
   readonly member: () => GroupMember;
   readonly restored: RestoredOrigin | undefined;
+  readonly letters: LetterTopic | undefined;
+}
+
+/** The topic of dead letters, which has to exist. Rejects with KAFKA_TOPIC_MISSING. */
+export async function letterTopic(client: KafkaClient, topic: string | undefined): Promise<LetterTopic | undefined> {
+  if (topic === undefined) return undefined;
+  const [found] = await client.topics([topic]);
+  return { topic, partitions: found?.partitions.length ?? 1 };
 }
 
 /** How the records of an application are sent. */
@@ -51,6 +60,7 @@ export function openHost({
   flag,
   member,
   restored,
+  letters,
 }: HostParts): TaskHost {
   const { clock, log, random } = config;
   const isolation = config.exactlyOnce ? "read_committed" : "read_uncommitted";
@@ -85,6 +95,7 @@ export function openHost({
     maxBufferedBytes: 8 * mebibyte,
     badRows: { onBadRecord: config.onBadRecord, maxPerMinute: config.maxBadRecordsPerMinute },
     restored,
+    letters,
     member,
     wake: () => flag.wake(),
   };

@@ -5,6 +5,8 @@ import type { WakeFlag } from "../../base/wake-flag.ts";
 import { retryDelayMs } from "../../connectors/kafka/client/retry.ts";
 import type { ChangelogFollower } from "./changelog/changelog-follower.ts";
 import type { TaskCut } from "./savepoint/upload-cut.ts";
+import type { AppCounts } from "./rest/app-metrics.ts";
+import type { TaskFigures } from "./task/task-figures.ts";
 import { EmbeddedTask } from "./task/embedded-task.ts";
 import type { TaskHost, TaskPlace } from "./task/task-host.ts";
 import type { RestoreProgress } from "./task/task-restore.ts";
@@ -60,6 +62,7 @@ export class TaskSet {
   readonly #hooks: TaskSetHooks;
   readonly #slots = new Map<string, Slot>();
   readonly #failures = new Map<string, number>();
+  readonly #counts = { rebalances: 0, taskFailures: 0 };
   #wanted: ReadonlySet<string> = new Set();
   #stopped = false;
 
@@ -88,9 +91,15 @@ export class TaskSet {
     }));
   }
 
+  figures(): { readonly tasks: readonly TaskFigures[]; readonly counts: AppCounts } {
+    const running = [...this.#slots.values()].filter(({ state }) => state === "running");
+    return { tasks: running.flatMap(({ task }) => task?.figures() ?? []), counts: { ...this.#counts } };
+  }
+
   /** What to run from now on. Tasks that are not in it are committed and closed. True when there were such. */
   want(ids: readonly string[]): boolean {
     if (this.#stopped) return false;
+    this.#counts.rebalances++;
     this.#wanted = new Set(ids.filter((id) => this.#places.has(id)));
     const leaving = [...this.#slots.keys()].filter((id) => !this.#wanted.has(id));
     for (const id of leaving) this.#close(this.#slots.get(id) as Slot, true);
@@ -193,6 +202,7 @@ export class TaskSet {
 
   // Opens a task again that failed, unless it is not to be.
   #again(id: string, error: unknown): void {
+    this.#counts.taskFailures++;
     this.#failures.set(id, (this.#failures.get(id) ?? 0) + 1);
     const fenced = isMillraceError(error, "KAFKA_FENCED") || isMillraceError(error, "KAFKA_TRANSACTION_LOST");
     this.#host.log.warn("a task failed", { taskId: id, reason: messageOf(error), fenced });

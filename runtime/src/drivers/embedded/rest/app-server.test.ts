@@ -4,6 +4,7 @@ import { afterEach, expect, test } from "vitest";
 import { MillraceError } from "../../../base/errors.ts";
 import { SavepointRequests } from "../savepoint/savepoint-requests.ts";
 import type { EmbeddedState } from "../app-state.ts";
+import { openAppMetrics } from "./app-metrics.ts";
 import { type AppServer, startAppServer } from "./app-server.ts";
 import { viewOf } from "./app-view.ts";
 import { appOpenApi } from "./openapi.ts";
@@ -37,6 +38,18 @@ const view = () =>
     standbys: { "1_3": 2 },
   });
 
+const figures = () => ({
+  tasks: ["0_0", "0_1"].map((taskId, partition) => ({
+    taskId,
+    partition,
+    instances: [{ uid: "count", rowsIn: 10 + partition, rowsOut: 4, watermarkMs: partition === 0 ? 5000 : null, counts: { late: 2 } }],
+    badRecords: 1,
+    state: { memoryBytes: 100, diskBytes: 0, entries: 7 },
+    commits: 3,
+    commitMs: 12,
+  })),
+  counts: { rebalances: 5, taskFailures: 1 },
+});
 const times = { formatVersion: 1, cutAtMs: 5, completedAtMs: 6 };
 /** Takes what is asked for at once, except "never". */
 const savepoints = new SavepointRequests(
@@ -50,7 +63,7 @@ const savepoints = new SavepointRequests(
 
 async function open(token?: string): Promise<string> {
   const server = await startAppServer(
-    { view, savepoints },
+    { view, savepoints, metrics: await openAppMetrics({ view, figures }) },
     { host: "127.0.0.1", port: 0, token: token === undefined ? undefined : () => token },
   );
   servers.push(server);
@@ -112,4 +125,25 @@ test("savepoints are asked for by id and answered as the document says", async (
   const missing = await fetch(`${url}/nobody`);
   check("/v1/savepoints/{id}", 404, await missing.json());
   expect([found.status, missing.status]).toEqual([200, 404]);
+});
+
+test("metrics tell what the tasks tell, the same again at the next scrape", async () => {
+  const url = await open();
+  const scrape = async () => {
+    const text = await (await fetch(`${url}/metrics`)).text();
+    const lines = text.split("\n").filter((line) => line.startsWith("millrace_"));
+    return new Map(
+      lines.map((line) => [line.slice(0, line.lastIndexOf(" ")).replace(/,?application_id="counts"/, ""), Number(line.split(" ").at(-1))]),
+    );
+  };
+  const first = await scrape();
+  expect(first.get('millrace_rows_in_total{uid="count",subtask="1"}')).toBe(11);
+  expect(first.get('millrace_watermark_seconds{uid="count",subtask="0"}')).toBe(5);
+  expect(first.has('millrace_watermark_seconds{uid="count",subtask="1"}')).toBe(false);
+  expect(first.get("millrace_state_entries{}")).toBe(14);
+  expect(first.get('millrace_embedded_state{state="running"}')).toBe(1);
+  expect(first.get('millrace_embedded_tasks{state="opening"}')).toBe(1);
+  expect(first.get('millrace_embedded_lag_records{task="0_0"}')).toBe(3);
+  expect(first.get("millrace_embedded_rebalances_total{}")).toBe(5);
+  expect(await scrape()).toEqual(first);
 });

@@ -7,6 +7,7 @@ import { isMillraceError, MillraceError, messageOf } from "../../../base/errors.
 import { parseDuration } from "../../../base/duration.ts";
 import type { AppSavepointMode } from "../control/control-state.ts";
 import { type SavepointAnswer, SavepointRequests } from "../savepoint/savepoint-requests.ts";
+import { type MetricsSource, type MetricsText, openAppMetrics } from "./app-metrics.ts";
 import type { AppView } from "./app-view.ts";
 import { appOpenApi } from "./openapi.ts";
 
@@ -27,14 +28,20 @@ export interface AppServer {
 export interface AppControl {
   view(): AppView;
   readonly savepoints: Pick<SavepointRequests, "ask" | "byId" | "settled">;
+  metrics(): Promise<MetricsText>;
 }
 
 /** What an application gives its server. */
 export function appControl(
-  app: { view(): AppView; savepoint(id: string, mode: AppSavepointMode): Promise<SavepointResult> },
+  app: MetricsSource & { savepoint(id: string, mode: AppSavepointMode): Promise<SavepointResult> },
   find: (id: string) => Promise<SavepointResult | undefined>,
 ): AppControl {
-  return { view: () => app.view(), savepoints: new SavepointRequests((id, mode) => app.savepoint(id, mode), find) };
+  let metrics: ReturnType<typeof openAppMetrics> | undefined;
+  return {
+    view: () => app.view(),
+    savepoints: new SavepointRequests((id, mode) => app.savepoint(id, mode), find),
+    metrics: async () => (await (metrics ??= openAppMetrics(app)))(),
+  };
 }
 
 type Status = 400 | 401 | 404 | 409 | 500;
@@ -95,6 +102,10 @@ function addRoutes(app: Hono, control: AppControl): void {
   app.get("/readyz", (context) => {
     const { state, ready } = control.view();
     return context.text(`${state}\n`, ready ? 200 : 503);
+  });
+  app.get("/metrics", async (context) => {
+    const { contentType, text } = await control.metrics();
+    return context.body(text, 200, { "content-type": contentType });
   });
   app.get("/v1/openapi.json", (context) => context.json(appOpenApi));
   app.get("/v1/app", (context) => context.json(control.view()));

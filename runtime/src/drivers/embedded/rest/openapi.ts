@@ -78,6 +78,7 @@ export const appOpenApi: Readonly<Record<string, unknown>> = {
         responses: { "200": text("They do."), "503": text("It rebalances, restores, or has failed.") },
       },
     },
+    "/metrics": { get: { summary: "Prometheus metrics.", responses: { "200": text("In the text format.") } } },
     "/v1/openapi.json": { get: { summary: "This document.", responses: { "200": text("OpenAPI 3.1."), ...refused } } },
     "/v1/app": {
       get: { summary: "State, tasks, restores and lag of this process.", responses: { "200": json("The process.", "App"), ...refused } },

@@ -189,7 +189,13 @@ test("a restore that is killed again and again begins again, and nothing counts 
     };
     const victim = new EmbeddedApp(
       summing,
-      { sessionTimeoutMs: 300, commitIntervalMs: 20, savepointStorage: pathToFileURL(folder).href, fromSavepoint: url },
+      {
+        sessionTimeoutMs: 300,
+        commitIntervalMs: 20,
+        savepointStorage: pathToFileURL(folder).href,
+        fromSavepoint: url,
+        applicationId: "later",
+      },
       { openClient: () => kafka.client() },
     );
     await victim
@@ -198,12 +204,34 @@ test("a restore that is killed again and again begins again, and nothing counts 
       .catch(() => undefined);
     await victim.close(0);
     kafka.onRequest = () => undefined;
-    await expect.poll(async () => (await client.describeGroup("app")).members.length, limit).toBe(0);
+    await expect.poll(async () => (await client.describeGroup("later")).members.length, limit).toBe(0);
   }
-  const last = await start({ fromSavepoint: url });
+  const last = await start({ fromSavepoint: url, applicationId: "later" });
   await running(last);
   await end();
   await expect.poll(outputs, limit).toEqual(expected(1000));
+});
+
+test("going back to a savepoint undoes what came after it, state that is new since included", async () => {
+  const first = await start();
+  await running(first);
+  await send(100, 4);
+  const { url } = await first.savepoint("s");
+  await send(104, 4);
+  await expect.poll(async () => (await outputs()).length, limit).toBeGreaterThan(0);
+  await first.close();
+  const behind = await outputs();
+  const back = await start({ fromSavepoint: url, restoreId: "back" });
+  await running(back);
+  expect(back.view().generation).toBe(1);
+  await end();
+  // Every window that closes now has each of its rows once, also those that both runs have read.
+  await expect.poll(async () => new Set(await outputs()), limit).toEqual(new Set([...behind, ...expected(1000)]));
+  await back.close();
+  const again = await start({ fromSavepoint: url, restoreId: "back" });
+  await running(again);
+  expect(again.view().generation).toBe(1);
+  expect(new Set(await outputs())).toEqual(new Set([...behind, ...expected(1000)]));
 });
 
 test("a process that is to begin from a savepoint does not do so beside others", async () => {

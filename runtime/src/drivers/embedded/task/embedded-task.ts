@@ -21,6 +21,8 @@ import type { ChangelogFollower } from "../changelog/changelog-follower.ts";
 import { type RestoreProgress, catchUp, restoreFrom } from "./task-restore.ts";
 import { changelogFill, fillFromSavepoint } from "../savepoint/fill-changelogs.ts";
 import type { TaskCut } from "../savepoint/upload-cut.ts";
+import { lettersOf } from "./letter-sink.ts";
+import { type TaskFigures, taskFigures } from "./task-figures.ts";
 import { taskSink } from "./task-sink.ts";
 
 const watermarkIntervalMs = 200;
@@ -41,6 +43,7 @@ export class EmbeddedTask {
   #commitUnderWay: Promise<unknown> | undefined;
   #committedAtMs: number;
   #commits = 0;
+  #commitMs = 0;
   #closed = false;
   /** The savepoint's attempt that it drains its repartition topics for. */
   #attempt: number | undefined;
@@ -122,6 +125,7 @@ export class EmbeddedTask {
       workDirectory: join(host.directory, id),
       checkpointIntervalMs: host.commitIntervalMs,
       badRows: host.badRows,
+      ...lettersOf(host, this.place, this.#producer, this.#budget),
       ...(followers.size === 0 ? {} : { restore: restoreFrom(followers) }),
       wake: () => host.wake(),
     });
@@ -217,11 +221,6 @@ export class EmbeddedTask {
     return Math.min(Infinity, ...this.#task.operators.map(({ instance }) => instance.operator.nextWakeMs?.() ?? Infinity));
   }
 
-  /** True while it must not be handed anything: it commits, or its output is not taken fast enough. */
-  get waiting(): boolean {
-    return this.committing || this.full;
-  }
-
   get full(): boolean {
     return this.#task.sinks.some((sink) => sink.isFull) || this.#budget.ready() !== undefined;
   }
@@ -230,8 +229,8 @@ export class EmbeddedTask {
     return this.#commitUnderWay !== undefined;
   }
 
-  get closed(): boolean {
-    return this.#closed;
+  figures(): TaskFigures {
+    return taskFigures(this.#task, this.place, this.#commits, this.#commitMs);
   }
 
   lag(): number {
@@ -263,6 +262,7 @@ export class EmbeddedTask {
   }
 
   async #commit(marker: number | undefined): Promise<TaskCapture> {
+    const startedMs = performance.now();
     this.#dirty = false;
     this.#advanceExits();
     const capture = this.#inputs.capture(++this.#commits);
@@ -273,6 +273,7 @@ export class EmbeddedTask {
     await this.#producer.flush();
     await this.#finish(offsets);
     this.#committedAtMs = this.#host.clock.now();
+    this.#commitMs = performance.now() - startedMs;
     return capture;
   }
 

@@ -11,6 +11,7 @@ import type { StateBackendFactory } from "../../../core/ports/state-backend.ts";
 import type { BadRowOptions } from "../../task/bad-row-policy.ts";
 import type { ChangelogCopy } from "../changelog/changelog-copy.ts";
 import type { Restored } from "../../../checkpoint/store/restored.ts";
+import type { LetterTopic } from "./letter-sink.ts";
 import type { SubTopology } from "../topology/sub-topologies.ts";
 
 export interface TaskHost {
@@ -45,6 +46,8 @@ export interface TaskHost {
   readonly badRows: BadRowOptions;
   /** What the application was restored from, where it was: its changelogs are filled from there before their tasks run. */
   readonly restored: RestoredOrigin | undefined;
+  /** Where records go that cannot be processed; undefined for the log. */
+  readonly letters: LetterTopic | undefined;
   /** As whom to commit offsets without a transaction. */
   member(): GroupMember;
   /** Something may be to do. */

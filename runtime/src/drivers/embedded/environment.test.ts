@@ -1,0 +1,53 @@
+// The environment of a pod as configuration: what is there is taken, what is not is left to the defaults, what is wrong is named.
+import { expect, test } from "vitest";
+import { completeConfig } from "./config.ts";
+import { environmentConfig } from "./environment.ts";
+
+test("an empty environment says nothing", () => {
+  expect(environmentConfig({ MILLRACE_HTTP_PORT: "", MILLRACE_RESTORE_ID: "" })).toEqual({});
+});
+
+test("what the operator gives is a valid configuration", () => {
+  const config = environmentConfig({
+    MILLRACE_APPLICATION_ID: "counts",
+    MILLRACE_PARAMETERS: '{"brokers":"kafka:9092"}',
+    MILLRACE_DELIVERY: "at-least-once",
+    MILLRACE_INSTANCE_ID: "counts-0",
+    MILLRACE_STANDBYS: "1",
+    MILLRACE_STATE_DIRECTORY: "/state",
+    MILLRACE_SAVEPOINT_STORAGE: "s3://snapshots/counts",
+    MILLRACE_FROM_SAVEPOINT: "s3://snapshots/counts/counts/savepoints/a",
+    MILLRACE_RESTORE_ID: "7",
+    MILLRACE_HTTP_PORT: "7070",
+    MILLRACE_HTTP_HOST: "0.0.0.0",
+    MILLRACE_RACK: "zone-a",
+    MILLRACE_SESSION_TIMEOUT_MS: "30000",
+    MILLRACE_DEAD_LETTER_TOPIC: "letters",
+    PATH: "/bin",
+  });
+  expect(completeConfig(config, {})).toMatchObject({
+    applicationId: "counts",
+    parameters: { brokers: "kafka:9092" },
+    exactlyOnce: false,
+    instanceId: "counts-0",
+    standbys: 1,
+    stateDirectory: "/state",
+    savepointStorage: "s3://snapshots/counts",
+    fromSavepoint: "s3://snapshots/counts/counts/savepoints/a",
+    restoreId: "7",
+    http: { port: 7070, host: "0.0.0.0" },
+    rack: "zone-a",
+    sessionTimeoutMs: 30_000,
+    deadLetterTopic: "letters",
+  });
+});
+
+test.each([
+  ["MILLRACE_HTTP_PORT", "http"],
+  ["MILLRACE_STANDBYS", "-1"],
+  ["MILLRACE_DELIVERY", "once"],
+  ["MILLRACE_PARAMETERS", "[1"],
+  ["MILLRACE_PARAMETERS", '{"a":1}'],
+])("%s=%s is refused by its name", (name, value) => {
+  expect(() => environmentConfig({ [name]: value })).toThrow(expect.objectContaining({ code: "OPTION_INVALID", subject: name }));
+});
