@@ -56,7 +56,7 @@ async function runStep(tier, step, { output, report, environment, stopped }) {
   const env = { ...process.env, ...environment, PATH: `${path}${delimiter}${process.env.PATH}`, NO_COLOR: "1", FORCE_COLOR: undefined };
   const child = spawn(program, args, { cwd: repository, env, stdio: ["ignore", "pipe", "pipe"], detached: true });
   // Who computes all the time gives way to who waits for answers in time.
-  if (tier.lane === "unit") setPriority(child.pid, constants.priority.PRIORITY_LOW);
+  if (tier.lane === "unit") setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
   child.stdout.pipe(output, { end: false });
   child.stderr.pipe(output, { end: false });
   const end = (reason) => {

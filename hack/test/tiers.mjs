@@ -46,6 +46,12 @@ export const tiers = [
     minutes: 5,
   },
   {
+    name: "components",
+    what: "Kafka, an S3 server, Kubernetes and helm are in the cache",
+    steps: [["node", "hack/real/install.mjs"]],
+    minutes: 60,
+  },
+  {
     name: "unit",
     what: "unit tests on Node 26",
     lane: "unit",
