@@ -220,6 +220,22 @@ it("does not let idle partitions keep busy ones waiting", async () => {
   fetcher.close();
 });
 
+it("goes on with the others while a paused partition's records take all the room that there is", async () => {
+  const { client, fetcher, read } = await setup({ maxPartitionBytes: 4000, maxBufferedBytes: 6000 }, 2);
+  for (let at = 0; at < 40; at++) await produceTo(client, "t", 0, batchOf(values(50, at * 50)));
+  await read(0, 50);
+  await expect.poll(() => fetcher.bufferedBytes, { interval: 1, timeout: 20_000 }).toBeGreaterThanOrEqual(6000);
+  fetcher.setPaused("t-0", true);
+  const seen: string[] = [];
+  for (let at = 0; at < 40; at++) await produceTo(client, "t", 1, batchOf(values(50, at * 50)));
+  while (seen.length < 2000) {
+    seen.push(...(await read(1, 1)));
+    expect(fetcher.bufferedBytes).toBeLessThan(6000 + 4 * 4000);
+  }
+  expect(seen).toEqual(values(2000));
+  fetcher.close();
+});
+
 it("keeps a paused partition's records for later", async () => {
   const { client, fetcher, read } = await setup({}, 2);
   await produceTo(client, "t", 0, batchOf(values(5)));

@@ -18,7 +18,7 @@ export interface FetcherOptions {
   readonly onOffsetOutOfRange: OutOfRangePolicy;
   /** Of one partition per request. */
   readonly maxPartitionBytes: number;
-  /** Of all that is fetched and not read; a single batch may exceed it. */
+  /** Of all that is fetched and not read; a single batch may exceed it, and a request where paused partitions hold all of it. */
   readonly maxBufferedBytes: number;
   /** How long a broker may keep a request when it has no records. */
   readonly maxWaitMs: number;
@@ -91,7 +91,8 @@ export class Fetcher {
     const partition = this.#bySplit.get(splitId);
     if (partition === undefined) return;
     partition.paused = paused;
-    if (!paused) this.#pump();
+    // Who is paused makes way for the others, too.
+    this.#pump();
   }
 
   /** The next piece of a split in order; whoever takes it gives its lease back. */
@@ -149,10 +150,18 @@ export class Fetcher {
     const leaders = new Set(this.#order.filter((each) => each.fetchable).map((each) => each.leaderId));
     for (const leaderId of leaders) {
       for (const lane of lanes) {
-        if (this.#bufferedBytes >= this.#options.maxBufferedBytes) return;
+        if (this.#isFull()) return;
         if (!this.#busyLanes.has(`${leaderId}/${lane}`)) this.#send(leaderId, lane);
       }
     }
+  }
+
+  // What paused partitions hold is read only after others have gone on: where nothing else is there or under way, these get a request
+  // beyond the limit.
+  #isFull(): boolean {
+    if (this.#bufferedBytes < this.#options.maxBufferedBytes) return false;
+    const reading = this.#order.filter((each) => !each.paused);
+    return reading.length === this.#order.length || reading.some((each) => each.pieces.length > 0 || each.inFlight);
   }
 
   #send(leaderId: number, lane: FetchLane): void {
