@@ -13,6 +13,8 @@ import { fileEnding, type FilesSinkConfig } from "./sink-options.ts";
 
 /** Above so many bytes on their way to the disk or server, `ready` asks for patience. */
 const backlogLimitBytes = 32 << 20;
+/** What all open files may hold in memory together, row groups that are not full and parts of uploads: the sink's share, within these. */
+const heldLimits = { least: 16 << 20, most: 128 << 20 };
 
 /** Files that were ended in an epoch, by the checkpoint that closed it. */
 interface Epoch {
@@ -39,6 +41,7 @@ export class FilesWriter implements SinkWriter {
   #number = 0;
   #backlogBytes = 0;
   readonly #drained = new Signal();
+  readonly #heldLimitBytes: number;
   #failure: Error | undefined;
   #closed = false;
 
@@ -49,6 +52,7 @@ export class FilesWriter implements SinkWriter {
     this.#partitionOf = partitionOf;
     this.#newEncoder = newEncoder;
     this.#afterCheckpoint = context.restored?.checkpointId ?? 0;
+    this.#heldLimitBytes = Math.max(heldLimits.least, Math.min(heldLimits.most, context.bufferBytes ?? heldLimits.most));
   }
 
   readonly #backlog: Backlog = {
@@ -84,6 +88,20 @@ export class FilesWriter implements SinkWriter {
       if (part.sizeBytes >= maxFileBytes || part.rowCount >= maxFileRows) this.#end(partition, part);
     }
     this.#endAged();
+    this.#endLargest();
+  }
+
+  // Many open files, each with a part of a row group or of an upload, would take more memory than any of their limits says.
+  #endLargest(): void {
+    let held = 0;
+    for (const part of this.#open.values()) held += part.heldBytes;
+    if (held <= this.#heldLimitBytes) return;
+    const byHeld = [...this.#open].sort(([, a], [, b]) => b.heldBytes - a.heldBytes);
+    for (const [partition, part] of byHeld) {
+      if (held <= this.#heldLimitBytes / 2) return;
+      held -= part.heldBytes;
+      this.#end(partition, part);
+    }
   }
 
   #begin(partition: string): PartFile {

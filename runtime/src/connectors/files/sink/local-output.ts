@@ -38,7 +38,9 @@ export class LocalOutput implements OutputStore {
     for (const file of files) {
       if (file.kind !== "local") continue;
       try {
-        await mkdir(dirname(file.path), { recursive: true });
+        const made = await mkdir(dirname(file.path), { recursive: true });
+        // A directory that is new is safe once the one that holds it is.
+        for (const parent of parentsOf(dirname(file.path), made)) directories.add(parent);
         await rename(file.temporary, file.path);
       } catch (error) {
         if (!isMissing(error)) throw localError(file.path, error, "write");
@@ -65,6 +67,16 @@ export class LocalOutput implements OutputStore {
   }
 
   async close(): Promise<void> {}
+}
+
+/** The directories that hold new ones, from the one above `made`, the uppermost new one, down to the one above `directory`. */
+export function parentsOf(directory: string, made: string | undefined): readonly string[] {
+  if (made === undefined) return [];
+  const parents: string[] = [];
+  for (let at = directory; ; at = dirname(at)) {
+    parents.unshift(dirname(at));
+    if (at === made || dirname(at) === at) return parents;
+  }
 }
 
 async function assertCommitted(path: string, temporary: string): Promise<void> {
@@ -116,6 +128,8 @@ class LocalFile implements OpenFile {
     } catch (error) {
       throw localError(this.#temporary, error, "write");
     }
+    // Its bytes are safe now; so must its name be, by which a later run commits it.
+    await syncDirectory(dirname(this.#temporary));
     return { kind: "local", temporary: this.#temporary, path: this.#path };
   }
 

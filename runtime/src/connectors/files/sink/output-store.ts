@@ -7,6 +7,8 @@ export type PendingFile =
 
 /** A file that is being written. */
 export interface OpenFile {
+  /** Bytes that were appended and are still in memory; none where `append` waits for all of them. */
+  readonly heldBytes?: number;
   append(bytes: Uint8Array): Promise<void>;
   /** Everything is safe on the disk or the server, and still invisible. */
   finish(): Promise<PendingFile>;

@@ -24,6 +24,7 @@ export class PartFile {
   readonly #file: Promise<OpenFile>;
   #tail: Promise<void>;
   #handedOnBytes = 0;
+  #opened: OpenFile | undefined;
 
   constructor(file: Promise<OpenFile>, encoder: RowEncoder, compression: Compression, backlog: Backlog, openedMs: number) {
     this.#file = file;
@@ -32,7 +33,9 @@ export class PartFile {
     this.#backlog = backlog;
     this.openedMs = openedMs;
     this.#tail = file.then(
-      () => {},
+      (opened) => {
+        this.#opened = opened;
+      },
       (error: unknown) => backlog.fail(error),
     );
   }
@@ -40,6 +43,11 @@ export class PartFile {
   /** Bytes of the rows so far, before compression. */
   get sizeBytes(): number {
     return this.#handedOnBytes + this.#encoder.heldBytes;
+  }
+
+  /** Bytes in memory, about: rows that are not encoded yet, and what the place it goes to has not taken. */
+  get heldBytes(): number {
+    return this.#encoder.heldBytes + (this.#opened?.heldBytes ?? 0);
   }
 
   add(rows: Rows, row: number): void {
@@ -67,13 +75,18 @@ export class PartFile {
     if (packed.length > 0) await (await this.#file).append(packed);
   }
 
-  /** Ends the file: no rows after this. Settles when it is safe; failures before it were told to the backlog. */
+  /** Ends the file: no rows after this. Settles when it is safe; failures before it were told to the backlog. One that fails is removed. */
   async finish(): Promise<PendingFile> {
-    this.#handOn(this.#encoder.finish());
-    await this.#tail;
-    await this.#append(await this.#compressor.finish());
-    this.#compressor.close();
-    return (await this.#file).finish();
+    try {
+      this.#handOn(this.#encoder.finish());
+      await this.#tail;
+      await this.#append(await this.#compressor.finish());
+      this.#compressor.close();
+      return await (await this.#file).finish();
+    } catch (error) {
+      await this.abort();
+      throw error;
+    }
   }
 
   /** Removes the file. */

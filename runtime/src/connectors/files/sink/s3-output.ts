@@ -126,6 +126,10 @@ class Upload implements OpenFile {
     this.#uploadId = uploadId;
   }
 
+  get heldBytes(): number {
+    return this.#chunkBytes;
+  }
+
   async append(bytes: Uint8Array): Promise<void> {
     this.#chunks.push(bytes);
     this.#chunkBytes += bytes.length;
