@@ -55,7 +55,7 @@ export async function savepointsOf(kubectl: Kubectl, job: string): Promise<reado
 }
 
 /** The revisions of a job, newest first. */
-export async function revisionsOf(kubectl: Kubectl, job: string, labels = selector(job)): Promise<readonly RevisionObject[]> {
+export async function revisionsOf(kubectl: Kubectl, job: string, labels: string = selector(job)): Promise<readonly RevisionObject[]> {
   const list = JSON.parse(await kubectl.run(["get", "controllerrevisions.apps", "-l", labels, "-o", "json"])) as {
     items: RevisionObject[];
   };
