@@ -35,6 +35,11 @@ interface Child {
 const probeMs = 150;
 const graceMs = 20_000;
 
+const homeOf = (folder: string, pod: string): string => join(folder, "pods", pod);
+
+/** Where the token lies that a pod's REST API takes. */
+export const tokenFile = (folder: string, pod: string): string => join(homeOf(folder, pod), "token");
+
 export class ChildProcesses implements PodProcesses {
   readonly #options: ChildProcessOptions;
   readonly #children = new Map<string, Child>();
@@ -94,7 +99,7 @@ export class ChildProcesses implements PodProcesses {
   async #spawn(pod: Pod, child: Child, ended: (end: ProcessEnd) => void): Promise<void> {
     const { command, folder } = this.#options;
     const { name, labels = {} } = pod.metadata;
-    const home = join(folder, "pods", name);
+    const home = homeOf(folder, name);
     await rm(home, { recursive: true, force: true });
     await mkdir(join(home, "work"), { recursive: true });
     await mkdir(join(folder, "logs"), { recursive: true });

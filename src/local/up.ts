@@ -10,8 +10,9 @@ import { WorkloadControllers } from "../memory/workload-controllers.ts";
 import { Operator } from "../operator/operator.ts";
 import { typeOf } from "../ports/kind-table.ts";
 import { type Clock, type Log, messageOf } from "../ports/machine.ts";
-import type { KubeEvent, MicroBatchJob, StreamJob } from "../ports/objects.ts";
-import { ChildProcesses } from "./child-processes.ts";
+import type { KubeEvent, MicroBatchJob, Pod, StreamJob } from "../ports/objects.ts";
+import { podSeen } from "../streamjob/observe.ts";
+import { ChildProcesses, tokenFile } from "./child-processes.ts";
 import { type LocalManifest, localSpec } from "./local-job.ts";
 
 export interface UpOptions {
@@ -32,6 +33,8 @@ export interface UpOptions {
 
 const namespace = "local";
 const settleMs = 150;
+/** On one machine asking costs nothing, and somebody waits for the job's end. */
+const restingMs = 500;
 
 const clock: Clock = {
   now: () => Date.now(),
@@ -57,12 +60,14 @@ export async function up(options: UpOptions): Promise<string> {
   const abort = (): void => stop.abort();
   signal.addEventListener("abort", abort);
   let state = "Created";
+  const told = new Set<string>();
   cluster.store.onChange((kind, event) => {
     if (event.type === "BOOKMARK") return;
     if (kind === "Event" && event.type === "ADDED") {
       const { reason, message, type } = event.object as KubeEvent;
       say(`${type === "Warning" ? "! " : "  "}${reason}: ${message}`);
     }
+    if (kind === "Pod") tellJobManager(event.object as Pod, told, folder, say);
     if (kind !== manifest.kind) return;
     const { status } = event.object as StreamJob | MicroBatchJob;
     if (status?.state !== undefined && status.state !== state) say(`= ${status.state}`);
@@ -79,6 +84,7 @@ export async function up(options: UpOptions): Promise<string> {
     namespaces: [namespace],
     defaultImage: undefined,
     workers: 2,
+    restingMs,
   });
   const spec = await localSpec(manifest, file, folder);
   cluster.store.create({ ...typeOf(manifest.kind), metadata: key, spec } as StreamJob | MicroBatchJob);
@@ -108,6 +114,15 @@ export async function up(options: UpOptions): Promise<string> {
 // A StreamJob that has failed goes on trying; a MicroBatchJob counts its failures, and has ended then.
 const ends = (kind: LocalManifest["kind"], state: string): boolean =>
   state === "Finished" || (kind === "MicroBatchJob" && state === "Failed");
+
+// Where people reach a run's REST API, once for each process.
+function tellJobManager(pod: Pod, told: Set<string>, folder: string, say: (line: string) => void): void {
+  const { ready, component, run, name, ip = "", restPort } = podSeen(pod);
+  const process = `${name} ${restPort}`;
+  if (!ready || component !== "jobmanager" || told.has(process)) return;
+  told.add(process);
+  say(`  JobManager: run ${run} at http://${ip}:${restPort}, token in ${tokenFile(folder, name)}`);
+}
 
 // The folder is watched: editors put a new file in the place of the old one.
 function watchFile(file: string, log: Log, changed: () => Promise<void>): () => void {

@@ -34,6 +34,8 @@ export interface OperatorOptions {
   readonly workers?: number;
   readonly minBackoffMs?: number;
   readonly watchInactivityMs?: number;
+  /** How often a StreamJob that nothing happens to is asked how it is; default a minute. */
+  readonly restingMs?: number;
   readonly metrics?: ControllerMetrics;
 }
 
@@ -57,7 +59,11 @@ export class Operator {
     this.#cache = new ObjectCache(cluster, machine, cachedKinds(namespaces), options.watchInactivityMs);
     this.#events = new EventRecorder(fenced, machine, identity);
     const parts = { cluster: fenced, cache: this.#cache, client, machine, events: this.#events, metrics: this.metrics };
-    const jobs = new StreamJobReconciler({ ...parts, defaultImage });
+    const jobs = new StreamJobReconciler({
+      ...parts,
+      defaultImage,
+      ...(options.restingMs === undefined ? {} : { restingMs: options.restingMs }),
+    });
     const savepoints = new SavepointReconciler(parts);
     const embedded = new UnsupportedReconciler("EmbeddedStreamApp", parts);
     const batches = new MicroBatchReconciler({ ...parts, driver, defaultImage });

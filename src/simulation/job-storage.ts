@@ -46,6 +46,9 @@ export class JobStorage {
     const given = order.location === undefined ? undefined : this.#at(order.location);
     if (newest === undefined && order.location !== undefined && given === undefined) return undefined;
     const from = newest ?? given;
+    // A run's last checkpoint and the savepoint that ended it hold the same.
+    if (newest !== undefined && newest.run === given?.run && newest.records !== given.records)
+      this.violations.push(`run ${run} restored ${newest.location} and not what savepoint ${given.location} holds`);
     const records = from?.records ?? 0;
     this.restores.push({ run, from: from?.location, records, order });
     if (this.rewindAllowed) {

@@ -23,6 +23,8 @@ export class SimulatedJobs implements PodProcesses {
   readonly #terminationMs: () => number;
   /** The most runs of one job that processed at the same time. */
   mostActive = 0;
+  /** Runs whose JobManagers die soon after each start. */
+  readonly crashLooping = new Set<number>();
 
   constructor(
     cluster: MemoryCluster,
@@ -72,6 +74,10 @@ export class SimulatedJobs implements PodProcesses {
       return;
     }
     const name = pod.metadata.name;
+    if (this.crashLooping.has(run.run) && pod.metadata.labels?.["app.kubernetes.io/component"] === "jobmanager") {
+      this.#time.after(crashMs, () => ended({ exitCode: 1, message: "out of memory" }));
+      return;
+    }
     this.#ended.set(name, ended);
     if (pod.metadata.labels?.["app.kubernetes.io/component"] === "taskmanager") run.taskManagers.set(name, pod);
     else {

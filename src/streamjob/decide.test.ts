@@ -388,7 +388,8 @@ describe("during an upgrade", () => {
     const asked = jobOf(v2, { ...stable, run: 11, upgrade: upgrade("savepointing", { savepointId: "op-11" }) });
     const { status } = decide(seen(asked, { savepoint: { kind: "answer", answer: told } }));
     const facts = { sizeBytes: 5_000, formatVersion: 2, completedAt: new Date(nowMs - 50).toISOString() };
-    expect(status.upgrade).toMatchObject({ phase: "starting", savepointFacts: facts });
+    // Its last checkpoint, or where there is none, the savepoint that was copied from it.
+    expect(status.upgrade).toMatchObject({ phase: "starting", savepointFacts: facts, restore: { sinceRun: 10, location: "s3://a/b/sp" } });
     // The operation may be over before the resource is made.
     const over = decide(seen(jobOf(v2, status), { reports: answers(report(11)) })).status;
     expect(over.upgrade).toBeUndefined();

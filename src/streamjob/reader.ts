@@ -25,3 +25,19 @@ export const liveOwnedReader = (cluster: Cluster, owner: OwnerKind): Reader => (
 });
 
 const scopeOf = (owner: OwnerKind, { namespace, name }: ObjectKey): ListScope => ({ namespace, labels: { [ownerLabels[owner]]: name } });
+
+/** Reads each thing once: for several looks at one moment. */
+export function steadyReader(reader: Reader): Reader {
+  const known = new Map<string, Promise<unknown>>();
+  const once = <T>(key: string, read: () => Promise<T> | T): Promise<T> => {
+    const before = known.get(key) as Promise<T> | undefined;
+    if (before !== undefined) return before;
+    const reading = Promise.resolve(read());
+    known.set(key, reading);
+    return reading;
+  };
+  return {
+    ofJob: (kind, { namespace, name }) => once(`all ${kind} ${namespace}/${name}`, () => reader.ofJob(kind, { namespace, name })),
+    get: (kind, { namespace, name }) => once(`${kind} ${namespace}/${name}`, () => reader.get(kind, { namespace, name })),
+  };
+}

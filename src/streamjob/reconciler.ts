@@ -10,13 +10,15 @@ import { type ActParts, carryOut } from "./act.ts";
 import { decide, restingMs } from "./decide.ts";
 import { observe } from "./observe.ts";
 import type { Observed } from "./observed.ts";
-import { cachedReader, liveReader, type Reader } from "./reader.ts";
+import { cachedReader, liveReader, type Reader, steadyReader } from "./reader.ts";
 import type { Decision } from "./step.ts";
 
 export interface StreamJobParts extends ActParts {
   readonly events: EventRecorder;
   readonly defaultImage: string | undefined;
   readonly metrics?: ControllerMetrics;
+  /** How often a job that nothing happens to is asked, give or take a fifth. */
+  readonly restingMs?: number;
 }
 
 /** More steps than any job needs at once; a job that wants more lets others go first. */
@@ -32,11 +34,13 @@ export class StreamJobReconciler {
   readonly #cached: Reader;
   readonly #live: Reader;
   readonly #memory = new Map<string, Memory>();
+  readonly #restingMs: number;
 
   constructor(parts: StreamJobParts) {
     this.#parts = parts;
     this.#cached = cachedReader(parts.cache);
     this.#live = liveReader(parts.cluster);
+    this.#restingMs = parts.restingMs ?? restingMs;
   }
 
   async reconcile(key: string, signal: AbortSignal): Promise<Reconciled> {
@@ -50,7 +54,7 @@ export class StreamJobReconciler {
     const memory = this.#memory.get(key) ?? { askMs: 0 };
     this.#memory.set(key, memory);
     const ask = machine.clock.now() >= memory.askMs;
-    if (ask) memory.askMs = machine.clock.now() + restingMs * (0.8 + 0.4 * machine.random());
+    if (ask) memory.askMs = machine.clock.now() + this.#restingMs * (0.8 + 0.4 * machine.random());
     // First from the copies: when there is nothing to do, the cluster is not asked anything.
     const glance = decide(await this.#observe(cached, { live: this.#cached, ask }));
     if (isNothing(glance, cached)) return this.#rest(glance, cached, memory);
@@ -67,13 +71,16 @@ export class StreamJobReconciler {
     let job = await cluster.get("StreamJob", key);
     let refused: Observed["refused"];
     let terminating = false;
+    let live = steadyReader(this.#live);
     for (let steps = 0; job !== undefined && steps < maxSteps && !signal.aborted; steps++) {
-      const seen = await this.#observe(job, { live: this.#live, ask, refused, terminating });
+      const seen = await this.#observe(job, { live, ask, refused, terminating });
       const decision = decide(seen);
       if (!isDeepStrictEqual(decision.status, job.status ?? {})) {
         job = await this.#record(job, decision);
         continue;
       }
+      // What is only written down changes no pod; what follows may.
+      live = steadyReader(this.#live);
       if (decision.step.kind === "wait") {
         if (decision.againAfterMs === 0) continue;
         return this.#rest(decision, job, memory);
@@ -114,10 +121,13 @@ export class StreamJobReconciler {
   #rest(decision: Decision, job: StreamJob, memory: Memory): Reconciled {
     const { machine } = this.#parts;
     const active = job.status?.active;
-    const resting = active === undefined || active.phase === "finished" ? undefined : Math.max(1000, memory.askMs - machine.clock.now());
+    const resting =
+      active === undefined || active.phase === "finished"
+        ? undefined
+        : Math.max(Math.min(1000, this.#restingMs), memory.askMs - machine.clock.now());
     const again = decision.againAfterMs;
     // Whoever looks closer asks closer.
-    if (again !== undefined && again < restingMs / 2) memory.askMs = 0;
+    if (again !== undefined && again < this.#restingMs / 2) memory.askMs = 0;
     const requeueAfterMs = again === undefined ? resting : resting === undefined ? again : Math.min(again, resting);
     return requeueAfterMs === undefined ? {} : { requeueAfterMs };
   }

@@ -56,7 +56,9 @@ function superseded(seen: Observed, upgrade: UpgradeProgress, target: Target): D
 }
 
 function preparing(seen: Observed, upgrade: UpgradeProgress): Draft {
-  const { to } = upgrade;
+  const { from, to } = upgrade;
+  // A bounded job may come to its end meanwhile: there is nothing left to go on with.
+  if (reportOf(seen, from?.run)?.state === "finished") return end(seen, upgrade, "Superseded", "the job has read all of its input");
   const report = reportOf(seen, to?.run);
   const ready = seen.pods.filter((pod) => pod.run === to?.run && pod.component === "taskmanager" && pod.ready).length;
   const needed = seen.workloads.find((workload) => workload.run === to?.run && workload.component === "taskmanager")?.replicas ?? 1;
@@ -111,10 +113,13 @@ function saved(seen: Observed, upgrade: UpgradeProgress, report: SavepointReport
   if (location === undefined) return stopNow(seen, upgrade);
   const { to } = upgrade;
   const done = { ...upgrade, savepoint: location, savepointFacts: factsOf(seen, report), stoppedAt: time(cutAtMs ?? seen.nowMs) };
-  const restore: RestorePoint = { sinceRun: to?.run ?? (statusOf(seen).run ?? 0) + 1, location };
-  return to === undefined
-    ? record({ ...statusOf(seen), upgrade: phaseOf(seen, done, "stopping", { restore }) })
-    : start(seen, done, restore);
+  if (to === undefined) {
+    const restore = { sinceRun: (statusOf(seen).run ?? 0) + 1, location };
+    return record({ ...statusOf(seen), upgrade: phaseOf(seen, done, "stopping", { restore }) });
+  }
+  // The old run's last checkpoint is what the savepoint was copied from. It shares its files with those that the new run has fetched ahead, and
+  // with those to come; where it is not, as in another storage, there is the savepoint.
+  return start(seen, done, { sinceRun: upgrade.from?.run ?? to.run, location });
 }
 
 function factsOf(seen: Observed, { sizeBytes, formatVersion, completedAtMs }: SavepointReport): SavepointFacts {

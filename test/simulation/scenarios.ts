@@ -74,6 +74,14 @@ const all =
   (world: World): readonly string[] =>
     checks.flatMap((check) => check(world));
 
+const runsOf =
+  (component: string, count: number) =>
+  (world: World): readonly string[] => {
+    const labels = { "app.kubernetes.io/component": component };
+    const ready = world.cluster.store.list("Deployment", { namespace, labels }).map(({ status }) => status?.readyReplicas ?? 0);
+    return expectation(ready.length === 1 && ready[0] === count, `ready pods of the ${component}: ${ready.join(", ")}`);
+  };
+
 export const scenarios: readonly Scenario[] = [
   { name: "create", act: (world) => world.create(firstSpec), done: runs("app:1") },
   {
@@ -313,5 +321,23 @@ export const scenarios: readonly Scenario[] = [
       world.cluster.store
         .list("Deployment", { namespace, labels: { "app.kubernetes.io/component": "jobmanager" } })
         .some(({ status }) => status?.readyReplicas === 2),
+  },
+  {
+    name: "JobManagers that crash again and again are replaced from the newest checkpoint",
+    arrange: running(),
+    act: (world) => {
+      const run = world.status().active?.run ?? 0;
+      world.jobs.crashLooping.add(run);
+      const labels = { "app.kubernetes.io/component": "jobmanager" };
+      for (const pod of world.cluster.store.list("Pod", { namespace, labels })) world.jobs.kill(pod);
+    },
+    done: (world) => world.settled() && world.status().lastUpgrade?.kind === "recover",
+    check: (world) =>
+      all(runsOf("jobmanager", 2), () =>
+        expectation(
+          world.jobs.storage(namespace, jobName).restores.at(-1)?.from?.includes("/chk-") === true,
+          "it did not start from a checkpoint",
+        ),
+      )(world),
   },
 ];

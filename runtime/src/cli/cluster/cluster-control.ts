@@ -53,7 +53,8 @@ export class ClusterControl implements JobControl {
         run: this.#config.runNumber,
         leader: false,
         state: "standby",
-        prepared: true,
+        // Then it has looked at the storage, takes part in the election and hears TaskManagers.
+        prepared: this.#manager() !== undefined,
         startedAtMs: this.#startedAtMs,
         parallelism: this.#config.run.parallelism,
         maxParallelism: this.#config.run.maxParallelism,

@@ -38,12 +38,6 @@ export async function runJobManager(flags: JobManagerFlags): Promise<void> {
   control.useStandby(standby);
   const rest = await startRestServer(control, { host: config.listen, port: flags.port, token });
   const stop = stopSignal();
-  const restore = await ordered(config, standby, lease, stop.asked, log);
-  if (restore === undefined) {
-    stop.release();
-    await lease.close();
-    return rest.close();
-  }
   const restPort = new URL(rest.url).port;
   const manager = await JobManager.start({
     holder: config.instance,
@@ -52,7 +46,8 @@ export async function runJobManager(flags: JobManagerFlags): Promise<void> {
     rpc: { host: config.listen, port: flags.rpcPort, tls, token, heartbeats: config.heartbeats },
     lease,
     times,
-    session: sessionParts(config, dataflow, restore, log),
+    session: sessionParts(config, dataflow, log),
+    restorePoint: ordered(config, standby, lease, stop.asked, log),
     over: (outcome, reason) => {
       log.info("job is over", { outcome, reason });
       process.send?.({ kind: "over", outcome, ...(reason === undefined ? {} : { reason }) });
@@ -110,9 +105,8 @@ async function ordered(
 function sessionParts(
   config: ClusterConfig,
   dataflow: LeaderParts["dataflow"],
-  restore: LeaderParts["restorePoint"],
   log: LeaderParts["log"],
-): Omit<LeaderParts, "over" | "fenced"> {
+): Omit<LeaderParts, "over" | "fenced" | "restorePoint"> {
   const { run, runNumber } = config;
   checkVertexParallelism(dataflow, run);
   const options: Omit<CoordinatorOptions, "epoch"> = {
@@ -140,7 +134,6 @@ function sessionParts(
     retained: run.retained,
     merging: entryMerging,
     hasDeadLetterSink: run.deadLetters !== undefined,
-    restorePoint: restore,
     options,
     clock: steadyClock,
     random: Math.random,

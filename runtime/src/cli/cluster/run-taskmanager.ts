@@ -18,6 +18,7 @@ import { openSlots } from "../slot/open-slots.ts";
 import { type ClusterConfig, readClusterConfig, wholeNumber } from "./cluster-config.ts";
 import { startHealthServer } from "./health-server.ts";
 import { openLease } from "./open-lease.ts";
+import { openPrefetch } from "./prefetch-ahead.ts";
 import { stopSignal } from "./stop-signal.ts";
 import type { TaskManagerFlags } from "./taskmanager-command.ts";
 
@@ -33,6 +34,8 @@ export async function runTaskManager(flags: TaskManagerFlags): Promise<void> {
   const token = tokenReader(config.tokenFile)?.();
   const tls = config.tlsDir === undefined ? undefined : TlsFiles.open(config.tlsDir, log);
   const slots = wholeNumber(flags.slots ?? process.env["MILLRACE_SLOTS"] ?? String(run.slotsPerTaskManager), "--slots");
+  const directory = join(flags.workDir ?? tmpdir(), `millrace-${instance}`);
+  const ahead = config.standby ? await openPrefetch(run, dataflow.name, `${directory}-copies`, log) : undefined;
   const leaders = await leaderFinder(flags.jobmanagers ?? process.env["MILLRACE_JOBMANAGERS"], config, dataflow.name, log);
   const manager = new TaskManager({
     id: instance,
@@ -44,7 +47,8 @@ export async function runTaskManager(flags: TaskManagerFlags): Promise<void> {
         taskManagerId: instance,
         run: slotShare(run, slots),
         jobId: dataflow.name,
-        directory: join(flags.workDir ?? tmpdir(), `millrace-${instance}`),
+        directory,
+        ...(ahead === undefined ? {} : { copies: ahead.directory }),
         exchangePort: flags.exchangePort,
         exchange: { ...defaultExchange, flushTimeoutMs: run.flushTimeoutMs, bufferBytes: run.exchangeBytes },
         ...(config.tlsDir === undefined ? {} : { tlsDir: config.tlsDir }),
@@ -60,25 +64,29 @@ export async function runTaskManager(flags: TaskManagerFlags): Promise<void> {
     log,
   });
   // Slots take most of the time of a start, and a lost TaskManager's work may be waiting for them.
+  ahead?.start(() => manager.isRegistered);
   const starting = manager.start();
   // Whoever awaits it hears of a failure; until then it must not count as unhandled.
   starting.catch(() => undefined);
+  let started = false;
   const health = await startHealthServer({
     host: config.listen,
     port: flags.port,
     // Of a run that stands by nobody leads yet.
-    ready: () => manager.isRegistered || config.standby,
+    ready: () => manager.isRegistered || (config.standby && started && ahead?.isFetched !== false),
     jobName: dataflow.name,
   });
   const stop = stopSignal();
   try {
     await starting;
+    started = true;
     log.info("task manager started", { job: dataflow.name, run: config.runNumber, taskManagerId: instance, slots, health: health.url });
     await stop.asked;
   } finally {
     stop.release();
     await manager.stop("is shutting down");
     await leaders.close();
+    await ahead?.close();
     await health.close();
   }
 }

@@ -16,6 +16,8 @@ export interface SlotThreadConfig {
   readonly exchange: ExchangeOptions;
   /** Where the certificates are mounted. */
   readonly tlsDir?: string;
+  /** Of a run that stands by: where its process keeps copies of the newest checkpoint's files. */
+  readonly copies?: string;
   readonly log: { readonly format: LogFormat; readonly level: LogLevel };
 }
 

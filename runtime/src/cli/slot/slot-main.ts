@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { MessageChannel, type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { systemClock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
+import { withLocalCopies } from "../../checkpoint/prefetch/local-copies.ts";
+import { rehearseRestore } from "../../checkpoint/prefetch/rehearse.ts";
 import { openStorage } from "../../checkpoint/storage/open-storage.ts";
 import { snapshotOpener } from "../../drivers/cluster/slot/open-restore.ts";
 import { Slot } from "../../drivers/cluster/slot/slot.ts";
@@ -22,6 +24,7 @@ import { profileThread } from "./profile-thread.ts";
 import type { SlotThreadData } from "./slot-config.ts";
 
 const connectTimeoutMs = 30_000;
+const rehearsalBytes = 4 * 1024 * 1024;
 
 async function main(port: MessagePort, config: SlotThreadData): Promise<void> {
   const { run, index, host, exchangePort, tlsDir, taskManagerId, jobId, exchange } = config;
@@ -49,7 +52,14 @@ async function main(port: MessagePort, config: SlotThreadData): Promise<void> {
   };
   // Rows on their way between slots are part of what the process may hold of bytes on their way.
   const exchangeBytes = Math.min(exchange.bufferBytes, Math.floor(run.bufferBytes / 4));
-  const storage = run.storage === undefined ? undefined : await openStorage(run.storage, { s3: run.s3 });
+  const remote = run.storage === undefined ? undefined : await openStorage(run.storage, { s3: run.s3 });
+  const { copies } = config;
+  const storage = remote === undefined || copies === undefined ? remote : withLocalCopies(remote, copies);
+  if (storage !== undefined && copies !== undefined) {
+    await rehearseRestore(storage, `${jobId}/`, rehearsalBytes).catch((error: unknown) =>
+      log.info("the newest checkpoint could not be read ahead", { reason: messageOf(error) }),
+    );
+  }
   const deadLetterSink = await openDeadLetterSink(run.deadLetters);
   const slot = new Slot(
     {

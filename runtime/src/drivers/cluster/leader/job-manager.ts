@@ -11,7 +11,7 @@ import type { Failure, Outcome, RescaleResult } from "../coordinator/types.ts";
 import type { HeartbeatOptions } from "../rpc/connection.ts";
 import { type Hello, type RpcServer, startRpcServer, type WorkerConnection, type WorkerListener } from "../rpc/rpc-server.ts";
 import type { TlsSource } from "../../tls/tls-files.ts";
-import { type LeaderParts, LeaderSession } from "./leader-session.ts";
+import { type LeaderParts, LeaderSession, type RestorePoint } from "./leader-session.ts";
 
 export interface JobManagerParts {
   readonly holder: string;
@@ -28,7 +28,9 @@ export interface JobManagerParts {
   };
   readonly lease: LeaseStore;
   readonly times: ElectionTimes;
-  readonly session: Omit<LeaderParts, "over" | "fenced">;
+  readonly session: Omit<LeaderParts, "over" | "fenced" | "restorePoint">;
+  /** What to start from, when it is known: a run that stands by has its leader before it is told. Undefined: it is stopped before. */
+  readonly restorePoint: Promise<RestorePoint | undefined>;
   /** The job has come to its end under this leader, or had before. */
   readonly over: (outcome: Outcome, reason: string | undefined) => void;
   readonly clock: Clock;
@@ -234,10 +236,13 @@ export class JobManager {
       await session?.close();
       return;
     }
+    const restorePoint = await this.#parts.restorePoint;
+    if (restorePoint === undefined) return;
     while (this.#wanted && this.#session === undefined) {
       try {
         this.#session = await LeaderSession.open({
           ...this.#parts.session,
+          restorePoint,
           over: this.#parts.over,
           fenced: (reason) => {
             this.#parts.log.warn("fenced: a later leader has taken over", { reason });

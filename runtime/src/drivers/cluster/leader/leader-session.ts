@@ -112,8 +112,8 @@ export class LeaderSession {
   }
 
   /**
-   * What a standby can do before it leads, so that it leads sooner: loads the storage's client and looks at what is there. A failure is told
-   * by the attempt to lead that comes later.
+   * What a standby can do before it leads, so that it leads sooner: loads the storage's client and reads the newest checkpoint as a restore does.
+   * A failure is told by the attempt to lead that comes later.
    */
   static async warm({
     storage: url,
@@ -122,7 +122,9 @@ export class LeaderSession {
   }: Pick<LeaderParts, "storage" | "storageOptions" | "dataflow">): Promise<void> {
     const storage = await openStorage(url, storageOptions);
     try {
-      await CheckpointStore.open({ storage, jobName: dataflow.name, jobId: dataflow.name, planFingerprint: "" }).latest();
+      const store = CheckpointStore.open({ storage, jobName: dataflow.name, jobId: dataflow.name, planFingerprint: "" });
+      const newest = await store.latest();
+      if (newest !== undefined) await store.load(newest);
     } finally {
       await storage.close();
     }
