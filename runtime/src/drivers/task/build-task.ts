@@ -9,8 +9,9 @@ import { type Dataflow, type DataflowNode, type OperatorBody, type SinkBody, typ
 import { keyGroupRange } from "../../plan/key-groups.ts";
 import { BadRowPolicy, deadLetterSchema } from "./bad-row-policy.ts";
 import type { Barrier } from "./barrier.ts";
+import { sentFields } from "./channels.ts";
 import { Fan, ForwardEdge, type Receiver } from "./edge.ts";
-import { ReplayEntry, SourceEntry } from "./entries.ts";
+import { ReplayEntry, type ReplayReceiver, SourceEntry } from "./entries.ts";
 import { inFlightName, replaySteps } from "./in-flight.ts";
 import { Obstacle } from "./obstacle.ts";
 import { Openings } from "./build/openings.ts";
@@ -150,10 +151,13 @@ class TaskBuilder {
   }
 
   // Rows that the snapshot found on their way to an instance come to it before anything else.
-  #replay(node: DataflowNode, subtask: number, parallelism: number, receiver: Receiver): void {
+  #replay(node: DataflowNode, subtask: number, parallelism: number, receiver: ReplayReceiver): void {
     const entries = this.#parts.restore?.operatorState(node.uid, inFlightName, subtask, parallelism) ?? [];
     const { maxParallelism } = this.#parts;
-    const steps = replaySteps(entries, { uid: node.uid, subtask, parallelism, maxParallelism, inputs: node.inputs, receiver });
+    const steps = replaySteps(entries, {
+      ...{ uid: node.uid, subtask, parallelism, maxParallelism, inputs: node.inputs, receiver },
+      fields: (input) => sentFields(this.#dataflow.nodes, node, input),
+    });
     if (steps.length === 0) return;
     // Nearest to the sinks first, as with everything that comes in.
     this.task.replayEntries.unshift(new ReplayEntry(receiver, steps, this.#obstacle(receiver)));

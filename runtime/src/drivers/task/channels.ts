@@ -55,7 +55,7 @@ export class ChannelPlan {
 
 // All columns, unless a keyed operator names what it reads and hands no row of its input on. Others may pass columns on by reference,
 // whatever they read themselves.
-function sentFields(nodes: readonly DataflowNode[], node: DataflowNode, index: number): readonly number[] {
+export function sentFields(nodes: readonly DataflowNode[], node: DataflowNode, index: number): readonly number[] {
   const input = node.inputs[index] as DataflowInput;
   const schema = schemaOf(input);
   const reads = node.reads[index];

@@ -1,10 +1,11 @@
 // Checkpoints of a task: the barrier goes from the sources through the instances, each is captured when it has come by all channels, or at once where it must not wait.
+import { assert } from "../../base/errors.ts";
 import { frameCredit } from "../exchange/frame/frame-reader.ts";
 import type { InboundChannel } from "../exchange/inbound-channel.ts";
 import type { Barrier } from "./barrier.ts";
 import type { TaskCapture } from "./captures.ts";
 import { Cut, type CutTimes } from "./cut.ts";
-import type { SourceEntry } from "./entries.ts";
+import type { ReplayEntry, SourceEntry } from "./entries.ts";
 import type { OperatorSlot, Task } from "./task.ts";
 import type { SinkInstance } from "./sink-instance.ts";
 import type { Way } from "./way.ts";
@@ -50,10 +51,11 @@ export class Cuts {
     return this.#current;
   }
 
-  /** The sources emit the barrier. */
+  /** The sources emit the barrier. Where rows of a snapshot are not all back on their way, it overtakes them. */
   trigger(barrier: Barrier): void {
     const cut = this.begin(barrier);
     if (cut?.checkpointId !== barrier.checkpointId) return;
+    if (this.#task.isReplaying) return this.overtake();
     for (const [index, entry] of this.#task.sourceEntries.entries())
       if (cut.sources[index] === undefined) this.#captureSource(cut, index, entry);
     this.#checkComplete();
@@ -89,6 +91,8 @@ export class Cuts {
     const cut = this.#current;
     if (cut === undefined || cut.unaligned || cut.barrier.drain) return;
     cut.unaligned = true;
+    // They come before what waits in channels.
+    for (const entry of this.#task.replayEntries) if (!entry.isOver) this.#recordReplay(cut, entry);
     for (const entry of this.#task.inboundEntries) {
       for (const channel of entry.channels) {
         for (const frame of channel.overtake(cut.checkpointId)) this.#record(cut, entry, channel, frame);
@@ -141,6 +145,13 @@ export class Cuts {
       fields: reader.fields,
       frame: frame.slice(0),
     });
+  }
+
+  #recordReplay(cut: Cut, entry: ReplayEntry): void {
+    const { uid, subtask, barriers } = entry.receiver;
+    // Nothing comes to an instance before its replay is over, so no barrier has.
+    assert(barriers.captured < cut.checkpointId, `${uid} is captured after its replay`);
+    for (const rows of entry.remaining()) cut.addInFlight(uid, subtask, rows);
   }
 
   #captureSource(cut: Cut, index: number, entry: SourceEntry): void {

@@ -2,6 +2,7 @@
 import type { InboundChannel } from "../exchange/inbound-channel.ts";
 import type { Barrier } from "./barrier.ts";
 import type { Receiver } from "./edge.ts";
+import type { InFlightRows, ReplayStep } from "./in-flight.ts";
 import type { Obstacle } from "./obstacle.ts";
 import type { SourceInstance } from "./source-instance.ts";
 import { Way } from "./way.ts";
@@ -48,6 +49,13 @@ export class SourceEntry extends Entry {
   }
 }
 
+/** An instance of an operator or a sink. */
+export interface ReplayReceiver extends Receiver {
+  readonly uid: string;
+  readonly subtask: number;
+  readonly barriers: { readonly captured: number };
+}
+
 export class InboundEntry extends Entry {
   readonly uid: string;
   readonly subtask: number;
@@ -83,16 +91,16 @@ export class InboundEntry extends Entry {
 }
 
 /**
- * Gives an instance the rows that were on their way to it when a snapshot was taken, before anything else comes to it. Until that is over no
- * checkpoint begins: what is left here would have to be part of it.
+ * Gives an instance the rows that were on their way to it when a snapshot was taken, before anything else comes to it. A checkpoint waits for
+ * the end of that for a while; then what is left here becomes part of it again.
  */
 export class ReplayEntry extends Entry {
-  readonly receiver: Receiver;
-  readonly #steps: (() => void)[];
+  readonly receiver: ReplayReceiver;
+  readonly #steps: ReplayStep[];
   readonly #obstacle: Obstacle;
 
   /** `obstacle` stands in the way of everything else that leads to the receiver until the replay is over. */
-  constructor(receiver: Receiver, steps: readonly (() => void)[], obstacle: Obstacle) {
+  constructor(receiver: ReplayReceiver, steps: readonly ReplayStep[], obstacle: Obstacle) {
     super();
     this.receiver = receiver;
     this.#steps = [...steps];
@@ -104,10 +112,15 @@ export class ReplayEntry extends Entry {
     return this.#steps.length === 0;
   }
 
+  /** What is not given yet, in its order. */
+  remaining(): readonly InFlightRows[] {
+    return this.#steps.map((step) => step.rows());
+  }
+
   step(): boolean {
-    const give = this.#steps.shift();
-    if (give === undefined) return false;
-    give();
+    const next = this.#steps.shift();
+    if (next === undefined) return false;
+    next.give();
     if (this.#steps.length === 0) this.#obstacle.lower();
     return true;
   }

@@ -7,6 +7,7 @@ import type { OperatorStateEntry } from "../../core/ports/operator-state.ts";
 import type { Schema } from "../../core/schema/schema.ts";
 import type { DataflowInput } from "../../plan/dataflow.ts";
 import { ownerOfKeyGroup } from "../../plan/key-groups.ts";
+import { FrameBuilder } from "../exchange/frame/frame-builder.ts";
 import { FrameReader } from "../exchange/frame/frame-reader.ts";
 import type { Receiver } from "./edge.ts";
 import type { CapturedList } from "./operator-state-registry.ts";
@@ -71,44 +72,76 @@ export interface ReplayAbout {
   readonly parallelism: number;
   readonly maxParallelism: number;
   readonly inputs: readonly DataflowInput[];
+  /** The columns that an input's rows must have. */
+  readonly fields: (input: number) => readonly number[];
   readonly receiver: Receiver;
 }
 
-/** The rows of restored entries that are this instance's, as steps that give them to it, in their order. Throws IN_FLIGHT_SCHEMA. */
-export function replaySteps(entries: readonly OperatorStateEntry[], about: ReplayAbout): readonly (() => void)[] {
-  const steps: (() => void)[] = [];
+/** Some rows that go to an instance again. */
+export interface ReplayStep {
+  give(): void;
+  /** The same rows as a checkpoint takes them that finds them still on their way: those of this instance alone. */
+  rows(): InFlightRows;
+}
+
+/** The rows of restored entries that are this instance's, in their order. Throws IN_FLIGHT_SCHEMA. */
+export function replaySteps(entries: readonly OperatorStateEntry[], about: ReplayAbout): readonly ReplayStep[] {
+  const steps: ReplayStep[] = [];
   for (const entry of entries) {
     const stored = decode(entry);
     const input = about.inputs[stored.input];
     const schema = input === undefined ? undefined : schemaOf(input);
     if (input === undefined || schema?.fingerprint !== stored.fingerprint) {
-      throw new MillraceError(
-        "IN_FLIGHT_SCHEMA",
-        `operator "${about.uid}"`,
-        "the snapshot holds rows on their way to it that have another schema than its input has now",
-        "start the earlier version of the job from it and stop that with a savepoint under less load, then change the schema",
-      );
+      throw misfit(about.uid, "that have another schema than its input has now");
     }
-    const taker = takerOf(stored, input, about);
-    if (taker !== undefined) steps.push(() => taker(stored, schema));
+    const missing = about.fields(stored.input).filter((field) => !stored.fields.includes(field));
+    if (missing.length > 0) {
+      const names = missing.map((field) => schema.fields[field]?.name ?? "").join(", ");
+      throw misfit(about.uid, `without ${names}, which it did not read then and reads now`);
+    }
+    const forEach = pickerOf(stored, input, about);
+    if (forEach === undefined) continue;
+    steps.push({
+      give: () => forEach(schema, (batch) => about.receiver.receive(batch, stored.input)),
+      rows: () => {
+        const builder = new FrameBuilder(schema, stored.fields, wholeFrame);
+        forEach(schema, (batch) => void builder.take(batch, 0));
+        const { input: number, fields } = stored;
+        const { subtask, parallelism } = about;
+        return { input: number, subtask, parallelism, schema, fields, frame: builder.build(0) };
+      },
+    });
   }
   return steps;
 }
+
+function misfit(uid: string, which: string): MillraceError {
+  return new MillraceError(
+    "IN_FLIGHT_SCHEMA",
+    `operator "${uid}"`,
+    `the snapshot holds rows on their way to it ${which}`,
+    "start the earlier version of the job from it and stop that with a savepoint under less load, then change the job",
+  );
+}
+
+/** What was one frame stays one. */
+const wholeFrame = { frameBytes: Infinity, frameRows: Infinity };
 
 export function schemaOf(input: DataflowInput): Schema {
   return input.from.sideSchemas.get(input.output) ?? input.from.schema;
 }
 
-type Taker = (stored: Stored, schema: Schema) => void;
+/** Calls back with the rows that are the instance's, batch by batch. */
+type Picker = (schema: Schema, take: (batch: Batch) => void) => void;
 
-function takerOf(stored: Stored, input: DataflowInput, about: ReplayAbout): Taker | undefined {
-  const { receiver, subtask, parallelism, maxParallelism } = about;
-  const giveAll: Taker = (one, schema) =>
-    new FrameReader(schema, one.fields).read(one.frame, { rows: (batch) => receiver.receive(batch, one.input), mark() {} });
+function pickerOf(stored: Stored, input: DataflowInput, about: ReplayAbout): Picker | undefined {
+  const { subtask, parallelism, maxParallelism } = about;
+  const { fields, frame } = stored;
+  const all: Picker = (schema, take) => new FrameReader(schema, fields).read(frame, { rows: take, mark() {} });
   if (input.exchange === "hash" && input.key !== undefined) {
     const keys = new KeyReader(input.key);
-    return (one, schema) => {
-      new FrameReader(schema, one.fields).read(one.frame, {
+    return (schema, take) => {
+      new FrameReader(schema, fields).read(frame, {
         rows(batch) {
           const { hashes } = keys.read(batch);
           const selection = new Int32Array(batch.count);
@@ -117,7 +150,7 @@ function takerOf(stored: Stored, input: DataflowInput, about: ReplayAbout): Take
             const owner = ownerOfKeyGroup(keyGroupOf(hashes[k] as number, maxParallelism), parallelism, maxParallelism);
             if (owner === subtask) selection[count++] = batch.selection[k] as number;
           }
-          if (count > 0) receiver.receive(new Batch(batch.rows, selection, count), one.input);
+          if (count > 0) take(new Batch(batch.rows, selection, count));
         },
         // Time is told anew after a restore: rows come before it.
         mark() {},
@@ -125,7 +158,7 @@ function takerOf(stored: Stored, input: DataflowInput, about: ReplayAbout): Take
     };
   }
   // State that came by broadcast is restored from the first instance's copy, so what that one had not seen is what is missing.
-  if (input.exchange === "broadcast") return stored.subtask === 0 ? giveAll : undefined;
+  if (input.exchange === "broadcast") return stored.subtask === 0 ? all : undefined;
   // The rows of one earlier instance stay together, so their order is kept.
-  return Math.floor((stored.subtask * parallelism) / stored.parallelism) === subtask ? giveAll : undefined;
+  return Math.floor((stored.subtask * parallelism) / stored.parallelism) === subtask ? all : undefined;
 }

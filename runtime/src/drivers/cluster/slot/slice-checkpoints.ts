@@ -18,8 +18,8 @@ export type SliceNews = Told<SlotEvent>;
 interface Pending {
   readonly checkpointId: number;
   after: After;
-  /** The leader has asked for it here; else a barrier came first. */
-  triggered: boolean;
+  /** When the leader has asked for it here; else a barrier came first. */
+  triggeredMs: number | undefined;
   /** The sources have emitted the barrier. */
   emitted: boolean;
   capture: TaskCapture | undefined;
@@ -76,7 +76,7 @@ export class SliceCheckpoints {
     if (checkpointId <= this.committedId) return this.#parts.tell({ kind: "committed", checkpointId });
     const pending = this.#begin(checkpointId);
     if (pending === undefined) return;
-    pending.triggered = true;
+    pending.triggeredMs ??= performance.now();
     pending.after = after;
     if (pending.ack !== undefined) this.#acknowledge(pending);
     this.#parts.wake();
@@ -104,7 +104,7 @@ export class SliceCheckpoints {
     this.#pending = {
       checkpointId,
       after: "go",
-      triggered: false,
+      triggeredMs: undefined,
       emitted: false,
       capture: undefined,
       upload: undefined,
@@ -119,31 +119,36 @@ export class SliceCheckpoints {
   step(nowMs: number): void {
     const { task, alignmentTimeoutMs } = this.#parts;
     const pending = this.#pending;
-    if (pending?.triggered === true && !pending.emitted && this.#mayEmit(pending)) {
+    if (pending?.triggeredMs !== undefined && !pending.emitted && nowMs >= this.#emitDueMs(pending)) {
       pending.emitted = true;
       task.trigger({ checkpointId: pending.checkpointId, sinceMs: nowMs, drain: pending.after === "drain" });
     }
     const barrier = task.cuts.last;
-    if (barrier === undefined || barrier.drain || task.isReplaying || nowMs < barrier.sinceMs + alignmentTimeoutMs) return;
+    if (barrier === undefined || barrier.drain || nowMs < barrier.sinceMs + alignmentTimeoutMs) return;
     if (task.cuts.current?.unaligned === false) task.cuts.overtake();
     for (const channel of task.exchange?.outbound ?? []) channel.force(barrier.checkpointId);
   }
 
-  // Rows that a snapshot had in flight go first; and a drain's barrier comes after the end of all sources.
-  #mayEmit(pending: Pending): boolean {
-    const { task } = this.#parts;
-    return !task.isReplaying && (pending.after !== "drain" || task.sources.every((source) => source.ended));
+  // Rows that a snapshot had in flight go first, but are not waited for longer than for others; a drain's barrier comes after the end of all
+  // sources and all rows.
+  #emitDueMs({ after, triggeredMs }: Pending): number {
+    const { task, alignmentTimeoutMs } = this.#parts;
+    if (triggeredMs === undefined) return Infinity;
+    if (after === "drain") return !task.isReplaying && task.sources.every((source) => source.ended) ? triggeredMs : Infinity;
+    return task.isReplaying ? triggeredMs + alignmentTimeoutMs : triggeredMs;
   }
 
   /** When `step` has to be called although nothing happens, by `performance.now()`. */
   get dueMs(): number {
     const { task, alignmentTimeoutMs } = this.#parts;
+    const pending = this.#pending;
+    const emitMs = pending === undefined || pending.emitted ? Infinity : this.#emitDueMs(pending);
     const barrier = task.cuts.last;
-    if (barrier === undefined || barrier.drain || task.isReplaying) return Infinity;
+    if (barrier === undefined || barrier.drain) return emitMs;
     const waits =
       task.cuts.current?.unaligned === false ||
       (task.exchange?.outbound.some((channel) => channel.holdsBarrier(barrier.checkpointId)) ?? false);
-    return waits ? barrier.sinceMs + alignmentTimeoutMs : Infinity;
+    return Math.min(emitMs, waits ? barrier.sinceMs + alignmentTimeoutMs : Infinity);
   }
 
   #captured({ checkpointId, capture, times }: CompleteCut): void {

@@ -176,6 +176,47 @@ describe(`pressure (seed ${seed})`, () => {
     );
     for (const lane of lanes.values()) expect(lane.map(({ n }) => n)).toEqual(lane.map(({ n }) => n).sort((a, b) => a - b));
   }, 60_000);
+
+  test("rows that a restored checkpoint had in flight are in flight again for the next one, at any parallelism, while the sink is stuck still", async () => {
+    const Row = schema({ key: string(), n: int32() });
+    const source = memorySource(Row, { splits: 4 });
+    for (let n = 0; n < 4000; n++) source.push({ key: `k${n % 50}`, n }, { split: `split-${n % 4}` });
+    const sink = memorySink();
+    const build = (to: Sink) =>
+      job("passing-again", (flow) => {
+        flow
+          .source("rows", source)
+          .keyBy("key")
+          .process({ onRow: ({ key, n }, context) => context.emit({ key, n }) }, { uid: "p", output: Row })
+          .to("out", to);
+      }).build();
+    const never = slowSink(sink, 1, () => new Promise(() => {}));
+    const storage = new MemoryStorage();
+    const options = { dataflow: build(never), exchange: { ...tiny, flushTimeoutMs: 0 }, alignmentTimeoutMs: 30, storage };
+    let restore: { readonly restore?: NonNullable<TestClusterOptions["restore"]> } = {};
+    const inFlight: number[] = [];
+    // Twice at another parallelism, and twice more without anything being processed in between.
+    for (const slots of [3, 2, 4, 4]) {
+      const stuck = await start({ ...options, ...restore, parallelism: slots, slots });
+      await turns(50);
+      const { ref, acks } = await stuck.checkpoint("hold");
+      expect(acks.every(({ times }) => times.unaligned)).toBe(true);
+      inFlight.push(acks.reduce((sum, { times }) => sum + times.inFlightBytes, 0));
+      restore = { restore: ref };
+      await stuck.close();
+    }
+    expect(Math.min(...inFlight)).toBeGreaterThan(1000);
+    source.end();
+    const last = await start({ dataflow: build(sink), parallelism: 3, slots: 3, storage, ...restore });
+    await last.finish();
+    const numbers = sink.written.map(({ row }) => (row as { n: number }).n);
+    expect([...numbers].sort((a, b) => a - b)).toEqual(Array.from({ length: 4000 }, (_, n) => n));
+    const lanes = Map.groupBy(
+      sink.written.map(({ row }) => row as { key: string; n: number }),
+      ({ key, n }) => `${key} ${n % 4}`,
+    );
+    for (const lane of lanes.values()) expect(lane.map(({ n }) => n)).toEqual(lane.map(({ n }) => n).sort((a, b) => a - b));
+  }, 60_000);
 });
 
 describe(`an instance that takes nothing (seed ${seed})`, () => {
