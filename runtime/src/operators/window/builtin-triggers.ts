@@ -213,7 +213,9 @@ class ContinuousTrigger implements Trigger {
       action = "fire";
       // One firing, however many intervals time has jumped over; none after the end.
       nextMs = this.#next(Math.max(timeMs, context.watermarkMs));
+      // A session may still grow: then a row sets it anew.
       if (nextMs < context.window.endMs) context.registerEventTime(nextMs);
+      else nextMs = null;
     }
     context.state = { armed, nextMs } satisfies ContinuousState;
     return action;

@@ -105,6 +105,21 @@ describe("triggers", () => {
     await harness.close();
   });
 
+  test("continuous event time goes on in a session that grows past the time at which it had nothing more to wait for", async () => {
+    const harness = await open({
+      window: { kind: "session", gapMs: 50 },
+      trigger: { kind: "continuousEventTime", intervalMs: 100 },
+    });
+    harness.push([row("a", 1, 10), row("a", 1, 55), row("a", 1, 90)]).watermark(100);
+    expect(shown(harness)).toEqual(["+I a 10-140 3/3 @139"]);
+    // Growing takes back what stood; the next multiple is 200.
+    harness.push([row("a", 1, 130), row("a", 1, 170)]).watermark(199);
+    expect(shown(harness)).toEqual(["-D a 10-140 3/3 @139"]);
+    harness.watermark(200);
+    expect(shown(harness)).toEqual(["+I a 10-220 5/5 @219"]);
+    await harness.close();
+  });
+
   test("count in the global window, and purging: each result covers the rows since the one before", async () => {
     const purging = await open({ window: { kind: "global" }, trigger: { kind: "purging", of: { kind: "count", rows: 2 } } });
     purging.push([row("a", 1, 5), row("a", 2, 3), row("a", 3, 9), row("b", 1, 1), row("a", 4, 7)]);
