@@ -23,7 +23,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   "prom-client": ["drivers", "cli"],
   protobufjs: ["serde/protobuf"],
   avsc: ["serde/avro"],
-  snappy: ["connectors/kafka"],
+  snappy: ["connectors/kafka", "connectors/files"],
   ws: ["drivers/cluster/rpc"],
   yaml: ["cli"],
 };

@@ -14,30 +14,42 @@ const groupRows = 50_000;
 /** A guess of what a collected value takes, for limits on file sizes. */
 const bytesPerValue = 8;
 
+/** The values of a column of the row group that is being filled: typed where the column holds numbers that are never absent. */
+type Values = unknown[] | BigInt64Array | Float64Array;
+
+function emptyValues({ form }: ParquetColumn): Values {
+  return form === "bigints" ? new BigInt64Array(groupRows) : form === "numbers" ? new Float64Array(groupRows) : [];
+}
+
 /** Loads the library and gives encoders of one schema. */
 export async function parquetEncoders(schema: Schema, compression: Compression): Promise<() => RowEncoder> {
-  const library = await import("hyparquet-writer");
-  return () => new ParquetEncoder(library, schema, compression);
+  const [library, { compressSync }] = await Promise.all([import("hyparquet-writer"), import("snappy")]);
+  return () => new ParquetEncoder(library, schema, compression, (input) => compressSync(input));
 }
 
 class ParquetEncoder implements RowEncoder {
   readonly #bytes: HyparquetWriter.ByteWriter;
   readonly #writer: HyparquetWriter.ParquetWriter;
   readonly #columns: readonly ParquetColumn[];
-  #values: unknown[][];
+  #values: Values[];
   #rows = 0;
   #textBytes = 0;
 
-  constructor({ ByteWriter, ParquetWriter }: typeof HyparquetWriter, schema: Schema, compression: Compression) {
+  constructor(
+    { ByteWriter, ParquetWriter }: typeof HyparquetWriter,
+    schema: Schema,
+    compression: Compression,
+    snappy: (input: Uint8Array) => Uint8Array,
+  ) {
     const { columns, elements } = parquetColumns(schema);
     this.#columns = columns;
-    this.#values = columns.map(() => []);
+    this.#values = columns.map(emptyValues);
     this.#bytes = new ByteWriter(1 << 16);
     this.#writer = new ParquetWriter({
       writer: this.#bytes,
       schema: elements,
       codec: compression === "zstd" ? "ZSTD" : compression === "gzip" ? "GZIP" : "SNAPPY",
-      compressors: { ZSTD: (input) => zstdCompressSync(input), GZIP: (input) => gzipSync(input) },
+      compressors: { SNAPPY: snappy, ZSTD: (input) => zstdCompressSync(input), GZIP: (input) => gzipSync(input) },
       createdBy: "millrace",
     });
   }
@@ -51,12 +63,19 @@ class ParquetEncoder implements RowEncoder {
   }
 
   add(rows: Rows, row: number): void {
-    for (const [i, { field, toStored }] of this.#columns.entries()) {
+    for (let i = 0; i < this.#columns.length; i++) {
+      const { field, toStored, required } = this.#columns[i] as ParquetColumn;
       const column = rows.column(field.index);
-      const absent = column.nulls !== null && column.nulls[row] !== present;
-      const value = absent ? null : toStored(valueOf(field, column, row));
-      if (typeof value === "string") this.#textBytes += value.length;
-      (this.#values[i] as unknown[]).push(value);
+      const values = this.#values[i] as Values;
+      if (values instanceof BigInt64Array)
+        values[this.#rows] = toStored(column.exact === null ? column.numbers[row] : column.getInt64(row)) as bigint;
+      else if (values instanceof Float64Array) values[this.#rows] = column.numbers[row] as number;
+      else {
+        const absent = !required && column.nulls !== null && column.nulls[row] !== present;
+        const value = absent ? null : toStored(valueOf(field, column, row));
+        if (typeof value === "string") this.#textBytes += value.length;
+        values.push(value);
+      }
     }
     if (++this.#rows >= groupRows) this.#writeGroup();
   }
@@ -65,14 +84,19 @@ class ParquetEncoder implements RowEncoder {
     if (this.#rows === 0) return;
     const columnData = this.#columns.map(({ name, plain }, i) => ({
       name,
-      data: this.#values[i] as unknown[],
+      data: this.#group(i),
       ...(plain ? { encoding: "PLAIN" as const } : {}),
     }));
     // Synchronous: the writer below it has no flush.
     void this.#writer.write({ columnData, rowGroupSize: groupRows });
-    this.#values = this.#columns.map(() => []);
+    this.#values = this.#values.map((values) => (Array.isArray(values) ? [] : values));
     this.#rows = 0;
     this.#textBytes = 0;
+  }
+
+  #group(i: number): Values {
+    const values = this.#values[i] as Values;
+    return Array.isArray(values) ? values : values.subarray(0, this.#rows);
   }
 
   take(): Uint8Array {

@@ -12,6 +12,10 @@ export interface ParquetColumn {
   readonly toStored: (value: unknown) => unknown;
   /** The writer's dictionaries take 0 and -0 for the same value, so columns with floating-point numbers have none. */
   readonly plain: boolean;
+  /** No value is ever absent. */
+  readonly required: boolean;
+  /** What the column can be collected as. */
+  readonly form: "bigints" | "numbers" | "values";
 }
 
 /** The columns of a schema, and their descriptions below a root. */
@@ -20,10 +24,29 @@ export function parquetColumns(schema: Schema): { readonly columns: readonly Par
     const name = field.spec.wireName ?? field.name;
     const elements = elementsOf(name, field.spec);
     const plain = elements.some((element) => element.type === "FLOAT" || element.type === "DOUBLE");
-    return { field, name, elements, toStored: storedOf(field.spec), plain };
+    const required = !field.spec.nullable && !field.spec.optional;
+    return { field, name, elements, toStored: storedOf(field.spec), plain, required, form: formOf(field.spec, required) };
   });
   const root: SchemaElement = { name: "root", num_children: columns.length };
   return { columns, elements: [root, ...columns.flatMap((column) => column.elements)] };
+}
+
+function formOf({ type }: FieldSpec, required: boolean): ParquetColumn["form"] {
+  if (!required) return "values";
+  switch (type.kind) {
+    case "int64":
+    case "timestamp":
+      return "bigints";
+    case "int8":
+    case "int16":
+    case "int32":
+    case "float32":
+    case "float64":
+    case "date":
+      return "numbers";
+    default:
+      return "values";
+  }
 }
 
 const isoUnits = { s: undefined, ms: "MILLIS", us: "MICROS", ns: "NANOS" } as const;
