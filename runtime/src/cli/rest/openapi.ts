@@ -255,6 +255,23 @@ export const openApiDocument: Readonly<Record<string, unknown>> = {
         responses: { ...savepointAnswers, "404": failure("There is none with this id.") },
       },
     },
+    "/v1/slots/{slot}/flamegraph": {
+      get: {
+        summary: "What a slot's thread spends its time on, as a flame graph in speedscope's file format.",
+        parameters: [parameter("slot", "path", "The slot's number."), parameter("duration", "query", "How long, such as 5s.")],
+        responses: {
+          "200": answer("Opens in speedscope; time in which the thread waits is left out.", {
+            type: "object",
+            required: ["$schema", "shared", "profiles"],
+            properties: {
+              $schema: string,
+              shared: object({ frames: list({ type: "object", required: ["name"] }) }),
+              profiles: list({ type: "object" }),
+            },
+          }),
+        },
+      },
+    },
     "/v1/slots/{slot}/profile": {
       get: {
         summary: "A CPU profile of a slot's thread (.cpuprofile).",

@@ -136,6 +136,7 @@ test("every answer is what the OpenAPI document says", async () => {
     body: { savepoints: [{ id: "a", formatVersion: 1, cutAtMs: 1000, completedAtMs: 1500 }] },
   });
   expect((await ask(url, "POST", "/v1/savepoints", "/v1/savepoints", { id: "../a" })).status).toBe(400);
+  expect((await ask(url, "GET", "/v1/slots/0/flamegraph?duration=200", "/v1/slots/{slot}/flamegraph")).status).toBe(200);
   expect((await ask(url, "GET", "/v1/slots/0/profile?duration=200", "/v1/slots/{slot}/profile")).status).toBe(200);
 });
 

@@ -5,6 +5,7 @@ import { MillraceError, isMillraceError, messageOf } from "../../base/errors.ts"
 import { isAuthorized } from "./auth.ts";
 import type { JobControl, SavepointAnswer } from "./job-control.ts";
 import { openApiDocument } from "./openapi.ts";
+import { type CpuProfile, speedscopeOf } from "./speedscope.ts";
 import { profileDuration, rescaleRequest, savepointRequest, slotOf, waitOf } from "./requests.ts";
 
 export interface RestServer {
@@ -122,6 +123,14 @@ function addRoutes(app: Hono, control: JobControl, document: object): void {
       );
     }
     return answerSavepoint(context, await waitFor(control, found, waitOf(context.req.query("wait"))));
+  });
+  app.get("/v1/slots/:slot/flamegraph", async (context) => {
+    const slot = context.req.param("slot");
+    const profile = (await control.profile(slotOf(slot), profileDuration(context.req.query("duration")))) as CpuProfile;
+    return context.body(JSON.stringify(speedscopeOf(profile, `slot ${slot}`)), 200, {
+      "content-type": "application/json",
+      "content-disposition": `attachment; filename="slot-${slot}.speedscope.json"`,
+    });
   });
   app.get("/v1/slots/:slot/profile", async (context) => {
     const profile = await control.profile(slotOf(context.req.param("slot")), profileDuration(context.req.query("duration")));

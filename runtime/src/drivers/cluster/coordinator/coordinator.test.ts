@@ -242,6 +242,6 @@ test("after the last attempt that the restart strategy allows the job fails, wit
   made.poison = { split: "b-1", position: 20 };
   runUntil(made, () => made.outcome !== undefined);
   expect(made.outcome).toBe("failed");
-  expect(made.coordinator.state.record.reason).toBe("FUNCTION_FAILED: poison");
+  expect(made.coordinator.state.record.reason).toBe("FUNCTION_FAILED: poison (at position 20 of split b-1, in b)");
   expect(made.counts.restarts).toBe(3);
 });

@@ -52,7 +52,7 @@ export function failRegion(job: JobState, region: Region, failure: RegionFailure
     ...failure.about,
   };
   job.recoveries.failed(region, exception);
-  if (job.exceptions.add(exception))
+  if (job.exceptions.add(exception, failure.fatal))
     job.log("error", "a record fails every attempt", { ...exception.record, uid: exception.uid, reason: message });
   job.lastFailure = message;
   const ranMs = region.state === "running" ? job.nowMs - region.ranSinceMs : 0;
@@ -65,7 +65,7 @@ export function failRegion(job: JobState, region: Region, failure: RegionFailure
   region.resumeAtMs = loss && region.losses.attempts === 1 ? job.nowMs : job.nowMs + (pauseMs ?? 0);
   cancelRegion(job, region, "pause");
   if (pauseMs === undefined || job.ending !== undefined) {
-    job.ending ??= { outcome: "failed", reason: `${code}: ${message}` };
+    job.ending ??= { outcome: "failed", reason: `${code}: ${message}${placeOf(exception)}` };
     return;
   }
   job.change({ restarts: job.record.restarts + 1 });
@@ -76,6 +76,12 @@ export function failRegion(job: JobState, region: Region, failure: RegionFailure
     attempt: region.attempt,
     pauseMs: Math.round(region.resumeAtMs - job.nowMs),
   });
+}
+
+function placeOf({ uid, record }: ExceptionRecord): string {
+  return record === undefined
+    ? ""
+    : ` (at position ${record.position} of split ${record.splitId}${uid === undefined ? "" : `, in ${uid}`})`;
 }
 
 export function cancelRegion(job: JobState, region: Region, after: "pause" | "over"): void {
