@@ -1,8 +1,10 @@
 // The operator's process: over Kubernetes, configured by its environment (docs/reference/operator.md), until SIGTERM or the loss of its lease.
 import { randomBytes } from "node:crypto";
 import { ControllerMetrics } from "./controller/metrics.ts";
+import { HttpAppClient } from "./job-rest/http-app-client.ts";
 import { HttpDriverClient } from "./job-rest/http-driver-client.ts";
 import { HttpJobClient } from "./job-rest/http-job-client.ts";
+import { KafkaTopicClient } from "./kafka/kafka-topic-client.ts";
 import { ApiConnection } from "./kubernetes/api-connection.ts";
 import { KubernetesCluster } from "./kubernetes/kubernetes-cluster.ts";
 import { type OperatorConfig, readConfig } from "./operator/config.ts";
@@ -35,10 +37,14 @@ async function main(config: OperatorConfig): Promise<number> {
   const cluster = new KubernetesCluster(api, Math.random);
   const client = new HttpJobClient();
   const driver = new HttpDriverClient();
+  const app = new HttpAppClient();
+  const topics = new KafkaTopicClient(Date.now);
   const operator = new Operator({
     cluster,
     client,
     driver,
+    app,
+    topics,
     machine,
     identity,
     lease,

@@ -2,8 +2,10 @@
 import { randomBytes } from "node:crypto";
 import { watch } from "node:fs";
 import { basename, dirname } from "node:path";
+import { HttpAppClient } from "../job-rest/http-app-client.ts";
 import { HttpDriverClient } from "../job-rest/http-driver-client.ts";
 import { HttpJobClient } from "../job-rest/http-job-client.ts";
+import { KafkaTopicClient } from "../kafka/kafka-topic-client.ts";
 import { Kubelet } from "../memory/kubelet.ts";
 import { MemoryCluster } from "../memory/memory-cluster.ts";
 import { WorkloadControllers } from "../memory/workload-controllers.ts";
@@ -78,6 +80,8 @@ export async function up(options: UpOptions): Promise<string> {
     cluster,
     client: new HttpJobClient(),
     driver: new HttpDriverClient(),
+    app: new HttpAppClient(),
+    topics: new KafkaTopicClient(Date.now),
     machine: { clock, random: Math.random, log, secret: () => randomBytes(24).toString("hex") },
     identity: `up-${process.pid}`,
     lease: undefined,

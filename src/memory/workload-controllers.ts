@@ -1,8 +1,9 @@
-// The controllers of a cluster in memory: Deployments make pods, and dependents of deleted objects are collected.
+// The controllers of a cluster in memory: Deployments and StatefulSets make pods, and dependents of deleted objects are collected.
 import type { AnyObject, Deployment, Kind, Pod } from "../ports/objects.ts";
 import { typeOf } from "../ports/kind-table.ts";
 import { foregroundFinalizer, keyOf, type ObjectStore } from "./object-store.ts";
 import type { Clock } from "../ports/machine.ts";
+import { syncStatefulSet } from "./stateful-set.ts";
 
 export class WorkloadControllers {
   readonly #store: ObjectStore;
@@ -21,6 +22,8 @@ export class WorkloadControllers {
       const { object } = event;
       if (kind === "Deployment" && event.type !== "DELETED")
         this.#later(`deployment ${idOf(object)}`, () => this.#syncDeployment(keyOf(object)));
+      if (kind === "StatefulSet" && event.type !== "DELETED")
+        this.#later(`statefulset ${idOf(object)}`, () => syncStatefulSet(this.#store, keyOf(object)));
       if (kind === "Pod") this.#podChanged(object as Pod);
       if (event.type === "DELETED") this.#dependentGone(object);
       if (object.metadata.deletionTimestamp !== undefined) this.#later(`collect ${kind} ${idOf(object)}`, () => this.#collect(object));
@@ -86,7 +89,8 @@ export class WorkloadControllers {
   #podChanged(pod: Pod): void {
     for (const owner of pod.metadata.ownerReferences ?? []) {
       const key = { namespace: pod.metadata.namespace ?? "", name: owner.name };
-      this.#later(`deployment ${key.namespace}/${key.name}`, () => this.#syncDeployment(key));
+      if (owner.kind === "StatefulSet") this.#later(`statefulset ${key.namespace}/${key.name}`, () => syncStatefulSet(this.#store, key));
+      else this.#later(`deployment ${key.namespace}/${key.name}`, () => this.#syncDeployment(key));
     }
   }
 

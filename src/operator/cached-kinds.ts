@@ -1,12 +1,13 @@
 // What the operator keeps copies of, and how little of each.
 import type { CachedKind } from "../controller/object-cache.ts";
 import type { ListScope } from "../ports/cluster.ts";
-import type { AnyObject, Deployment, Kind, ObjectMeta, Pod } from "../ports/objects.ts";
+import type { AnyObject, Deployment, Kind, ObjectMeta, Pod, StatefulSet } from "../ports/objects.ts";
 import { managedBy, managedByLabel } from "../streamjob/names.ts";
 
 /** Kinds whose changes make their job be looked at. */
 export const childKinds = [
   "Deployment",
+  "StatefulSet",
   "Pod",
   "Service",
   "ConfigMap",
@@ -41,6 +42,15 @@ const keeps: Partial<Record<Kind, (object: AnyObject) => AnyObject>> = {
   Deployment: (object) => {
     const { spec, status, metadata, ...type } = object as Deployment;
     return { ...type, metadata: metaOf(metadata), spec: { replicas: spec["replicas"] }, ...(status === undefined ? {} : { status }) };
+  },
+  StatefulSet: (object) => {
+    const { spec, metadata, ...type } = object as StatefulSet;
+    return {
+      apiVersion: type.apiVersion,
+      kind: type.kind,
+      metadata: metaOf(metadata),
+      spec: { replicas: spec["replicas"] },
+    } as StatefulSet;
   },
   Pod: (object) => {
     const { status, metadata, ...type } = object as Pod;

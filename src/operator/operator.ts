@@ -9,20 +9,23 @@ import { ControllerMetrics } from "../controller/metrics.ts";
 import { ObjectCache } from "../controller/object-cache.ts";
 import type { Priority } from "../controller/workqueue.ts";
 import type { Cluster, ObjectKey } from "../ports/cluster.ts";
+import { EmbeddedReconciler } from "../embedded/reconciler.ts";
 import { MicroBatchReconciler } from "../microbatch/reconciler.ts";
+import type { AppClient, TopicClient } from "../ports/app-client.ts";
 import type { DriverClient } from "../ports/driver-client.ts";
 import type { JobClient } from "../ports/job-client.ts";
 import type { Machine } from "../ports/machine.ts";
 import type { AnyObject } from "../ports/objects.ts";
 import { SavepointReconciler } from "../savepoint/savepoint-reconciler.ts";
 import { StreamJobReconciler } from "../streamjob/reconciler.ts";
-import { UnsupportedReconciler } from "../unsupported/unsupported-reconciler.ts";
 import { cachedKinds, childKinds } from "./cached-kinds.ts";
 
 export interface OperatorOptions {
   readonly cluster: Cluster;
   readonly client: JobClient;
   readonly driver: DriverClient;
+  readonly app: AppClient;
+  readonly topics: TopicClient;
   readonly machine: Machine;
   readonly identity: string;
   /** Undefined: this process is the only one, and leads at once. */
@@ -53,7 +56,19 @@ export class Operator {
 
   constructor(options: OperatorOptions) {
     this.metrics = options.metrics ?? new ControllerMetrics(controllerNames);
-    const { cluster, client, driver, machine, identity, lease, leaseTimes = defaultLeaseTimes, namespaces, defaultImage } = options;
+    const {
+      cluster,
+      client,
+      driver,
+      app,
+      topics,
+      machine,
+      identity,
+      lease,
+      leaseTimes = defaultLeaseTimes,
+      namespaces,
+      defaultImage,
+    } = options;
     this.#election = lease === undefined ? undefined : new LeaderElection({ cluster, machine, key: lease, identity, times: leaseTimes });
     const fenced = fencedCluster(cluster, () => this.leading);
     this.#cache = new ObjectCache(cluster, machine, cachedKinds(namespaces), options.watchInactivityMs);
@@ -65,7 +80,7 @@ export class Operator {
       ...(options.restingMs === undefined ? {} : { restingMs: options.restingMs }),
     });
     const savepoints = new SavepointReconciler(parts);
-    const embedded = new UnsupportedReconciler("EmbeddedStreamApp", parts);
+    const embedded = new EmbeddedReconciler({ ...parts, app, topics });
     const batches = new MicroBatchReconciler({ ...parts, driver, defaultImage });
     const shared = {
       machine,
@@ -81,7 +96,7 @@ export class Operator {
         workers: Math.ceil(workers / 4),
         reconcile: (key, signal) => savepoints.reconcile(key, signal),
       }),
-      new Controller({ ...shared, name: "embeddedstreamapp", workers: 1, reconcile: (key) => embedded.reconcile(key) }),
+      new Controller({ ...shared, name: "embeddedstreamapp", workers, reconcile: (key, signal) => embedded.reconcile(key, signal) }),
       new Controller({ ...shared, name: "microbatchjob", workers, reconcile: (key, signal) => batches.reconcile(key, signal) }),
     ];
     this.#connect();
@@ -135,7 +150,7 @@ export class Operator {
       savepoints.queue.add(keyOf(object), changed(object, previous));
       jobs.queue.add(`${object.metadata.namespace ?? ""}/${object.spec.job}`, "resync");
     });
-    this.#cache.informer("EmbeddedStreamApp").onChange((object) => embedded.queue.add(keyOf(object)));
+    this.#cache.informer("EmbeddedStreamApp").onChange((object, previous) => embedded.queue.add(keyOf(object), changed(object, previous)));
     this.#cache.informer("MicroBatchJob").onChange((object, previous) => batches.queue.add(keyOf(object), changed(object, previous)));
     const queues = { StreamJob: jobs.queue, MicroBatchJob: batches.queue, EmbeddedStreamApp: embedded.queue };
     for (const kind of childKinds) {

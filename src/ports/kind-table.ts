@@ -12,6 +12,8 @@ export const kindTable: Readonly<Record<Kind, KindInfo>> = {
   EmbeddedStreamApp: { apiVersion: "millrace.dev/v1alpha1", plural: "embeddedstreamapps" },
   MicroBatchJob: { apiVersion: "millrace.dev/v1alpha1", plural: "microbatchjobs" },
   Deployment: { apiVersion: "apps/v1", plural: "deployments" },
+  StatefulSet: { apiVersion: "apps/v1", plural: "statefulsets" },
+  PersistentVolumeClaim: { apiVersion: "v1", plural: "persistentvolumeclaims" },
   Pod: { apiVersion: "v1", plural: "pods" },
   Service: { apiVersion: "v1", plural: "services" },
   ConfigMap: { apiVersion: "v1", plural: "configmaps" },

@@ -1,6 +1,7 @@
 // The Kubernetes objects that the operator reads and writes: only the fields that it looks at; the rest passes through.
 import type {
-  Condition,
+  EmbeddedStreamAppSpec,
+  EmbeddedStreamAppStatus,
   MicroBatchJobSpec,
   MicroBatchJobStatus,
   SavepointSpec,
@@ -57,10 +58,13 @@ export interface MicroBatchJob extends KubeObject {
   readonly status?: MicroBatchJobStatus;
 }
 
-/** A kind whose controller is not part of this version. */
-export interface PlainResource extends KubeObject {
-  readonly spec: unknown;
-  readonly status?: { readonly observedGeneration?: number; readonly conditions?: readonly Condition[] };
+export interface EmbeddedStreamApp extends KubeObject {
+  readonly spec: EmbeddedStreamAppSpec;
+  readonly status?: EmbeddedStreamAppStatus;
+}
+
+export interface StatefulSet extends WithSpec {
+  readonly status?: { readonly observedGeneration?: number; readonly replicas?: number; readonly readyReplicas?: number };
 }
 
 export interface Deployment extends WithSpec {
@@ -162,9 +166,11 @@ export interface KubeEvent extends KubeObject {
 export interface Kinds {
   readonly StreamJob: StreamJob;
   readonly Savepoint: Savepoint;
-  readonly EmbeddedStreamApp: PlainResource;
+  readonly EmbeddedStreamApp: EmbeddedStreamApp;
   readonly MicroBatchJob: MicroBatchJob;
   readonly Deployment: Deployment;
+  readonly StatefulSet: StatefulSet;
+  readonly PersistentVolumeClaim: KubeObject;
   readonly Pod: Pod;
   readonly Service: WithSpec;
   readonly ConfigMap: ConfigMap;

@@ -1,6 +1,7 @@
 // What can go wrong with one write of the operator: it dies before or after it, or the answer is an error, although it may have been carried out.
 import { ClusterError, type ClusterErrorReason } from "../ports/cluster-error.ts";
 import type { Cluster } from "../ports/cluster.ts";
+import type { AppClient } from "../ports/app-client.ts";
 import type { DriverClient } from "../ports/driver-client.ts";
 import { type JobClient, JobClientError } from "../ports/job-client.ts";
 import type { AnyObject } from "../ports/objects.ts";
@@ -67,6 +68,14 @@ const guardedBy =
       if (!(error instanceof ClusterError)) throw error;
       throw new JobClientError(error.reason === "conflict" ? "refused" : "unreachable", name, error.message);
     });
+
+export function faultyApp(app: AppClient, plan: FaultPlan): AppClient {
+  const guarded = guardedBy(plan);
+  return {
+    report: (address) => app.report(address),
+    stopWithSavepoint: (address, id) => guarded("app savepoint", () => app.stopWithSavepoint(address, id)),
+  };
+}
 
 export function faultyDriver(driver: DriverClient, plan: FaultPlan): DriverClient {
   const guarded = guardedBy(plan);

@@ -4,9 +4,10 @@ import { Operator } from "../operator/operator.ts";
 import { typeOf } from "../ports/kind-table.ts";
 import { type Log, silentLog } from "../ports/machine.ts";
 import type { Pod, Savepoint, StreamJob } from "../ports/objects.ts";
-import { type Fault, type FaultPlan, faultyClient, faultyCluster, faultyDriver } from "./faults.ts";
+import { type Fault, type FaultPlan, faultyApp, faultyClient, faultyCluster, faultyDriver } from "./faults.ts";
 import { Kubelet, type PodProcesses } from "../memory/kubelet.ts";
 import { MemoryCluster } from "../memory/memory-cluster.ts";
+import { appLabel, SimulatedApps } from "./simulated-apps.ts";
 import { batchLabel, SimulatedBatches } from "./simulated-batches.ts";
 import { SimulatedJobs } from "./simulated-jobs.ts";
 import { seededRandom, VirtualTime } from "./virtual-time.ts";
@@ -28,6 +29,7 @@ export class World {
   readonly cluster: MemoryCluster;
   readonly jobs: SimulatedJobs;
   readonly batches: SimulatedBatches;
+  readonly apps: SimulatedApps;
   readonly workloads: WorkloadControllers;
   /** Writes of the operator since counting began. */
   readonly writes: string[] = [];
@@ -49,8 +51,13 @@ export class World {
     this.jobs = new SimulatedJobs(this.cluster, this.time, { requestMs, terminationMs: between(200, 3000) });
     this.batches = new SimulatedBatches(this.cluster, this.time, { requestMs, terminationMs: between(200, 3000) });
     this.workloads = new WorkloadControllers(this.cluster.store, this.time, between(5, 60));
-    const processes = byLabel((pod) => (pod.metadata.labels?.[batchLabel] === undefined ? this.jobs : this.batches));
-    this.jobs.connect(new Kubelet(this.cluster.store, this.time, processes, between(200, 1500)));
+    this.apps = new SimulatedApps(this.time, { requestMs, terminationMs: between(200, 3000) });
+    const processes = byLabel(({ metadata: { labels = {} } }) =>
+      labels[appLabel] !== undefined ? this.apps : labels[batchLabel] !== undefined ? this.batches : this.jobs,
+    );
+    const kubelet = new Kubelet(this.cluster.store, this.time, processes, between(200, 1500));
+    this.jobs.connect(kubelet);
+    this.apps.onChange((pod) => kubelet.lookAt(pod));
   }
 
   startOperator(): void {
@@ -69,6 +76,8 @@ export class World {
       cluster: dying(faultyCluster(this.cluster, plan), stop.signal),
       client: dying(faultyClient(this.jobs.client(), plan), stop.signal),
       driver: dying(faultyDriver(this.batches.client(), plan), stop.signal),
+      app: dying(faultyApp(this.apps.client(), plan), stop.signal),
+      topics: dying(this.apps.topics(), stop.signal),
       machine: { clock, random: this.#random, log: this.#options.log ?? silentLog, secret: () => "a-token" },
       identity: `operator-${this.deaths}`,
       lease: this.#options.lease === true ? { namespace: "operator", name: "operator" } : undefined,
@@ -169,7 +178,7 @@ export class World {
 
   /** What no run may ever do. */
   violations(): readonly string[] {
-    return [...this.jobs.violations(), ...this.batches.violations()];
+    return [...this.jobs.violations(), ...this.batches.violations(), ...this.apps.violations];
   }
 }
 

@@ -1,6 +1,7 @@
 // The crash matrix: every scenario with every fault at every one of its writes. Shared out over files, so that they run side by side.
 import { expect, test } from "vitest";
 import { type Fault, faults } from "../../src/simulation/faults.ts";
+import { appScenarios } from "./embedded/scenarios.ts";
 import { batchScenarios } from "./microbatch/scenarios.ts";
 import { runScenario } from "./run-scenario.ts";
 import { scenarios } from "./scenarios.ts";
@@ -11,7 +12,7 @@ const faultsOf = (write: string): readonly Fault[] => (write === "apply Event" ?
 const timeoutMs = 20 * 60_000;
 
 export function crashMatrix(part: number, parts: number): void {
-  const mine = [...scenarios, ...batchScenarios].filter((_, index) => index % parts === part);
+  const mine = [...scenarios, ...batchScenarios, ...appScenarios].filter((_, index) => index % parts === part);
   let points = 0;
   test.each(mine)(
     "$name: right in the end, whatever write fails and however",

@@ -81,23 +81,26 @@ const operatorMayImport: Readonly<Record<string, readonly string[]>> = {
   streamjob: ["ports", "controller"],
   savepoint: ["ports", "controller", "streamjob"],
   microbatch: ["ports", "controller", "streamjob"],
-  unsupported: ["ports", "controller"],
-  operator: ["ports", "controller", "streamjob", "savepoint", "microbatch", "unsupported"],
+  embedded: ["ports", "controller", "streamjob"],
+  operator: ["ports", "controller", "streamjob", "savepoint", "microbatch", "embedded"],
   "job-rest": ["ports"],
+  kafka: ["ports"],
   kubernetes: ["ports"],
   memory: ["ports"],
-  local: ["ports", "controller", "job-rest", "memory", "operator", "streamjob"],
+  local: ["ports", "controller", "job-rest", "kafka", "memory", "operator", "streamjob"],
   simulation: ["ports", "memory", "operator"],
-  "(entry)": ["ports", "controller", "operator", "job-rest", "kubernetes", "local"],
+  "(entry)": ["ports", "controller", "operator", "job-rest", "kafka", "kubernetes", "local"],
 };
 
 /** Files that only compute: what decides and what builds. They know ports by their types, never a cluster, a clock or a file. */
 const pureFile =
-  /^src\/((streamjob|microbatch)\/build\/|(streamjob|microbatch)\/(?!act|observe|reader|reconciler)[\w-]+\.ts$|savepoint\/(?!savepoint-reconciler)[\w-]+\.ts$)/;
+  /^src\/((streamjob|microbatch|embedded)\/build\/|(streamjob|microbatch|embedded)\/(?!act|observe|reader|reconciler)[\w-]+\.ts$|savepoint\/(?!savepoint-reconciler)[\w-]+\.ts$)/;
 
 function checkOperator({ path }: SourceFile, specifier: string): string | undefined {
   if (/^millrace(\/|$)/.test(specifier))
-    return specifier === "millrace/api" ? undefined : `the operator imports ${specifier}; it may import millrace/api only`;
+    return specifier === "millrace/api" || (specifier === "millrace/topics" && path.startsWith("src/kafka/"))
+      ? undefined
+      : `the operator imports ${specifier}; it may import millrace/api only, and src/kafka millrace/topics`;
   if (!specifier.startsWith("."))
     return pureFile.test(path) && machine.test(specifier) ? `imports ${specifier}: what decides and builds only computes` : undefined;
   const target = posix.join(posix.dirname(path), specifier);

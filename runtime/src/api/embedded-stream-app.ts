@@ -2,7 +2,7 @@
 import type { Condition } from "./conditions.ts";
 import type { PodTemplate } from "./pod-template.ts";
 import type { RollbackSpec } from "./stream-job-lifecycle.ts";
-import type { LastUpgrade } from "./stream-job-status.ts";
+import type { LastUpgrade, PinnedRevision } from "./stream-job-status.ts";
 import type { ManifestMetadata, ResourcesSpec } from "./stream-job.ts";
 
 export interface EmbeddedStreamAppManifest {
@@ -245,6 +245,33 @@ export interface EmbeddedDeletion {
   readonly topics?: "keep" | "delete";
 }
 
+/** `rolling`: pod by pod; `savepointing`: all pods end with a savepoint; `stopping`: they go; `starting`: the new version's pods come. */
+export type AppUpgradePhase = "rolling" | "savepointing" | "stopping" | "starting";
+
+export interface AppUpgrade {
+  /** Unique in the app's life. */
+  readonly id: string;
+  /** What it is for. */
+  readonly kind: "upgrade" | "rollback";
+  /** How far it is. */
+  readonly phase: AppUpgradePhase;
+  /** The old revision. */
+  readonly from: string;
+  /** The new one. */
+  readonly to: string;
+  /**
+   * Pods with this ordinal and above have the new revision.
+   * @asType integer
+   */
+  readonly partition: number;
+  /** When the present pod's turn began. */
+  readonly phaseStartedAt: string;
+  /** The savepoint between the two, as a URL. */
+  readonly savepoint?: string;
+  /** When it started. */
+  readonly startedAt: string;
+}
+
 export interface EmbeddedStreamAppStatus {
   /**
    * The generation of the manifest that this status is about.
@@ -298,6 +325,21 @@ export interface EmbeddedStreamAppStatus {
   readonly stableRevision?: string;
   /** When the number of pods last changed. */
   readonly lastScaledAt?: string;
+  /**
+   * Pods asked for.
+   * @asType integer
+   */
+  readonly wantedReplicas?: number;
+  /** Since when fewer pods would do. */
+  readonly lowSince?: string;
+  /** The change of version that is in progress. */
+  readonly upgrade?: AppUpgrade;
+  /** The savepoint that the app's state began from, as a URL. */
+  readonly restoredFrom?: string;
+  /** Tells two restores from the same savepoint apart. */
+  readonly restoreId?: string;
+  /** A revision that runs although the manifest says another, because that one was rolled back. Ends with the next change of the manifest. */
+  readonly pinned?: PinnedRevision;
   /** The last change of version. */
   readonly lastUpgrade?: LastUpgrade;
 }

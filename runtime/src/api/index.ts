@@ -4,7 +4,13 @@ export type { PodSpecTemplate, PodTemplate } from "./pod-template.ts";
 export type { SavepointManifest, SavepointPhase, SavepointSpec, SavepointStatus } from "./savepoint.ts";
 export type { BadRecordsSpec } from "./bad-records.ts";
 export type { CheckpointSpec, S3Access } from "./checkpoints.ts";
-export type { EmbeddedStreamAppManifest, EmbeddedStreamAppSpec, EmbeddedStreamAppStatus } from "./embedded-stream-app.ts";
+export type {
+  AppUpgrade,
+  EmbeddedStreamAppManifest,
+  EmbeddedStreamAppSpec,
+  EmbeddedStreamAppStatus,
+  KafkaAccess,
+} from "./embedded-stream-app.ts";
 export type {
   BatchInputSpec,
   BatchRestartSpec,

@@ -1,5 +1,12 @@
 // The resources that the plugin reads, as kubectl prints them.
-import type { MicroBatchJobStatus, SavepointSpec, SavepointStatus, StreamJobSpec, StreamJobStatus } from "../api/index.ts";
+import type {
+  EmbeddedStreamAppStatus,
+  MicroBatchJobStatus,
+  SavepointSpec,
+  SavepointStatus,
+  StreamJobSpec,
+  StreamJobStatus,
+} from "../api/index.ts";
 import type { Kubectl } from "./kubectl.ts";
 
 interface Metadata {
@@ -30,6 +37,15 @@ export interface RevisionObject {
 export interface MicroBatchJobObject {
   readonly metadata: Metadata;
   readonly status?: MicroBatchJobStatus;
+}
+
+export interface EmbeddedStreamAppObject {
+  readonly metadata: Metadata;
+  readonly status?: EmbeddedStreamAppStatus;
+}
+
+export async function embeddedStreamApp(kubectl: Kubectl, name: string): Promise<EmbeddedStreamAppObject> {
+  return JSON.parse(await kubectl.run(["get", "embeddedstreamapps.millrace.dev", name, "-o", "json"])) as EmbeddedStreamAppObject;
 }
 
 export async function microBatchJob(kubectl: Kubectl, name: string): Promise<MicroBatchJobObject> {

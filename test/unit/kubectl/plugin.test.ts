@@ -152,6 +152,48 @@ test("status of a MicroBatchJob shows its last batch, its runs and its revisions
     expect(out).toMatch(part);
 });
 
+test("status of an EmbeddedStreamApp shows its pods, its tasks and its lag", async () => {
+  const app = {
+    metadata: job.metadata,
+    status: {
+      ...{
+        state: "Upgrading",
+        readyReplicas: 2,
+        wantedReplicas: 3,
+        usefulReplicas: 4,
+        tasks: 4,
+        restoringTasks: 1,
+        partitions: 4,
+        lag: 12_345,
+      },
+      upgrade: {
+        id: "u",
+        kind: "upgrade",
+        phase: "rolling",
+        from: "a",
+        to: "clicks-bbb",
+        partition: 2,
+        phaseStartedAt: ago(3_000),
+        startedAt: ago(9_000),
+      },
+    },
+  };
+  const answers = {
+    "get embeddedstreamapps.millrace.dev clicks": app,
+    "get controllerrevisions.apps -l millrace.dev/embeddedstreamapp=clicks": normal["get controllerrevisions.apps"],
+  };
+  const { code, out, err } = await plugin(["status", "esa/clicks"], answers);
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  for (const part of [
+    "EmbeddedStreamApp shop/clicks: Upgrading",
+    /pods +2 of 3 caught up +of use +4/,
+    /tasks +4 +restoring +1/,
+    /lag +12345/,
+    /In progress: upgrade to clicks-bbb, rolling down to pod 2/,
+  ])
+    expect(out).toMatch(part);
+});
+
 test("status is one screen: state, dataflow, checkpoints, revisions, savepoints", async () => {
   const { code, out, err } = await plugin(["status", "clicks"]);
   expect({ code, err }).toEqual({ code: 0, err: "" });

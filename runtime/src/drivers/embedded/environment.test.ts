@@ -51,3 +51,18 @@ test.each([
 ])("%s=%s is refused by its name", (name, value) => {
   expect(() => environmentConfig({ [name]: value })).toThrow(expect.objectContaining({ code: "OPTION_INVALID", subject: name }));
 });
+
+test("Kafka is reached as the operator says: brokers, authorities and a login", () => {
+  expect(
+    environmentConfig({
+      MILLRACE_KAFKA_BROKERS: "a:9092,b:9092",
+      MILLRACE_KAFKA_TLS: "system",
+      MILLRACE_KAFKA_SASL_MECHANISM: "scram-sha-512",
+      MILLRACE_KAFKA_SASL_USERNAME: "orders",
+      MILLRACE_KAFKA_SASL_PASSWORD: "secret",
+    }),
+  ).toEqual({
+    kafka: { bootstrapServers: "a:9092,b:9092", tls: true, sasl: { mechanism: "SCRAM-SHA-512", username: "orders", password: "secret" } },
+  });
+  expect(() => environmentConfig({ MILLRACE_KAFKA_BROKERS: "a:9092", MILLRACE_KAFKA_SASL_MECHANISM: "md5" })).toThrow("is not known");
+});

@@ -1,5 +1,6 @@
 // The configuration of an application from the environment: what the operator gives to its pods.
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { MillraceError, messageOf } from "../../base/errors.ts";
 import type { EmbeddedConfig } from "./config.ts";
 
@@ -34,6 +35,7 @@ export function environmentConfig(env: Environment = process.env): EmbeddedConfi
     savepointStorage: text("SAVEPOINT_STORAGE"),
     fromSavepoint: text("FROM_SAVEPOINT"),
     restoreId: text("RESTORE_ID"),
+    kafka: kafkaOf(text),
     http:
       port === undefined
         ? undefined
@@ -43,6 +45,32 @@ export function environmentConfig(env: Environment = process.env): EmbeddedConfi
             token: tokenFile === undefined ? undefined : () => tokenOf(tokenFile),
           }),
   }) as EmbeddedConfig;
+}
+
+// How the operator says where Kafka is: `MILLRACE_KAFKA_TLS` is `system` for the system's authorities, else a folder with ca.crt, and maybe tls.crt and tls.key.
+function kafkaOf(text: (name: string) => string | undefined): EmbeddedConfig["kafka"] {
+  const bootstrapServers = text("KAFKA_BROKERS");
+  if (bootstrapServers === undefined) return undefined;
+  const folder = text("KAFKA_TLS");
+  const mechanism = text("KAFKA_SASL_MECHANISM")?.toUpperCase();
+  if (mechanism !== undefined && mechanism !== "PLAIN" && mechanism !== "SCRAM-SHA-256" && mechanism !== "SCRAM-SHA-512")
+    throw invalid("KAFKA_SASL_MECHANISM", `"${mechanism}" is not known`, "use plain, scram-sha-256 or scram-sha-512");
+  return {
+    bootstrapServers,
+    ...(folder === undefined ? {} : { tls: folder === "system" ? true : tlsOf(folder) }),
+    ...(mechanism === undefined
+      ? {}
+      : { sasl: { mechanism, username: text("KAFKA_SASL_USERNAME") ?? "", password: text("KAFKA_SASL_PASSWORD") ?? "" } }),
+  };
+}
+
+function tlsOf(folder: string): object {
+  const files = [
+    ["caFile", "ca.crt"],
+    ["certFile", "tls.crt"],
+    ["keyFile", "tls.key"],
+  ] as const;
+  return Object.fromEntries(files.map(([option, name]) => [option, join(folder, name)]).filter(([, path]) => existsSync(path ?? "")));
 }
 
 function parametersOf(text: string | undefined): Readonly<Record<string, string>> | undefined {

@@ -1,10 +1,11 @@
 // `kubectl millrace status`, `graph` and `logs`: what is.
 import { MillraceError } from "../../base/errors.ts";
+import { appScreen } from "../app-screen.ts";
 import { batchScreen } from "../batch-screen.ts";
 import { graphMermaid, graphOf, graphText, type Sample } from "../graph.ts";
 import { withLeader } from "../job-rest.ts";
 import type { Kubectl } from "../kubectl.ts";
-import { microBatchJob, revisionsOf, savepointsOf, type StreamJobObject, streamJob } from "../objects.ts";
+import { embeddedStreamApp, microBatchJob, revisionsOf, savepointsOf, type StreamJobObject, streamJob } from "../objects.ts";
 import { type JobView, statusScreen } from "../status-screen.ts";
 import type { WaitClock } from "../waiting.ts";
 
@@ -21,13 +22,18 @@ async function liveView(kubectl: Kubectl, job: StreamJobObject, clock: WaitClock
   return view ?? { graph: [], checkpoints: undefined };
 }
 
-/** `JOB`, or `mbj/JOB` for a MicroBatchJob. */
+/** `JOB`, or `mbj/JOB` for a MicroBatchJob, `esa/APP` for an EmbeddedStreamApp. */
 export async function showStatus(kubectl: Kubectl, subject: string, clock: WaitClock): Promise<string> {
   const [kind, name = ""] = subject.includes("/") ? subject.split("/") : ["streamjob", subject];
   if (/^(mbj|microbatchjobs?)$/i.test(kind ?? "")) {
     const job = await microBatchJob(kubectl, name);
     const revisions = await revisionsOf(kubectl, name, `millrace.dev/microbatchjob=${name}`);
     return batchScreen({ job, revisions, nowMs: clock.nowMs() });
+  }
+  if (/^(esa|embeddedstreamapps?)$/i.test(kind ?? "")) {
+    const app = await embeddedStreamApp(kubectl, name);
+    const revisions = await revisionsOf(kubectl, name, `millrace.dev/embeddedstreamapp=${name}`);
+    return appScreen({ app, revisions, nowMs: clock.nowMs() });
   }
   const job = await streamJob(kubectl, name);
   const [revisions, savepoints, live] = await Promise.all([

@@ -1,0 +1,47 @@
+// Carries out one step for an EmbeddedStreamApp. Each of them may be carried out twice: whoever died after it does it again.
+import type { ObjectCache } from "../controller/object-cache.ts";
+import type { Cluster } from "../ports/cluster.ts";
+import type { Machine } from "../ports/machine.ts";
+import type { EmbeddedStreamApp } from "../ports/objects.ts";
+import { createOnce } from "../streamjob/act.ts";
+import { appTokenSecret } from "./build/support.ts";
+import { appFinalizer, keyOfApp } from "./names.ts";
+import type { AppStep } from "./observed.ts";
+import { appRevisionObject } from "./revision.ts";
+
+export interface AppActParts {
+  readonly cluster: Cluster;
+  readonly cache: ObjectCache;
+  readonly machine: Machine;
+}
+
+export async function carryOut(step: AppStep, app: EmbeddedStreamApp, { cluster, cache, machine }: AppActParts): Promise<void> {
+  const key = keyOfApp(app);
+  const resourceVersion = app.metadata.resourceVersion ?? "";
+  const finalizers = app.metadata.finalizers ?? [];
+  switch (step.kind) {
+    case "wait":
+      return;
+    case "addFinalizer":
+      return cluster.patchMetadata("EmbeddedStreamApp", key, { resourceVersion, finalizers: [...finalizers, appFinalizer] });
+    case "removeFinalizer":
+      return cluster.patchMetadata("EmbeddedStreamApp", key, {
+        resourceVersion,
+        finalizers: finalizers.filter((name) => name !== appFinalizer),
+      });
+    case "dropAnnotation":
+      return cluster.patchMetadata("EmbeddedStreamApp", key, { resourceVersion, annotations: { [step.name]: null } });
+    case "createToken":
+      return createOnce(cluster, cache, appTokenSecret(app, machine.secret()));
+    case "createRevision":
+      return createOnce(cluster, cache, appRevisionObject(app, step.revision));
+    case "apply":
+      await Promise.all(step.objects.map(async (object) => cache.wrote(await cluster.apply(object))));
+      return;
+    case "delete":
+      for (const { kind, name, uid } of step.targets) {
+        await cluster.delete(kind, { namespace: key.namespace, name }, uid === "" ? {} : { uid });
+        if (uid !== "" && kind !== "Pod" && kind !== "StatefulSet") cache.deleted(uid);
+      }
+  }
+}

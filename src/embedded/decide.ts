@@ -1,0 +1,157 @@
+// From what is known about an EmbeddedStreamApp to the one thing to do next. A pure function: the same knowledge gives the same step.
+import type { EmbeddedStreamAppStatus } from "millrace/api";
+import type { EventNote } from "../controller/event-recorder.ts";
+import { normal, warning } from "../streamjob/draft.ts";
+import { rollbackAnnotation } from "../streamjob/names.ts";
+import { allCaughtUp, brokenPod, lagOf, tasksOf } from "./caught-up.ts";
+import { oldRevisions, outdated, surplus } from "./desired.ts";
+import { appFinalizer, appTokenName } from "./names.ts";
+import { act, type AppDraft, type AppObserved, type AppStep, pause, record, sinceMs, statusOf, timeOf } from "./observed.ts";
+import { type AppRevision, appRevisionName, newAppRevision } from "./revision.ts";
+import { scale } from "./scaling.ts";
+import { type AppSettings, appSettingsOf } from "./settings.ts";
+import { summarize } from "./summary.ts";
+import { beginUpdate, updating } from "./update.ts";
+
+const podsMs = 10 * 60_000;
+const pollMs = 1_000;
+/** How often the lag of an app that is scaled by it is read. */
+const lagMs = 15_000;
+
+export interface AppDecision {
+  readonly status: EmbeddedStreamAppStatus;
+  readonly step: AppStep;
+  readonly againAfterMs?: number;
+  readonly events: readonly EventNote[];
+}
+
+export function decide(seen: AppObserved): AppDecision {
+  const draft = seen.app.metadata.deletionTimestamp === undefined ? living(seen) : deleting(seen);
+  const { step, events = [], againAfterMs } = draft;
+  return { status: summarize(seen, draft), step, events, ...(againAfterMs === undefined ? {} : { againAfterMs }) };
+}
+
+function living(seen: AppObserved): AppDraft {
+  const { metadata, spec } = seen.app;
+  if (metadata.finalizers?.includes(appFinalizer) !== true) return act(seen, { kind: "addFinalizer" });
+  if (!seen.others.some(({ kind, name }) => kind === "Secret" && name === appTokenName(metadata.name)))
+    return act(seen, { kind: "createToken" });
+  const asked = requestedRollback(seen) ?? unpin(seen);
+  if (asked !== undefined) return asked;
+  const wanted = wantedRevision(seen);
+  if (wanted !== undefined && !seen.revisions.some(({ name }) => name === wanted.name))
+    return act(seen, { kind: "createRevision", revision: wanted });
+  const draft = next(seen, wanted, appSettingsOf(spec));
+  if (draft.status !== statusOf(seen) || draft.step.kind !== "wait") return draft;
+  const objects = outdated(seen);
+  if (objects.length > 0) return { ...draft, step: { kind: "apply", objects } };
+  return draft;
+}
+
+function next(seen: AppObserved, wanted: AppRevision | undefined, settings: AppSettings): AppDraft {
+  const status = statusOf(seen);
+  const { upgrade, currentRevision, wantedReplicas, stableRevision } = status;
+  if (currentRevision === undefined) {
+    // A manifest that is not valid starts nothing.
+    if (wanted === undefined) return pause(seen);
+    const replicas = settings.suspend ? 0 : (settings.scaling?.min ?? settings.replicas);
+    return record({ ...status, currentRevision: wanted.name, wantedReplicas: replicas }, [
+      normal("Deploying", `revision ${wanted.number} (${wanted.name}) is deployed with ${replicas} pods`),
+    ]);
+  }
+  if (upgrade !== undefined) return updating(seen, upgrade, wanted?.name);
+  if (wanted !== undefined && wanted.name !== currentRevision) return beginUpdate(seen, wanted, settings);
+  const replicas = scaled(seen, settings);
+  if (replicas !== undefined) return replicas;
+  const settled = allCaughtUp(seen, wantedReplicas ?? 0);
+  if (settled && stableRevision !== currentRevision && seen.pods.length > 0)
+    return record({ ...status, stableRevision: currentRevision }, [
+      normal("AppStable", `all pods of revision ${currentRevision} are caught up`),
+    ]);
+  const old = oldRevisions(seen, settings.revisionHistoryLimit);
+  if (old.length > 0) return act(seen, { kind: "delete", targets: old.map(({ name }) => ({ kind: "ControllerRevision", name, uid: "" })) });
+  const broken = brokenPod(seen);
+  if (broken !== undefined) return pause(seen, 5_000, broken);
+  if (!settled) return pause(seen, pollMs);
+  return settings.scaling === undefined || settings.suspend ? pause(seen) : pause(seen, lagMs);
+}
+
+// How many pods there should be, where that changes.
+function scaled(seen: AppObserved, settings: AppSettings): AppDraft | undefined {
+  const status = statusOf(seen);
+  const { wantedReplicas: current = 0, lastScaledAt, lowSince, ...rest } = status;
+  const to = (replicas: number, why: string): AppDraft =>
+    record({ ...rest, wantedReplicas: replicas, lastScaledAt: timeOf(seen) }, [
+      normal("Scaled", `${current} pods become ${replicas}: ${why}`),
+    ]);
+  if (settings.suspend) return current === 0 ? undefined : to(0, "spec.suspend is true");
+  if (settings.scaling === undefined) return current === settings.replicas ? undefined : to(settings.replicas, "spec.replicas");
+  // It was suspended.
+  if (current === 0 && settings.scaling.min > 0) return to(settings.scaling.min, "it goes on");
+  const settled = allCaughtUp(seen, current);
+  const decided = scale(
+    {
+      nowMs: seen.nowMs,
+      current,
+      tasks: tasksOf(seen),
+      lag: lagOf(seen),
+      settled,
+      lastScaledMs: lastScaledAt === undefined ? undefined : Date.parse(lastScaledAt),
+      lowSinceMs: lowSince === undefined ? undefined : Date.parse(lowSince),
+    },
+    settings.scaling,
+  );
+  if (decided.replicas !== current) return to(decided.replicas, decided.replicas > current ? "records wait" : "fewer are enough");
+  const low = decided.lowSinceMs === undefined ? undefined : new Date(decided.lowSinceMs).toISOString();
+  return low === lowSince ? undefined : record({ ...status, lowSince: low });
+}
+
+const wantedName = ({ app }: AppObserved): string => appRevisionName(app.metadata.name, app.spec);
+
+/** The manifest's revision, unless it was rolled back; undefined for a manifest that is not valid. */
+function wantedRevision(seen: AppObserved): AppRevision | undefined {
+  if (seen.problem !== undefined) return undefined;
+  const { pinned } = statusOf(seen);
+  const name = wantedName(seen);
+  const find = (one: string): AppRevision | undefined => seen.revisions.find((revision) => revision.name === one);
+  const number = Math.max(0, ...seen.revisions.map((revision) => revision.number)) + 1;
+  return find(pinned?.insteadOf === name ? pinned.revision : name) ?? find(name) ?? newAppRevision(seen.app, number);
+}
+
+function unpin(seen: AppObserved): AppDraft | undefined {
+  const { pinned, ...rest } = statusOf(seen);
+  if (pinned === undefined || seen.problem !== undefined || pinned.insteadOf === wantedName(seen)) return undefined;
+  return record(rest, [normal("RollbackEnded", `the manifest asks for another revision than ${pinned.insteadOf}, which was rolled back`)]);
+}
+
+/** `kubectl annotate esa NAME millrace.dev/rollback-to=REVISION`: recorded in the status, then the annotation is taken away. */
+function requestedRollback(seen: AppObserved): AppDraft | undefined {
+  const asked = seen.app.metadata.annotations?.[rollbackAnnotation];
+  if (asked === undefined) return undefined;
+  const drop: AppDraft = { status: statusOf(seen), step: { kind: "dropAnnotation", name: rollbackAnnotation } };
+  const { pinned, stableRevision, ...rest } = statusOf(seen);
+  const named = asked === "stable" ? stableRevision : asked;
+  const revision = seen.revisions.find(({ name, number }) => name === named || String(number) === named);
+  if (revision === undefined) return { ...drop, events: [warning("RollbackUnknown", `there is no revision "${asked}" to roll back to`)] };
+  const insteadOf = wantedName(seen);
+  if (revision.name === insteadOf || (pinned?.revision === revision.name && pinned.insteadOf === insteadOf)) return drop;
+  const message = `revision ${revision.number} (${revision.name}) was asked for by annotation`;
+  const stable = stableRevision === undefined ? {} : { stableRevision };
+  return record({ ...rest, ...stable, pinned: { revision: revision.name, insteadOf, reason: "RollbackRequested", message } }, [
+    normal("RollbackRequested", message),
+  ]);
+}
+
+// The pods go, then volumes if they should, then the finalizer. Bounded.
+function deleting(seen: AppObserved): AppDraft {
+  const { metadata, spec } = seen.app;
+  if (metadata.finalizers?.includes(appFinalizer) !== true) return pause(seen);
+  if (sinceMs(seen, metadata.deletionTimestamp ?? "") > podsMs) return act(seen, { kind: "removeFinalizer" });
+  const targets = surplus(seen);
+  if (targets.length > 0) return act(seen, { kind: "delete", targets });
+  if (seen.set !== undefined || seen.pods.length > 0) return pause(seen, 2_000);
+  if (appSettingsOf(spec).deleteVolumes && seen.claims.length > 0) {
+    return act(seen, { kind: "delete", targets: seen.claims.map(({ name, uid }) => ({ kind: "PersistentVolumeClaim", name, uid })) });
+  }
+  return act(seen, { kind: "removeFinalizer" });
+}
