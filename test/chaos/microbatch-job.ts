@@ -27,5 +27,6 @@ export default frames("microbatch-chaos", ({ session, parameter }) => {
   const sink = output.startsWith("s3://")
     ? filesSink({ path: output, format: "parquet", s3: { endpoint: parameter("endpoint") } })
     : kafkaSink({ bootstrapServers, topic: output, format: json(Result), key: "key", delivery: "exactly-once" });
-  return windows.writeStream(sink, { trigger: { availableNow: true } });
+  const interval = parameter("interval", "");
+  return windows.writeStream(sink, { trigger: interval === "" ? { availableNow: true } : { processingTime: interval } });
 });

@@ -9,6 +9,7 @@ const subcommands: Readonly<Record<string, () => Promise<Command>>> = {
   jobmanager: async () => (await import("./cluster/jobmanager-command.ts")).jobManagerCommand(),
   taskmanager: async () => (await import("./cluster/taskmanager-command.ts")).taskManagerCommand(),
   driver: async () => (await import("./driver/driver-command.ts")).driverCommand(),
+  executor: async () => (await import("./frames/executor-command.ts")).executorCommand(),
   plan: async () => (await import("./plan/plan-command.ts")).planCommand(),
   app: async () => (await import("./app/app-command.ts")).appCommand(),
   savepoint: async () => (await import("./savepoint/savepoint-command.ts")).savepointCommand(),

@@ -112,7 +112,7 @@ function leadershipOf(flags: ClusterFlags, environment: Environment, storage: st
   return { kind, namespace, lease };
 }
 
-function heartbeatsOf(timeout: string | undefined): HeartbeatOptions {
+export function heartbeatsOf(timeout: string | undefined): HeartbeatOptions {
   if (timeout === undefined) return defaultHeartbeats;
   const timeoutMs = parseDuration(timeout, "--heartbeat-timeout");
   return { intervalMs: Math.max(50, Math.min(defaultHeartbeats.intervalMs, timeoutMs / 4)), timeoutMs };

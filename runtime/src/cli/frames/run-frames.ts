@@ -1,10 +1,17 @@
 // `millrace run` of a DataFrame program: a batch with a progress bar, or a stream until it is stopped.
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { formatDuration } from "../../base/duration.ts";
+import { MillraceError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { FrameJob } from "../../dataframe/frame-job.ts";
 import type { BatchQuery, StreamQuery } from "../../dataframe/query.ts";
 import { type BatchProgress, runBatchQuery } from "../../drivers/microbatch/batch-query.ts";
+import type { ExecutorOptions } from "../../drivers/microbatch/executors/driver/open-executors.ts";
 import type { QueryRestore } from "../../drivers/microbatch/query-options.ts";
+import { makeWorkFolder } from "../../drivers/microbatch/work-folder.ts";
+import { heartbeatsOf, wholeNumber } from "../cluster/cluster-config.ts";
+import { startLocalExecutors } from "./local-executors.ts";
 import { StreamingQuery } from "../../drivers/microbatch/streaming-query.ts";
 import type { CommandFlags } from "../run/run-command.ts";
 import { withTrigger } from "../run/batch-config.ts";
@@ -24,10 +31,13 @@ import { progressBar, queryLine } from "./progress-line.ts";
 export async function runFrames(job: FrameJob, config: RunConfig, flags: CommandFlags, terminal: Terminal, log: Log): Promise<void> {
   const query = job.build(config.parameters);
   if (query.kind === "batch") return runBatch(query, config, terminal, log);
+  if (flags.executors !== undefined)
+    return runOnExecutors(query, wholeNumber(flags.executors, "--executors"), config, flags, terminal, log);
   const { host, port, tokenFile } = flags;
   const { initialSavepoint } = config;
   const restore = initialSavepoint === undefined ? {} : { location: initialSavepoint };
-  return runStream(withTrigger(query, config.batches), config, { host, port, tokenFile, run: 0, restore }, terminal, log);
+  const executors = undefined;
+  return runStream(withTrigger(query, config.batches), config, { host, port, tokenFile, run: 0, restore, executors }, terminal, log);
 }
 
 async function runBatch(query: BatchQuery, config: RunConfig, terminal: Terminal, log: Log): Promise<void> {
@@ -46,6 +56,52 @@ async function runBatch(query: BatchQuery, config: RunConfig, terminal: Terminal
   }
 }
 
+async function runOnExecutors(
+  query: StreamQuery,
+  count: number,
+  given: RunConfig,
+  flags: CommandFlags,
+  terminal: Terminal,
+  log: Log,
+): Promise<void> {
+  const folder = await makeWorkFolder(undefined, log);
+  // Each executor has one part of every operator's state for each of its slots, unless somebody says otherwise.
+  const parallelism = given.parallelismGiven ?? count * Number(flags.slots ?? "1");
+  const config = { ...given, parallelism, storage: given.storage ?? pathToFileURL(join(folder.path, "checkpoint")).href };
+  const { host, port, tokenFile, heartbeatTimeout } = flags;
+  const token = tokenReader(tokenFile);
+  let stopExecutors = async (): Promise<void> => {};
+  const { promise: broken, reject: breakOff } = Promise.withResolvers<never>();
+  broken.catch(() => {});
+  try {
+    const executors: ExecutorOptions = {
+      ...{ host, port: 0, partitions: parallelism, heartbeats: heartbeatsOf(heartbeatTimeout) },
+      ...(token === undefined ? {} : { token }),
+      onListening: (listening) => {
+        stopExecutors = startLocalExecutors({
+          ...{ count, driver: `${host}:${listening}`, module: flags.file === undefined ? config.module : undefined, flags, config },
+          ...{ storage: config.storage, directory: folder.path, terminal, log },
+          failed: (name, code) =>
+            breakOff(new MillraceError("PROCESS_FAILED", name, `ended with exit code ${code}`, "see what it said above")),
+        });
+      },
+    };
+    const restore = config.initialSavepoint === undefined ? {} : { location: config.initialSavepoint };
+    const running = runStream(
+      withTrigger(query, config.batches),
+      config,
+      { host, port, tokenFile, run: 0, restore, executors },
+      terminal,
+      log,
+    );
+    running.catch(() => {});
+    await Promise.race([running, broken]);
+  } finally {
+    await stopExecutors();
+    await folder.remove();
+  }
+}
+
 /** Where a query answers, and as which run of it. */
 export interface QueryServing {
   readonly host: string;
@@ -55,11 +111,14 @@ export interface QueryServing {
   readonly restore: QueryRestore;
   /** Told at the end what `/v1/query` would answer. */
   readonly ended?: (query: object) => void;
+  /** Where executors connect to; undefined for a query that its driver computes. */
+  readonly executors: ExecutorOptions | undefined;
 }
 
 export async function runStream(query: StreamQuery, config: RunConfig, serving: QueryServing, terminal: Terminal, log: Log): Promise<void> {
   const { render, observe } = await openFramesMetrics(query.name);
-  const control = new FramesControl({ name: query.name, run: serving.run, config, metrics: render, executors: () => [] });
+  let executors = (): readonly object[] => [];
+  const control = new FramesControl({ name: query.name, run: serving.run, config, metrics: render, executors: () => executors() });
   const server = await startRestServer(control, {
     host: serving.host,
     port: serving.port,
@@ -79,6 +138,18 @@ export async function runStream(query: StreamQuery, config: RunConfig, serving: 
       restore: serving.restore,
       allowNonRestoredState: config.allowNonRestoredState,
       ...(config.storage === undefined ? {} : { checkpointLocation: config.storage }),
+      ...(serving.executors === undefined
+        ? {}
+        : {
+            executors: {
+              maxTaskAttempts: config.batches.maxTaskAttempts ?? 4,
+              speculation: config.batches.speculation ?? false,
+              ...serving.executors,
+              onPool: (status) => {
+                executors = status;
+              },
+            },
+          }),
       onProgress: (progress) => {
         observe(progress);
         log.debug("progress", { progress });

@@ -9,15 +9,24 @@ export interface BatchConfig {
   readonly trigger?: Trigger;
   readonly input?: Pick<QueryOptions, "maxRecordsPerTrigger" | "backpressure">;
   readonly stopMode?: "batch" | "immediate";
+  /** The most executors that there will be. */
+  readonly executors?: number;
+  readonly slots?: number;
+  readonly maxTaskAttempts?: number;
+  readonly speculation?: boolean;
 }
 
-export function batchConfig({ trigger, input, stopMode }: MicroBatchJobSpec): BatchConfig {
+export function batchConfig({ trigger, input, stopMode, executors }: MicroBatchJobSpec): BatchConfig {
   return {
     ...(trigger === undefined ? {} : { trigger: triggerOf(trigger) }),
     input: {
       ...(input?.maxRecordsPerBatch === undefined ? {} : { maxRecordsPerTrigger: input.maxRecordsPerBatch }),
       backpressure: input?.backpressure ?? true,
     },
+    executors: executors?.max ?? 0,
+    slots: executors?.slots ?? 1,
+    maxTaskAttempts: executors?.maxTaskAttempts ?? 4,
+    speculation: executors?.speculation ?? false,
     stopMode: stopMode === "immediate" ? "immediate" : "batch",
   };
 }

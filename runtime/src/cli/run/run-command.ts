@@ -12,6 +12,7 @@ interface CommandFlags extends RunFlags {
   readonly tokenFile?: string;
   readonly taskManagers?: string;
   readonly jobManagers?: string;
+  readonly executors?: string;
   readonly slots?: string;
   readonly heartbeatTimeout?: string;
 }
@@ -34,7 +35,8 @@ export function runCommand(): Command {
     .option("--host <address>", "where the REST API listens", "127.0.0.1")
     .option("--port <n>", "port of the REST API and metrics; 0 chooses a free one", parsePort, 8081)
     .option("--task-managers <n>", "run the job as a cluster does, with so many TaskManagers as processes of their own")
-    .option("--slots <n>", "with --task-managers: slots of each")
+    .option("--executors <n>", "of a DataFrame query: compute its batches in so many processes of their own")
+    .option("--slots <n>", "with --task-managers or --executors: slots of each")
     .option("--job-managers <n>", "with --task-managers: JobManagers, one of which leads; default 1")
     .option("--heartbeat-timeout <duration>", "with --task-managers: how long a process may be silent; default 4 s")
     .option("--token-file <path>", "a file with the bearer token that the REST API asks for")

@@ -65,10 +65,11 @@ export class BatchExecutor {
 
   /** Runs a planned batch to its end. */
   async execute({ entry, records, phases }: PlannedBatch): Promise<QueryProgress> {
-    const { sink, runner, batchLog, snapshots, watermarks, feeds } = this.#run;
+    const { sink, runner, remote, batchLog, snapshots, watermarks, feeds } = this.#run;
     const { batchId } = entry;
     const watermarkMs = entry.watermarkMs ?? -Infinity;
     let outputRows = 0;
+    remote?.begin(checkpointIdOf(batchId));
     await phases.time("addBatch", async () => {
       await runner.run(watermarkMs, (batch) => {
         if (this.#isAborted()) throw new BatchAborted();
@@ -81,6 +82,7 @@ export class BatchExecutor {
     const prepared = await phases.time("prepareSink", () => sink.prepare(batchId));
     watermarks.advance();
     const location = await phases.time("commitState", () => this.#publish(batchId, prepared, watermarkMs));
+    remote?.published(checkpointIdOf(batchId), location);
     await phases.time("commitSink", () => sink.commit(batchId));
     await phases.time("commitOffsets", async () => {
       await Promise.all([
@@ -109,7 +111,7 @@ export class BatchExecutor {
   }
 
   async #publish(batchId: number, prepared: Uint8Array, watermarkMs: number): Promise<string> {
-    const { snapshots, operators, feeds, watermarks, stages } = this.#run;
+    const { snapshots, operators, feeds, watermarks, stages, remote } = this.#run;
     const reachedMs = watermarks.currentMs;
     const subtasks = [
       ...operators.capture(),
@@ -122,7 +124,7 @@ export class BatchExecutor {
       { uid: sinkUid, sinkState: prepared, lists: [this.#identityList()] },
     ];
     const sources = new Map([...feeds].map(([uid, feed]) => [uid, feed.state()]));
-    return snapshots.publish(checkpointIdOf(batchId), subtasks, sources, operators.scanned);
+    return snapshots.publish(checkpointIdOf(batchId), subtasks, sources, operators.scanned, remote?.acks);
   }
 
   // A savepoint may be restored far from the location that knows the query.
@@ -142,7 +144,7 @@ export class BatchExecutor {
   }
 
   #progress(entry: OffsetEntry, records: number, outputRows: number, latestMs: number, phases: Phases): QueryProgress {
-    const { query, identity, stages, operators } = this.#run;
+    const { query, identity, stages, operators, remote } = this.#run;
     const sinceMs = this.#lastTriggerMs === undefined ? 0 : entry.timestampMs - this.#lastTriggerMs;
     this.#lastTriggerMs = entry.timestampMs;
     const durationMs = phases.totalMs;
@@ -162,7 +164,7 @@ export class BatchExecutor {
         stages.watermarks.length === 0
           ? {}
           : { watermark: isoTime(watermarkMs), ...(Number.isFinite(latestMs) ? { max: isoTime(latestMs) } : {}) },
-      stateOperators: operators.status().map(({ stage, figures, state }) => ({
+      stateOperators: [...operators.status(), ...(remote?.status() ?? [])].map(({ stage, figures, state }) => ({
         operatorName: stage.operator,
         uid: stage.uid,
         numRowsTotal: state.entries,

@@ -1,6 +1,4 @@
 // A query over bounded input: the same stages as a stream's, once, with all input in one batch and event time at its end.
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../base/clock.ts";
 import { MillraceError } from "../../base/errors.ts";
@@ -15,6 +13,7 @@ import { OperatorRunner } from "./run/operator-runner.ts";
 import { openSink } from "./run/sink-runner.ts";
 import { SourceFeed } from "./run/source-feed.ts";
 import { StageRunner } from "./run/stage-runner.ts";
+import { makeWorkFolder } from "./work-folder.ts";
 import { buildStages } from "./stages/build-stages.ts";
 
 /** How far a batch query has come. */
@@ -46,8 +45,9 @@ export async function runBatchQuery(query: BatchQuery, options: BatchQueryOption
   const startedMs = performance.now();
   const opened: (() => Promise<void> | void)[] = [];
   try {
-    const work = await mkdtemp(join(tmpdir(), "millrace-query-"));
-    opened.push(() => rm(work, { recursive: true, force: true }));
+    const folder = await makeWorkFolder(undefined, log);
+    opened.push(() => folder.remove());
+    const work = folder.path;
     const kernel = await Kernel.open({ directory: join(work, "kernel"), threads: 2, ...options.kernel });
     opened.push(() => kernel.close());
     const plan = await analyze(query.relation, kernel);

@@ -4,6 +4,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import type { SnapshotStorage } from "../../core/ports/snapshot-storage.ts";
 import type { StateBackendFactory } from "../../core/ports/state-backend.ts";
+import type { ExecutorOptions } from "./executors/driver/open-executors.ts";
 import type { KernelOptions } from "./kernel/kernel.ts";
 import type { QueryProgress } from "./progress.ts";
 import type { WatermarkPolicy } from "./run/watermarks.ts";
@@ -45,6 +46,8 @@ export interface QueryOptions {
   readonly kernel?: KernelOptions;
   readonly clock?: Clock;
   readonly log?: Log;
+  /** Executors that connect here compute the query; without this its driver does. */
+  readonly executors?: ExecutorOptions;
   /** Told of each batch. */
   readonly onProgress?: (progress: QueryProgress) => void;
 }

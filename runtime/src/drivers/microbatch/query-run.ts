@@ -1,7 +1,5 @@
 // Everything that one run of a streaming query has open, from its analysis to its restored state.
 import { randomUUID } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { systemClock } from "../../base/clock.ts";
@@ -14,18 +12,25 @@ import type { SnapshotStorage } from "../../core/ports/snapshot-storage.ts";
 import { analyze } from "../../dataframe/analysis/analyzer.ts";
 import { checkMode } from "../../dataframe/analysis/mode-check.ts";
 import type { StreamQuery } from "../../dataframe/query.ts";
+import type { Dataflow } from "../../plan/dataflow.ts";
+import { planFingerprint, planOf } from "../../plan/plan.ts";
 import { memoryBackend } from "../../state/memory/memory-backend.ts";
+import { type Executors, openExecutors } from "./executors/driver/open-executors.ts";
+import { RemoteFeed } from "./executors/driver/remote-feed.ts";
+import type { RemoteState } from "./executors/driver/remote-state.ts";
 import { Kernel } from "./kernel/kernel.ts";
 import { BatchLog, type OffsetEntry } from "./log/batch-log.ts";
+import { checkRunEnd, writeRunEnd } from "./log/run-end.ts";
 import { checkIdentity, claimLocation, identityOf, type QueryIdentity } from "./log/query-identity.ts";
 import { queryDataflow, watermarkUid } from "./query-dataflow.ts";
 import type { QueryOptions } from "./query-options.ts";
 import { identityList, QuerySnapshots } from "./query-snapshots.ts";
 import { OperatorRunner } from "./run/operator-runner.ts";
 import { checkpointIdOf, openSink, type SinkRunner, sinkUid } from "./run/sink-runner.ts";
-import { SourceFeed } from "./run/source-feed.ts";
+import { type Feed, SourceFeed } from "./run/source-feed.ts";
 import { StageRunner } from "./run/stage-runner.ts";
-import { Watermarks } from "./run/watermarks.ts";
+import { timeColumnsOf, Watermarks } from "./run/watermarks.ts";
+import { makeWorkFolder } from "./work-folder.ts";
 import { buildStages } from "./stages/build-stages.ts";
 import type { BatchStages } from "./stages/stage.ts";
 
@@ -45,9 +50,11 @@ export interface QueryRun {
   readonly identity: QueryIdentity;
   readonly stages: BatchStages;
   /** The streaming sources, by uid. */
-  readonly feeds: ReadonlyMap<string, SourceFeed>;
+  readonly feeds: ReadonlyMap<string, Feed>;
   readonly operators: OperatorRunner;
   readonly runner: StageRunner;
+  /** The operators whose state is at executors. */
+  readonly remote: RemoteState | undefined;
   readonly sink: SinkRunner;
   readonly watermarks: Watermarks;
   readonly batchLog: BatchLog;
@@ -56,6 +63,8 @@ export interface QueryRun {
   readonly restoredFrom: string | undefined;
   /** The watermark that the last batch of the run before had; -Infinity for none. */
   readonly restoredWatermarkMs: number;
+  /** Writes down that this run ends with a savepoint: no driver of it goes on. */
+  endRun(savepoint: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -100,8 +109,9 @@ class Opening {
         "use up to 63 lower-case letters, digits, dots and dashes",
       );
     const { clock = systemClock, maxParallelism = 128 } = this.#options;
-    const work = await mkdtemp(join(tmpdir(), "millrace-query-"));
-    this.#opened.push(() => rm(work, { recursive: true, force: true }));
+    const folder = await makeWorkFolder(undefined, this.#log);
+    this.#opened.push(() => folder.remove());
+    const work = folder.path;
     const kernel = await Kernel.open({ directory: join(work, "kernel"), ...this.#options.kernel });
     this.#opened.push(() => kernel.close());
     const plan = await analyze(relation, kernel);
@@ -112,6 +122,7 @@ class Opening {
     const storage = await (this.#options.openStorage ?? openStorage)(location, this.#options.storageOptions ?? {});
     this.#opened.push(() => storage.close());
     const { restore = {}, allowNonRestoredState = false, run = 0, storageOptions = {} } = this.#options;
+    if (run > 0) await checkRunEnd(storage, `${name}/`, run);
     const identity = await claimLocation(storage, `${name}/`, identityOf(dataflow, mode, randomUUID()), allowNonRestoredState);
     const parts = {
       ...{ storage, storageOptions, dataflow, maxParallelism, run, restore, allowNonRestoredState },
@@ -125,7 +136,10 @@ class Opening {
     const batchLog = new BatchLog(storage, `${name}/`, firstEpochOfRun(restore.sinceRun ?? 0));
     const recovery = await this.#recover(batchLog, snapshots, storage);
     const watermarks = this.#watermarks(stages, snapshots);
-    const operators = await OperatorRunner.open(stages.operators, {
+    const executors = await this.#openExecutors(stages, dataflow);
+    const elsewhere = executors?.distribution.operators ?? [];
+    const local = stages.operators.filter((stage) => !elsewhere.includes(stage));
+    const operators = await OperatorRunner.open(local, {
       maxParallelism,
       stateBackend: this.#options.stateBackend ?? memoryBackend(),
       workDirectory: join(work, "state"),
@@ -135,8 +149,15 @@ class Opening {
       watermarkMs: restoredWatermark(snapshots, "previous"),
     });
     this.#opened.push(() => operators.close(this.#log));
-    const runner = await StageRunner.open(kernel, stages, operators);
-    const feeds = await this.#openFeeds(stages, runner, snapshots, trigger.kind === "availableNow" || trigger.kind === "once");
+    const remote = executors?.state({
+      base: snapshots.restored === undefined ? undefined : { checkpointId: snapshots.restored.checkpointId, url: snapshots.restored.url },
+      lastWatermarkMs: restoredWatermark(snapshots, "previous"),
+      baseDue: (uid, keyGroups) => snapshots.baseDue(uid, keyGroups),
+    });
+    const runner = await StageRunner.open(kernel, stages, operators, remote);
+    const feeds = await this.#openFeeds(stages, runner, snapshots, trigger.kind === "availableNow" || trigger.kind === "once", executors);
+    remote?.use(feeds as ReadonlyMap<string, RemoteFeed>);
+    executors?.pool.open(snapshots.epoch, executors.steps);
     const triggerMs = trigger.kind === "processingTime" ? Math.max(trigger.intervalMs, 1000) : 10_000;
     const { restored } = snapshots;
     const sink = await openSink(target, {
@@ -163,6 +184,7 @@ class Opening {
       feeds,
       operators,
       runner,
+      remote,
       sink,
       watermarks,
       batchLog,
@@ -170,8 +192,20 @@ class Opening {
       recovery,
       restoredFrom: restored?.url,
       restoredWatermarkMs: restoredWatermark(snapshots, "previous"),
+      endRun: async (savepoint) => {
+        if (run > 0) await writeRunEnd(storage, `${name}/`, { run, savepoint });
+      },
       close,
     };
+  }
+
+  async #openExecutors(stages: BatchStages, dataflow: Dataflow): Promise<Executors | undefined> {
+    const { executors: asked, clock = systemClock, maxParallelism = 128 } = this.#options;
+    if (asked === undefined) return undefined;
+    const fingerprint = planFingerprint(planOf(dataflow));
+    const opened = await openExecutors(asked, { stages, queryName: this.#query.name, fingerprint, maxParallelism, clock, log: this.#log });
+    if (opened !== undefined) this.#opened.push(() => opened.close());
+    return opened;
   }
 
   async #recover(batchLog: BatchLog, snapshots: QuerySnapshots, storage: SnapshotStorage): Promise<Recovery> {
@@ -203,20 +237,20 @@ class Opening {
     runner: StageRunner,
     snapshots: QuerySnapshots,
     bounded: boolean,
-  ): Promise<ReadonlyMap<string, SourceFeed>> {
-    const feeds = new Map<string, SourceFeed>();
+    executors: Executors | undefined,
+  ): Promise<ReadonlyMap<string, Feed>> {
+    const feeds = new Map<string, Feed>();
     const { clock = systemClock } = this.#options;
     for (const table of stages.tables) {
       if (table.rows.kind !== "scan") continue;
       const scan = table.rows;
-      const timeColumns = stages.watermarks.flatMap(({ from }) => (from.kind === "scan" && from.uid === scan.uid ? [from.column] : []));
       const parts = {
         scan,
         table: runner.loaderOf(table),
         jobName: this.#query.name,
         clock,
         log: this.#log,
-        timeColumns: [...new Set(timeColumns)],
+        timeColumns: timeColumnsOf(stages, scan),
       };
       if (!table.streaming) {
         // An input that is no stream is read whole, once per run.
@@ -229,12 +263,14 @@ class Opening {
         continue;
       }
       const restored = snapshots.source(scan.uid);
-      const feed = await SourceFeed.open(
-        { ...parts, bounded },
+      const from =
         restored === undefined
           ? undefined
-          : { splits: restored.splits.map(({ split }) => split), finished: restored.finished, enumerator: restored.enumerator },
-      );
+          : { splits: restored.splits.map(({ split }) => split), finished: restored.finished, enumerator: restored.enumerator };
+      const feed =
+        executors === undefined
+          ? await SourceFeed.open({ ...parts, bounded }, from)
+          : await RemoteFeed.open({ ...parts, bounded, ...executors }, from);
       this.#opened.push(() => feed.close());
       feeds.set(scan.uid, feed);
     }

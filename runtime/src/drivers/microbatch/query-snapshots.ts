@@ -7,6 +7,7 @@ import { CheckpointStore, type SnapshotRef } from "../../checkpoint/store/checkp
 import { openSnapshot } from "../../checkpoint/store/open-snapshot.ts";
 import { checkRestore } from "../../checkpoint/store/restore-check.ts";
 import type { Restored, RestoredSplits } from "../../checkpoint/store/restored.ts";
+import type { UploadAck } from "../../checkpoint/upload/ack.ts";
 import type { SubtaskSnapshot } from "../../checkpoint/upload/checkpoint-upload.ts";
 import type { SnapshotStorage } from "../../core/ports/snapshot-storage.ts";
 import type { Dataflow } from "../../plan/dataflow.ts";
@@ -126,25 +127,33 @@ export class QuerySnapshots {
     return value === undefined ? Number.NEGATIVE_INFINITY : new DataView(value.buffer, value.byteOffset, 8).getFloat64(0, true);
   }
 
-  /** Publishes the state after a batch. Rejects with FENCED where another driver has taken the query over. */
+  /** Publishes the state after a batch, with what executors wrote of it. Rejects with FENCED where another driver has taken the query over. */
   async publish(
     checkpointId: number,
     subtasks: readonly Omit<SubtaskSnapshot, "kind" | "subtask" | "parallelism">[],
     sources: ReadonlyMap<string, SourceState>,
     task: ScannedTask,
+    acks: readonly UploadAck[] = [],
   ): Promise<string> {
     const tables = new Map(subtasks.flatMap(({ uid, keyed }) => (keyed === undefined ? [] : [[uid, keyed.tables] as const])));
     this.#scanner.captured(checkpointId, task, (uid) => tables.get(uid));
-    const writer = this.#store.begin(checkpointId);
+    const upload = this.#store.uploader.begin(checkpointId);
     try {
       for (const subtask of subtasks)
-        await writer.addSubtask({ ...subtask, kind: this.#kinds.get(subtask.uid) ?? "unknown", subtask: 0, parallelism: 1 });
+        await upload.addSubtask({ ...subtask, kind: this.#kinds.get(subtask.uid) ?? "unknown", subtask: 0, parallelism: 1 });
+      const { url } = await this.#store.publish(checkpointId, [await upload.finish(), ...acks], sources);
+      return url;
     } catch (error) {
-      await writer.abort();
+      await upload.abort();
       throw error;
+    } finally {
+      upload.settled();
     }
-    const { url } = await writer.finish(sources);
-    return url;
+  }
+
+  /** A part of an operator's state should get a new base now. */
+  baseDue(uid: string, keyGroups: { readonly from: number; readonly to: number }): boolean {
+    return this.#store.compactionDue(uid, keyGroups) === "base";
   }
 
   /** Does a slice of a base, where one is due. */

@@ -1,7 +1,7 @@
 // A running streaming query: one batch per trigger, until its input ends, it is stopped, or it fails.
 import { randomUUID } from "node:crypto";
 import { systemClock, type Clock } from "../../base/clock.ts";
-import { MillraceError, messageOf } from "../../base/errors.ts";
+import { isMillraceError, MillraceError, messageOf } from "../../base/errors.ts";
 import { silentLog, type Log } from "../../base/log.ts";
 import { WakeFlag } from "../../base/wake-flag.ts";
 import type { SavepointResult } from "../../checkpoint/savepoint/savepoint-result.ts";
@@ -115,7 +115,11 @@ export class StreamingQuery {
   /** Ends the query. Settles when it has ended. */
   async stop(mode: StopMode = "batch"): Promise<void> {
     if (this.#state === "running") this.#move("stopping");
-    if (mode === "immediate") this.#aborted = true;
+    // A batch that waits for executors might never end.
+    if (mode === "immediate" || this.#run.remote?.isWaiting === true) {
+      this.#aborted = true;
+      this.#run.remote?.abort();
+    }
     this.#signal.wake();
     await this.done;
   }
@@ -170,6 +174,11 @@ export class StreamingQuery {
       this.#move(ended);
       return ended;
     } catch (error) {
+      // A batch that is given up while executors are at it ends so.
+      if (this.#aborted && isMillraceError(error, "JOB_STOPPING")) {
+        this.#move("stopped");
+        return "stopped";
+      }
       this.#failure = error;
       if (this.#state !== "failed") this.#move("failed");
       this.#log.error("query failed", { batchId: this.#nextBatchId, reason: messageOf(error) });
@@ -256,8 +265,8 @@ export class StreamingQuery {
 
   /** A batch without records gives out what event time has closed since. */
   #needsEmptyBatch(): boolean {
-    const { stages, watermarks, operators } = this.#run;
-    if (operators.nextWakeMs() <= this.#clock.now()) return true;
+    const { stages, watermarks, operators, remote } = this.#run;
+    if (Math.min(operators.nextWakeMs(), remote?.nextWakeMs() ?? Infinity) <= this.#clock.now()) return true;
     return (
       (this.#options.noDataBatches ?? true) && stages.operators.some(({ timed }) => timed) && watermarks.currentMs > this.#batchWatermarkMs
     );
@@ -271,7 +280,10 @@ export class StreamingQuery {
         if (this.#executor.lastCheckpoint === undefined && !this.#run.snapshots.ownRestored) await this.#tryBatch(0, true);
         const result = await this.#run.snapshots.savepoint(checkpointIdOf(this.lastBatchId), id);
         this.#log.info("savepoint taken", { id, mode, location: result.url, batchId: this.lastBatchId });
-        if (mode === "stop" && this.#state === "running") this.#move("stopping");
+        if (mode === "stop") {
+          await this.#run.endRun(result.url);
+          if (this.#state === "running") this.#move("stopping");
+        }
         resolve(result);
       } catch (error) {
         reject(error);

@@ -18,11 +18,11 @@ export interface RpcClientOptions {
 }
 
 /** Connects to `host:port`; rejects when nobody answers in time. */
-export function connectTo(
+export function connectTo<In extends { readonly kind: string } = LeaderMessage, Out extends object = WorkerMessage>(
   address: string,
   options: RpcClientOptions,
-  listener: ConnectionListener<LeaderMessage>,
-): Promise<LeaderConnection> {
+  listener: ConnectionListener<In>,
+): Promise<Connection<Out, In>> {
   const { tls, token, connectTimeoutMs } = options;
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(`${tls === undefined ? "ws" : "wss"}://${address}`, {
@@ -39,7 +39,7 @@ export function connectTo(
     socket.once("error", failed);
     socket.once("open", () => {
       socket.off("error", failed);
-      resolve(new Connection<WorkerMessage, LeaderMessage>(socket, address, options.clock, options.heartbeats, listener));
+      resolve(new Connection<Out, In>(socket, address, options.clock, options.heartbeats, listener));
     });
   });
 }

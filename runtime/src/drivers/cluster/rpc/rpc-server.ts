@@ -15,18 +15,29 @@ import type { TlsSource } from "../../tls/tls-files.ts";
 export type Hello = Extract<WorkerMessage, { readonly kind: "hello" }>;
 export type WorkerConnection = Connection<LeaderMessage, WorkerMessage>;
 
-export interface WorkerListener {
-  message(message: WorkerMessage): void;
+export interface WorkerListener<In = WorkerMessage> {
+  message(message: In): void;
   closed(reason: string, silent: boolean): void;
 }
 
-/** Takes a TaskManager that has introduced itself, or says why not. */
-export type Accept = (
-  hello: Hello,
-  connection: WorkerConnection,
-) => WorkerListener | { readonly code: string; readonly message: string; readonly leader?: string };
+type HelloOf<In> = Extract<In, { readonly kind: "hello" }>;
 
-export interface RpcServerOptions {
+/** Takes a process that has introduced itself, or says why not. */
+export type Accept<In extends { readonly kind: string } = WorkerMessage, Out extends object = LeaderMessage> = (
+  hello: HelloOf<In>,
+  connection: Connection<Out, In>,
+) => WorkerListener<In> | { readonly code: string; readonly message: string; readonly leader?: string };
+
+/** The protocol that is spoken, and what its two sides are called. */
+export interface ProtocolNames {
+  readonly version: number;
+  readonly worker: string;
+  readonly leader: string;
+}
+
+const clusterNames: ProtocolNames = { version: protocolVersion, worker: "a TaskManager", leader: "JobManager" };
+
+export interface RpcServerOptions<In extends { readonly kind: string } = WorkerMessage, Out extends object = LeaderMessage> {
   readonly host: string;
   readonly port: number;
   readonly tls: TlsSource | undefined;
@@ -35,7 +46,9 @@ export interface RpcServerOptions {
   readonly heartbeats: HeartbeatOptions;
   readonly clock: Clock;
   readonly log: Log;
-  readonly accept: Accept;
+  readonly accept: Accept<In, Out>;
+  /** Default those of a job on TaskManagers. */
+  readonly names?: ProtocolNames;
 }
 
 export interface RpcServer {
@@ -47,8 +60,10 @@ export interface RpcServer {
 const helloMs = 10_000;
 
 /** Rejects with RPC_LISTEN when the port is taken. */
-export async function startRpcServer(options: RpcServerOptions): Promise<RpcServer> {
-  const { tls, host, port, log } = options;
+export async function startRpcServer<In extends { readonly kind: string } = WorkerMessage, Out extends object = LeaderMessage>(
+  options: RpcServerOptions<In, Out>,
+): Promise<RpcServer> {
+  const { tls, host, port, log, names = clusterNames } = options;
   const server: Server = tls === undefined ? createServer() : tlsServer(tls, log);
   server.on("request", (_request, response) => response.writeHead(426).end());
   const sockets = new WebSocketServer({
@@ -57,14 +72,14 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     perMessageDeflate: false,
     verifyClient: ({ req }: { req: IncomingMessage }) => isAllowed(req, options.token?.()),
   });
-  const open = new Set<WorkerConnection>();
+  const open = new Set<Connection<Out, In>>();
   sockets.on("connection", (socket, request) => {
     const peer = `${request.socket.remoteAddress ?? "?"}:${request.socket.remotePort ?? 0}`;
-    let listener: WorkerListener | undefined;
-    const connection: WorkerConnection = new Connection<LeaderMessage, WorkerMessage>(socket, peer, options.clock, options.heartbeats, {
+    let listener: WorkerListener<In> | undefined;
+    const connection: Connection<Out, In> = new Connection<Out, In>(socket, peer, options.clock, options.heartbeats, {
       message(message) {
         if (listener !== undefined) listener.message(message);
-        else listener = introduce(message, connection, options.accept);
+        else listener = introduce(message, connection, options.accept, names);
       },
       closed(reason, silent) {
         open.delete(connection);
@@ -103,22 +118,28 @@ function tlsServer(tls: TlsSource, log: Log): Server {
   return server;
 }
 
-function introduce(message: WorkerMessage, connection: WorkerConnection, accept: Accept): WorkerListener | undefined {
+function introduce<In extends { readonly kind: string }, Out extends object>(
+  message: In,
+  connection: Connection<Out, In>,
+  accept: Accept<In, Out>,
+  { version, worker, leader }: ProtocolNames,
+): WorkerListener<In> | undefined {
   const refuse = (refusal: { readonly code: string; readonly message: string; readonly leader?: string }): undefined => {
-    connection.send({ kind: "refused", ...refusal });
+    connection.send({ kind: "refused", ...refusal } as unknown as Out);
     connection.close();
     return undefined;
   };
-  if (message.kind !== "hello") return refuse({ code: "RPC_MESSAGE", message: "a TaskManager introduces itself first" });
-  if (message.version !== protocolVersion) {
+  if (message.kind !== "hello") return refuse({ code: "RPC_MESSAGE", message: `${worker} introduces itself first` });
+  const hello = message as HelloOf<In> & { readonly version?: unknown };
+  if (hello.version !== version) {
     return refuse({
       code: "RPC_VERSION",
-      message: `the TaskManager speaks version ${message.version} of the protocol, this JobManager ${protocolVersion}; run one version of millrace in all of a job's processes`,
+      message: `${worker} speaks version ${String(hello.version)} of the protocol, this ${leader} ${version}; run one version of millrace in all of a job's processes`,
     });
   }
-  const accepted = accept(message, connection);
+  const accepted = accept(hello, connection);
   return "message" in accepted && typeof accepted.message === "function"
-    ? (accepted as WorkerListener)
+    ? (accepted as WorkerListener<In>)
     : refuse(accepted as { code: string; message: string });
 }
 

@@ -10,6 +10,7 @@ import type { KeyGroupRange, Operator, OperatorContext, OperatorMetrics } from "
 import { endOfTime } from "../../../core/time/end-of-time.ts";
 import type { KeyedStateBackend, StateBackendFactory, StateCapture } from "../../../core/ports/state-backend.ts";
 import { mainOutput } from "../../../plan/dataflow.ts";
+import { keyGroupRange } from "../../../plan/key-groups.ts";
 import type { ScannedTask } from "../../continuous/base-scanner.ts";
 import { type CapturedList, OperatorStateRegistry } from "../../task/operator-state-registry.ts";
 import type { OperatorStage } from "../stages/stage.ts";
@@ -30,6 +31,8 @@ export interface OperatorRunnerParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly restored: Restored | undefined;
+  /** Which part of the state is here; all of it without this. */
+  readonly share?: { readonly subtask: number; readonly parallelism: number };
   /** The watermark of the last batch that was run, ms; -Infinity for none. */
   readonly watermarkMs: number;
 }
@@ -43,13 +46,14 @@ export interface OperatorCapture {
   readonly watermarkMs: number;
 }
 
-/** One operator with its state. All of its key groups are here; executors will have ranges of them. */
+/** One operator with its state, or with the key groups that are here. */
 class RunningOperator {
   readonly stage: OperatorStage;
   readonly operator: Operator;
   readonly backend: KeyedStateBackend;
   readonly lists: OperatorStateRegistry;
   readonly keyGroups: KeyGroupRange;
+  readonly subtask: number;
   figures: OperatorFigures = noFigures();
   /** Where its rows go during a batch. */
   target: ((batch: Batch) => void) | undefined;
@@ -58,10 +62,11 @@ class RunningOperator {
 
   constructor(stage: OperatorStage, backend: KeyedStateBackend, lists: OperatorStateRegistry, parts: OperatorRunnerParts) {
     this.#clock = parts.clock;
+    this.subtask = (parts.share ?? whole).subtask;
     this.stage = stage;
     this.backend = backend;
     this.lists = lists;
-    this.keyGroups = { from: 0, to: parts.maxParallelism };
+    this.keyGroups = shareOf(parts);
     this.operator = stage.create(this.#context(parts));
   }
 
@@ -81,8 +86,7 @@ class RunningOperator {
     };
     return {
       uid,
-      subtask: 0,
-      parallelism: 1,
+      ...(parts.share ?? whole),
       maxParallelism: parts.maxParallelism,
       keyGroups: this.keyGroups,
       clock: parts.clock,
@@ -143,13 +147,14 @@ export class OperatorRunner {
   async #openOne(stage: OperatorStage, parts: OperatorRunnerParts): Promise<void> {
     const { maxParallelism, stateBackend, workDirectory, clock, restored } = parts;
     const { uid } = stage;
-    const keyGroups = { from: 0, to: maxParallelism };
+    const keyGroups = shareOf(parts);
+    const { subtask, parallelism } = parts.share ?? whole;
     const directory = join(workDirectory, uid.replaceAll(/[^A-Za-z0-9_.-]/g, "_"));
     await mkdir(directory, { recursive: true });
     const backend = await stateBackend.open({ uid, keyGroups, maxParallelism, clock, directory });
     let running: RunningOperator;
     try {
-      const lists = new OperatorStateRegistry((name) => restored?.operatorState(uid, name, 0, 1) ?? []);
+      const lists = new OperatorStateRegistry((name) => restored?.operatorState(uid, name, subtask, parallelism) ?? []);
       running = new RunningOperator(stage, backend, lists, parts);
       const stored = restored?.keyedState(uid, keyGroups);
       if (stored !== undefined) await backend.restore(stored);
@@ -208,7 +213,7 @@ export class OperatorRunner {
       operators: [...this.#running.values()].map((running) => {
         let slot = this.#slots.get(running);
         if (slot === undefined) {
-          slot = { instance: { uid: running.stage.uid, subtask: 0 }, backend: running.backend, keyGroups: running.keyGroups };
+          slot = { instance: { uid: running.stage.uid, subtask: running.subtask }, backend: running.backend, keyGroups: running.keyGroups };
           this.#slots.set(running, slot);
         }
         return slot;
@@ -250,6 +255,12 @@ export class OperatorRunner {
     }
     this.#running.clear();
   }
+}
+
+const whole = { subtask: 0, parallelism: 1 };
+
+function shareOf({ share = whole, maxParallelism }: OperatorRunnerParts): KeyGroupRange {
+  return keyGroupRange(share.subtask, share.parallelism, maxParallelism);
 }
 
 function noFigures(): OperatorFigures {

@@ -17,6 +17,16 @@ export class SplitQuotas {
     return new SplitQuotas(left);
   }
 
+  /** Quotas that somebody else has shared out. */
+  static given(quotas: Readonly<Record<string, number>>): SplitQuotas {
+    return new SplitQuotas(new Map(Object.entries(quotas).filter(([, quota]) => quota > 0)));
+  }
+
+  /** What each split may still give. */
+  get left(): ReadonlyMap<string, number> {
+    return this.#left;
+  }
+
   /** The most records of the next block, of whichever split it is; 0 when all quotas are used up. */
   get next(): number {
     let least = Infinity;

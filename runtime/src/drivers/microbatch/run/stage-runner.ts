@@ -12,6 +12,15 @@ import type { OperatorRunner } from "./operator-runner.ts";
 /** Takes rows, which are valid during the call. */
 export type TakeRows = (batch: Batch) => Promise<void> | void;
 
+/** Stages whose rows are computed elsewhere. */
+export interface RemoteStages {
+  has(stage: RowsStage): boolean;
+  /** Rows of the stage in this batch go to `take`. */
+  run(stage: RowsStage, watermarkMs: number, take: TakeRows): Promise<void>;
+  /** The latest time that a watermark's query found in the batch, ms; undefined where the query is not for elsewhere. */
+  latestMs(sql: string): number | undefined;
+}
+
 export class StageRunner {
   readonly #kernel: Kernel;
   readonly #stages: BatchStages;
@@ -19,17 +28,25 @@ export class StageRunner {
   readonly #loaders: ReadonlyMap<TableStage, TableLoader>;
   readonly #queries = new Map<SqlStage, KernelQuery>();
   readonly #filled = new Set<TableStage>();
+  readonly #remote: RemoteStages | undefined;
   #watermarkMs = -Infinity;
 
-  private constructor(kernel: Kernel, stages: BatchStages, operators: OperatorRunner, loaders: ReadonlyMap<TableStage, TableLoader>) {
+  private constructor(
+    kernel: Kernel,
+    stages: BatchStages,
+    operators: OperatorRunner,
+    loaders: ReadonlyMap<TableStage, TableLoader>,
+    remote: RemoteStages | undefined,
+  ) {
     this.#kernel = kernel;
     this.#stages = stages;
     this.#operators = operators;
     this.#loaders = loaders;
+    this.#remote = remote;
   }
 
-  static async open(kernel: Kernel, stages: BatchStages, operators: OperatorRunner): Promise<StageRunner> {
-    return new StageRunner(kernel, stages, operators, await createLoaders(kernel, stages));
+  static async open(kernel: Kernel, stages: BatchStages, operators: OperatorRunner, remote?: RemoteStages): Promise<StageRunner> {
+    return new StageRunner(kernel, stages, operators, await createLoaders(kernel, stages), remote);
   }
 
   loaderOf(table: TableStage): TableLoader {
@@ -40,20 +57,29 @@ export class StageRunner {
 
   /** The tables of sources were filled; the rest of the batch follows. Rows of the result go to `take`. */
   async run(watermarkMs: number, take: TakeRows): Promise<void> {
+    this.begin(watermarkMs);
+    await this.rows(this.#stages.result, take);
+  }
+
+  /** The tables of sources were filled with another batch. */
+  begin(watermarkMs: number): void {
     this.#watermarkMs = watermarkMs;
     this.#operators.begin();
     // Tables of inputs that are no streams stay as they were filled first.
     for (const table of this.#filled) if (table.streaming) this.#filled.delete(table);
-    await this.#rows(this.#stages.result, take);
   }
 
   /** The latest time that a watermark's query finds in the batch, ms. */
   async latestMs(sql: string, tables: readonly TableStage[]): Promise<number> {
+    const elsewhere = this.#remote?.latestMs(sql);
+    if (elsewhere !== undefined) return elsewhere;
     for (const table of tables) await this.#fill(table);
     return (await this.#kernel.number(sql)) ?? -Infinity;
   }
 
-  async #rows(stage: RowsStage, take: TakeRows): Promise<void> {
+  /** Rows of one stage of the batch go to `take`. */
+  async rows(stage: RowsStage, take: TakeRows): Promise<void> {
+    if (this.#remote?.has(stage) === true) return this.#remote.run(stage, this.#watermarkMs, take);
     switch (stage.kind) {
       case "sql":
         for (const table of stage.tables) await this.#fill(table);
@@ -72,7 +98,7 @@ export class StageRunner {
     this.#filled.add(table);
     const loader = this.loaderOf(table);
     await loader.begin();
-    await this.#rows(table.rows, (batch) => loader.add(batch));
+    await this.rows(table.rows, (batch) => loader.add(batch));
     loader.end();
   }
 
@@ -93,7 +119,7 @@ export class StageRunner {
       if (taken !== undefined) owed = owed === undefined ? taken : Promise.all([owed, taken]).then(() => {});
     });
     for (const [index, input] of stage.inputs.entries()) {
-      await this.#rows(input, async (batch) => {
+      await this.rows(input, async (batch) => {
         enter(batch, index);
         await owed;
         owed = undefined;
@@ -112,7 +138,7 @@ export class StageRunner {
   async #columns(stage: ColumnsStage, take: TakeRows): Promise<void> {
     const view = new ColumnView(stage.schema);
     const indexes = stage.from.map((name) => stage.input.schema.field(name).index);
-    await this.#rows(stage.input, ({ rows, selection, count }) => {
+    await this.rows(stage.input, ({ rows, selection, count }) => {
       indexes.forEach((from, to) => view.set(to, rows.column(from)));
       view.like(rows);
       return take(new Batch(view.rows, selection, count));
@@ -122,7 +148,7 @@ export class StageRunner {
   async #udf(stage: UdfStage, take: TakeRows): Promise<void> {
     const view = new ColumnView(stage.schema);
     const { schema } = stage.input;
-    await this.#rows(stage.input, (batch) => {
+    await this.rows(stage.input, (batch) => {
       const { rows, selection, count } = batch;
       for (const { index, name } of schema.fields) view.set(stage.schema.field(name).index, rows.column(index));
       view.like(rows);

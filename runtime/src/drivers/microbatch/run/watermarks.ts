@@ -1,4 +1,5 @@
 // Event time of a query: per declared watermark the latest time less its delay, and of those the least (or the greatest) for all.
+import type { BatchStages, ScanStage } from "../stages/stage.ts";
 
 export type WatermarkPolicy = "min" | "max";
 
@@ -44,4 +45,10 @@ export class Watermarks {
     this.#currentMs = next;
     return true;
   }
+}
+
+/** The time columns of a source whose latest value some watermark needs. */
+export function timeColumnsOf(stages: BatchStages, scan: ScanStage): readonly string[] {
+  const columns = stages.watermarks.flatMap(({ from }) => (from.kind === "scan" && from.uid === scan.uid ? [from.column] : []));
+  return [...new Set(columns)];
 }

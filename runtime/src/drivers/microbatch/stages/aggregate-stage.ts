@@ -31,7 +31,7 @@ export function aggregateStage(builder: StageBuilding, plan: AggregatePlan): Ope
     mode: plan.streaming ? builder.mode : "append",
     partial,
   };
-  const { input, output, set } = resolveFrameAggregate(params);
+  const { input, output, set, key } = resolveFrameAggregate(params);
   const stage = builder.sql(
     (boundary) => {
       const from = inputOf(plan, boundary);
@@ -46,6 +46,7 @@ export function aggregateStage(builder: StageBuilding, plan: AggregatePlan): Ope
     operator: "frameAggregate",
     create: frameAggregate(params),
     inputs: [stage],
+    keys: [key],
     schema: output,
     streaming: plan.streaming,
     options: {
@@ -91,6 +92,7 @@ function sessionStage(builder: StageBuilding, plan: AggregatePlan, session: NonN
     operator: "window",
     create: windowAggregate(params),
     inputs: [stage],
+    keys: [params.key],
     // The window gives the key first; the names are the same.
     schema: new Schema(
       Object.fromEntries(

@@ -15,13 +15,15 @@ export function dedupeStage(builder: StageBuilding, plan: Extract<Plan, { kind: 
       : time !== undefined && columns.includes(time)
         ? { kind: "time" }
         : { kind: "always" };
+  const key = keyLayout(input.schema, columns);
   const stage = builder.sql((boundary) => planSql(input, boundary), input.schema, time);
   return {
     kind: "operator",
     ...builder.uidOf(plan.name, "dedupe"),
     operator: "frameDedupe",
-    create: frameDedupe({ key: keyLayout(input.schema, columns), life, dropsLate: time !== undefined }),
+    create: frameDedupe({ key, life, dropsLate: time !== undefined }),
     inputs: [stage],
+    keys: [key],
     schema: input.schema,
     streaming: plan.streaming,
     options: { columns, life },

@@ -84,6 +84,7 @@ export function joinStage(builder: StageBuilding, plan: JoinPlan): OperatorStage
     operator: bounded ? "intervalJoin" : "regularJoin",
     create: bounded ? intervalJoin({ ...sides, lowerMs, upperMs }) : regularJoin(sides),
     inputs: [left, right],
+    keys: [sides.leftKey, sides.rightKey],
     schema: plan.schema,
     streaming: plan.streaming,
     options: {

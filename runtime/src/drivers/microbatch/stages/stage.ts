@@ -1,5 +1,6 @@
 // What a batch is made of: scans into tables, queries over tables, and operators that keep state from batch to batch.
 import type { OperatorFactory } from "../../../core/operator/operator.ts";
+import type { KeyLayout } from "../../../core/keys/key-layout.ts";
 import type { Schema } from "../../../core/schema/schema.ts";
 import type { Plan, UdfCall } from "../../../dataframe/analysis/plan.ts";
 
@@ -40,6 +41,8 @@ export interface OperatorStage {
   readonly operator: string;
   readonly create: OperatorFactory;
   readonly inputs: readonly RowsStage[];
+  /** By what the rows of each input belong together: rows of one key must meet in one place. */
+  readonly keys: readonly KeyLayout[];
   readonly schema: Schema;
   /** False where its input is no stream: it runs once per run, and its state is nobody's. */
   readonly streaming: boolean;

@@ -1,4 +1,5 @@
 // Functions of the user's own with state, as a stage.
+import { keyLayout } from "../../../core/keys/key-layout.ts";
 import type { Plan } from "../../../dataframe/analysis/plan.ts";
 import { firstTime, type StageBuilding } from "./building.ts";
 import { planSql } from "./plan-sql.ts";
@@ -13,6 +14,7 @@ export function transformStage(builder: StageBuilding, plan: Extract<Plan, { kin
     operator: "process",
     create: shape.create(stage.schema, keys),
     inputs: [stage],
+    keys: [keyLayout(stage.schema, keys)],
     schema: shape.output,
     streaming: plan.streaming,
     options: { keys, state: shape.state },
