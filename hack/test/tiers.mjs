@@ -142,9 +142,15 @@ export const tiers = [
   },
   {
     name: "microbatch",
-    what: "drivers of micro-batches killed again and again on a real Kafka and S3, short form",
+    what: "drivers and executors of micro-batches killed again and again on a real Kafka and S3, short form",
     lane: "system",
-    steps: [["node", "test/chaos/microbatch.ts", "--records", "60000", "--keys", "100", "--batch", "6000", "--kills", "3"]],
+    steps: [
+      ["node", "test/chaos/microbatch.ts", "--records", "60000", "--keys", "100", "--batch", "6000", "--kills", "3"],
+      [
+        ...["node", "test/chaos/microbatch-executors.ts", "--records", "120000", "--keys", "100", "--batch", "4000"],
+        ...["--seconds", "30", "--kill-every", "6", "--outage", "8"],
+      ],
+    ],
     needs: ["kafka", "s3"],
     minutes: 10,
   },

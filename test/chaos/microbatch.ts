@@ -3,20 +3,15 @@
 // computation. `node test/chaos/microbatch.ts --kills 20`
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { DuckDBInstance } from "@duckdb/node-api";
-import { openStorage } from "../../runtime/src/checkpoint/storage/open-storage.ts";
 import { clientOptions } from "../../runtime/src/connectors/kafka/client/client-options.ts";
 import { WireKafkaClient } from "../../runtime/src/connectors/kafka/client/wire-client.ts";
 import { random } from "../bench/bids.ts";
-import { consumeCommitted } from "../support/consume.ts";
 import { produceBlock } from "../support/produce.ts";
 import { realKafka, realS3 } from "../support/real.ts";
+import { compareResults, readFiles, readTopic } from "./microbatch-results.ts";
 import { makeReadings } from "./readings.ts";
 
 const { values: given } = parseArgs({
@@ -113,62 +108,6 @@ async function runKilled(output: string, next: () => number): Promise<string> {
   }
 }
 
-interface ResultRow {
-  readonly key: string;
-  readonly windowStart: number;
-  readonly n: number;
-  readonly least: number;
-  readonly greatest: number;
-  readonly total: number;
-}
-
-function compare(name: string, rows: readonly ResultRow[], expected: ReadonlyMap<string, string>): boolean {
-  const seen = new Map<string, string>();
-  let duplicates = 0;
-  let wrong = 0;
-  for (const row of rows) {
-    const id = `${row.key} ${row.windowStart}`;
-    if (seen.has(id)) duplicates++;
-    seen.set(id, `${row.n} ${row.least} ${row.greatest} ${row.total}`);
-    if (seen.get(id) !== expected.get(id)) wrong++;
-  }
-  const missing = [...expected.keys()].filter((id) => !seen.has(id)).length;
-  say(`${name}: expected ${expected.size} rows, seen ${seen.size}: ${missing} missing, ${duplicates} duplicate, ${wrong} wrong`);
-  return missing === 0 && duplicates === 0 && wrong === 0;
-}
-
-async function readTopic(): Promise<readonly ResultRow[]> {
-  return (await consumeCommitted(kafka.bootstrap, topics.output)).map(({ value }) => JSON.parse(value) as ResultRow);
-}
-
-async function readFiles(): Promise<readonly ResultRow[]> {
-  Object.assign(process.env, { AWS_ACCESS_KEY_ID: s3.accessKeyId, AWS_SECRET_ACCESS_KEY: s3.secretAccessKey, AWS_REGION: s3.region });
-  const storage = await openStorage(parquet, { s3: { endpoint: s3.endpoint } });
-  const folder = await mkdtemp(join(tmpdir(), "microbatch-"));
-  try {
-    let files = 0;
-    for await (const { path } of storage.list("")) {
-      if (path.endsWith(".parquet")) await writeFile(join(folder, `${files++}.parquet`), (await storage.get(path)).content);
-    }
-    say(`${files} Parquet files`);
-    const connection = await (await DuckDBInstance.create(":memory:")).connect();
-    const reader = await connection.runAndReadAll(
-      `SELECT key, epoch_ms("windowStart"), n, least, greatest, total FROM read_parquet('${folder}/*.parquet')`,
-    );
-    return reader.getRows().map(([key, windowStart, n, least, greatest, total]) => ({
-      key: String(key),
-      windowStart: Number(windowStart),
-      n: Number(n),
-      least: Number(least),
-      greatest: Number(greatest),
-      total: Number(total),
-    }));
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-    await storage.close();
-  }
-}
-
 async function main(): Promise<boolean> {
   say(`micro-batches: ${records.toLocaleString("en-US")} records, ${partitions} partitions, ${kills} kills of each driver, seed ${seed}`);
   await client.createTopics(Object.values(topics).map((name) => ({ name, partitions, replicationFactor: 1, configs: {} })));
@@ -184,8 +123,8 @@ async function main(): Promise<boolean> {
   const told = await Promise.all([runKilled(topics.output, next), runKilled(parquet, next)]);
   for (const line of told) say(line);
   say(`${((Date.now() - startedMs) / 1000).toFixed(1)} s`);
-  const topic = compare("topic", await readTopic(), expected);
-  const files = compare("files", await readFiles(), expected);
+  const topic = compareResults("topic", await readTopic(kafka.bootstrap, topics.output), expected);
+  const files = compareResults("files", await readFiles(parquet, s3), expected);
   const hanging = (await client.listTransactions(["Ongoing", "PrepareCommit", "PrepareAbort"])).filter(({ transactionalId }) =>
     transactionalId.includes("microbatch-chaos"),
   );

@@ -93,3 +93,17 @@ spec:
   second.kill("SIGTERM");
   expect(await second.ended).toBe(0);
 }, 180_000);
+
+test("on executors a stream gives the same rows as in its driver alone", async () => {
+  const flags = ["-p", `input=${folder}/flights.ndjson`, "-p", `output=${folder}/executors`, "-p", "as=stream", "--executors", "2"];
+  const { code, text } = await run(...flags);
+  expect(text).toMatch(/"message":"executor registered"/);
+  expect(text).toMatch(/"message":"query finished"/);
+  const rows = [...text.matchAll(/"outputRows":(\d+)/g)].reduce((all, [, count]) => all + Number(count), 0);
+  // What `a stream that takes what is there` writes: the last windows stay open.
+  const alone = await run(...flags.slice(0, 2), "-p", `output=${folder}/alone`, ...flags.slice(4, 6));
+  const expected = [...alone.text.matchAll(/"outputRows":(\d+)/g)].reduce((all, [, count]) => all + Number(count), 0);
+  expect(rows).toBe(expected);
+  expect(rows).toBeGreaterThan(0);
+  expect(code).toBe(0);
+}, 180_000);

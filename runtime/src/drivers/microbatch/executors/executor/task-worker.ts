@@ -24,7 +24,7 @@ import {
   type StateTask,
   type TaskResult,
 } from "../messages.ts";
-import { OutputClient, OutputMissing, splitFrames } from "../output-server.ts";
+import { type OutputClient, OutputMissing, splitFrames } from "../output-server.ts";
 import { OutputStore } from "./output-store.ts";
 import { ReadRunner, type ReadRunnerParts } from "./read-runner.ts";
 import { StatePartition } from "./state-partition.ts";
