@@ -131,7 +131,8 @@ async function start(output: string, endpoint: string): Promise<{ readonly drive
     driver: new Kept(`${kind} driver`, ["driver", "--rpc-port", String(rpc), ...shared]),
     executors: Array.from(
       { length: executors },
-      (_value, number) => new Kept(`${kind} executor ${number}`, ["executor", "--driver", `127.0.0.1:${rpc}`, ...shared]),
+      (_value, number) =>
+        new Kept(`${kind} executor ${number}`, ["executor", "--driver", `127.0.0.1:${rpc}`, "--exchange-port", "0", ...shared]),
     ),
   };
 }

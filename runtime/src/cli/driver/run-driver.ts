@@ -1,18 +1,20 @@
 // Runs a driver until its query has ended, and leaves behind how: whoever started it reads that when nobody answers any more.
 import { writeFile } from "node:fs/promises";
-import { MillraceError, messageOf } from "../../base/errors.ts";
+import { messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import { isFrameJob } from "../../dataframe/frame-job.ts";
 import type { QueryRestore } from "../../drivers/microbatch/query-options.ts";
+import { TlsFiles } from "../../drivers/tls/tls-files.ts";
 import { wholeNumber } from "../cluster/cluster-config.ts";
+import { readQueryProcess } from "../frames/query-options.ts";
 import { runStream } from "../frames/run-frames.ts";
-import { withTrigger } from "../run/batch-config.ts";
-import { loadExport } from "../run/load-job.ts";
+import { tokenReader } from "../rest/auth.ts";
 import { openLog } from "../run/logging.ts";
-import { readConfig } from "../run/read-config.ts";
 import { openTerminal } from "../run/terminal.ts";
 import type { DriverFlags } from "./driver-command.ts";
 import { partingWords } from "./parting-words.ts";
+
+/** Where executors of a manifest find the driver. */
+const defaultRpcPort = 6123;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -43,22 +45,22 @@ async function runQuery(
   log: Log,
   ended: (query: object) => void,
 ): Promise<void> {
-  const config = await readConfig(undefined, flags);
-  const job = await loadExport(config.module);
-  const query = isFrameJob(job) ? job.build(config.parameters) : undefined;
-  if (query?.kind !== "stream") {
-    throw new MillraceError(
-      "JOB_EXPORT_MISSING",
-      config.module,
-      query === undefined ? "its default export is no DataFrame program" : "its program reads once, and a run of batches reads a stream",
-      'write: export default frames("name", ({ session }) => session.readStream(...)....writeStream(...))',
-    );
-  }
+  const { config, query, tokenFile, tlsDir, heartbeats } = await readQueryProcess(flags, environment);
   const { host, port } = flags;
-  const tokenFile = flags.tokenFile ?? environment["MILLRACE_TOKEN_FILE"];
   const restore = restorePoint(environment, config.initialSavepoint);
+  const rpcPort = flags.rpcPort ?? ((config.batches.executors ?? 0) > 0 ? defaultRpcPort : undefined);
+  const token = tokenReader(tokenFile);
+  const executors =
+    rpcPort === undefined
+      ? undefined
+      : {
+          ...{ host, port: rpcPort, heartbeats, partitions: config.parallelism },
+          ...(tlsDir === undefined ? {} : { tls: TlsFiles.open(tlsDir, log) }),
+          ...(token === undefined ? {} : { token }),
+          onListening: (listening: number) => log.info("driver listening for executors", { rpc: `${host}:${listening}` }),
+        };
   const terminal = openTerminal(process.stderr, false);
-  await runStream(withTrigger(query, config.batches), config, { host, port, tokenFile, run, restore, ended }, terminal, log);
+  await runStream(query, config, { host, port, tokenFile, run, restore, ended, executors }, terminal, log);
 }
 
 function restorePoint(environment: Environment, initialSavepoint: string | undefined): QueryRestore {

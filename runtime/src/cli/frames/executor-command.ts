@@ -8,7 +8,7 @@ export interface ExecutorFlags extends QueryFlags {
   readonly slots?: string;
   readonly exchangePort: number;
   readonly workDir?: string;
-  readonly decommissionTimeout: string;
+  readonly decommissionTimeout?: string;
   readonly orphanTimeout: string;
 }
 
@@ -17,9 +17,12 @@ export function executorCommand(): Command {
     .option("--driver <host:port>", "where the driver listens for executors (MILLRACE_DRIVER)")
     .option("--slots <n>", "tasks at a time (MILLRACE_SLOTS); default executors.slots of the manifest, or 1")
     .option("--port <n>", "port of health and metrics; 0 chooses a free one", parsePort, 8081)
-    .option("--exchange-port <n>", "port where other processes fetch what this one has computed; 0 chooses a free one", parsePort, 0)
+    .option("--exchange-port <n>", "port where other processes fetch what this one has computed; 0 chooses a free one", parsePort, 6124)
     .option("--work-dir <folder>", "where state and outputs on disk go; default the system's folder for temporary files")
-    .option("--decommission-timeout <duration>", "after SIGTERM: how long it may take until nothing of it is needed", "1 min")
+    .option(
+      "--decommission-timeout <duration>",
+      "after SIGTERM: how long it may take until nothing of it is needed (MILLRACE_DECOMMISSION_MS); default 1 min",
+    )
     .option("--orphan-timeout <duration>", "without a driver for this long it ends", "10 min")
     .action(async (flags: ExecutorFlags) => {
       const { runExecutor } = await import("./run-executor.ts");

@@ -50,7 +50,6 @@ export function addQueryOptions(command: Command): Command {
 export interface QueryProcess {
   readonly config: RunConfig;
   readonly query: StreamQuery;
-  readonly storage: string;
   readonly run: number;
   readonly advertise: string;
   readonly tlsDir: string | undefined;
@@ -68,18 +67,9 @@ export async function readQueryProcess(
   if ((flags.file === undefined) === (flags.module === undefined))
     throw new MillraceError("OPTION_INVALID", "the query", "needs either -f manifest or --module", "give one of them");
   const config = await readConfig(flags.module, flags);
-  const { storage } = config;
-  if (storage === undefined) {
-    throw new MillraceError(
-      "CLUSTER_STORAGE",
-      "checkpoints.storage",
-      "is not set, and a query on several processes keeps its state there",
-      "set it to a file:// or s3:// URL that all processes reach",
-    );
-  }
   const query = streamOf(await loadExport(config.module), config);
   return {
-    ...{ config, query, storage },
+    ...{ config, query },
     run: wholeNumber(flags.run ?? environment["MILLRACE_RUN"] ?? "1", "--run"),
     advertise: flags.advertise ?? environment["MILLRACE_POD_IP"] ?? flags.host,
     tlsDir: flags.tlsDir ?? environment["MILLRACE_TLS_DIR"],

@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import { parseDuration } from "../../base/duration.ts";
 import { MillraceError } from "../../base/errors.ts";
-import { readTls } from "../../drivers/cluster/rpc/tls.ts";
 import { openExecutor } from "../../drivers/microbatch/executors/executor/open-executor.ts";
+import { TlsFiles } from "../../drivers/tls/tls-files.ts";
 import { makeWorkFolder } from "../../drivers/microbatch/work-folder.ts";
 import { wholeNumber } from "../cluster/cluster-config.ts";
 import { startHealthServer } from "../cluster/health-server.ts";
@@ -18,10 +18,19 @@ export async function runExecutor(flags: ExecutorFlags): Promise<void> {
   const driver = flags.driver ?? process.env["MILLRACE_DRIVER"];
   if (driver === undefined) throw new MillraceError("OPTION_INVALID", "--driver", "is not given", "give host:port of the query's driver");
   const asked = await readQueryProcess(flags, process.env);
-  const { config, query, storage, advertise, tokenFile, heartbeats, instance } = asked;
+  const { config, query, advertise, tokenFile, heartbeats, instance } = asked;
+  const { storage } = config;
+  if (storage === undefined) {
+    throw new MillraceError(
+      "CLUSTER_STORAGE",
+      "checkpoints.storage",
+      "is not set, and executors keep the state of a query there",
+      "set it to a file:// or s3:// URL that all processes reach",
+    );
+  }
   const log = (await openLog(flags.log, flags.logLevel, (line) => process.stderr.write(`${line}\n`))).child({ process: "executor" });
   const token = tokenReader(tokenFile);
-  const tls = await readTls(asked.tlsDir);
+  const tls = asked.tlsDir === undefined ? undefined : TlsFiles.open(asked.tlsDir, log);
   const slots = wholeNumber(flags.slots ?? process.env["MILLRACE_SLOTS"] ?? String(config.batches.slots ?? 1), "--slots");
   const work = await makeWorkFolder(flags.workDir);
   const stop = stopSignal();
@@ -45,7 +54,9 @@ export async function runExecutor(flags: ExecutorFlags): Promise<void> {
       try {
         if ((await Promise.race([done, stop.asked])) === "stop") {
           log.info("leaving", { runningTasks: executor.runningTasks });
-          await executor.leave(parseDuration(flags.decommissionTimeout, "--decommission-timeout"));
+          await executor.leave(
+            parseDuration(flags.decommissionTimeout ?? Number(process.env["MILLRACE_DECOMMISSION_MS"] ?? 60_000), "--decommission-timeout"),
+          );
         }
       } finally {
         await health.close();

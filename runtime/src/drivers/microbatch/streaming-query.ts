@@ -13,6 +13,7 @@ import type { QueryOptions } from "./query-options.ts";
 import { openQueryRun, type QueryRun } from "./query-run.ts";
 import { moved, nextTriggerMs, type QueryState, type StopMode } from "./query-state.ts";
 import { RateEstimator } from "./rate-estimator.ts";
+import { FeedWatch } from "./run/feed-watch.ts";
 import { checkpointIdOf } from "./run/sink-runner.ts";
 import { type QuerySavepointMode, SavepointRequests } from "./savepoint-requests.ts";
 
@@ -36,14 +37,13 @@ export class StreamingQuery {
   readonly #signal = new WakeFlag();
   readonly #progress: QueryProgress[] = [];
   readonly #estimator: RateEstimator | undefined;
-  readonly #watched = new Set<string>();
+  readonly #feeds: FeedWatch;
   readonly #savepoints = new SavepointRequests();
   #state: QueryState = "running";
   #aborted = false;
   #nextBatchId: number;
   #idle: (() => void)[] = [];
   #failure: unknown;
-  #feedFailure: { readonly error: unknown } | undefined;
   #batchWatermarkMs = -Infinity;
   #resting = false;
 
@@ -57,6 +57,7 @@ export class StreamingQuery {
     this.#executor = new BatchExecutor(run, this.#clock, this.runId, () => this.#aborted);
     this.#estimator =
       options.backpressure === true && trigger.kind === "processingTime" ? new RateEstimator(trigger.intervalMs) : undefined;
+    this.#feeds = new FeedWatch(run.feeds, () => this.#signal.wake());
     this.#nextBatchId = run.recovery.lastBatchId + 1;
     this.done = this.#runAll();
     // Whoever started the query awaits `done`; until then a failure must not count as unhandled.
@@ -207,19 +208,22 @@ export class StreamingQuery {
     const intervalMs = trigger.kind === "processingTime" ? trigger.intervalMs : 0;
     let dueMs = this.#clock.now();
     for (;;) {
-      if (this.#feedFailure !== undefined) throw this.#feedFailure.error;
+      if (this.#feeds.failure !== undefined) throw this.#feeds.failure.error;
       if ((await this.#takeSavepoints()) === "stop" || this.#state === "stopping") return "stopped";
       if (this.#clock.now() < dueMs && this.#idle.length === 0) {
         await this.#sleepUntil(dueMs);
         continue;
       }
       const lateMs = Math.max(0, this.#clock.now() - dueMs);
+      // Whoever asks while the sources are read waits for another look: what is there now may not have been seen.
+      const asked = this.#idle.splice(0);
       const ran = await this.#tryBatch(lateMs);
+      if (ran) this.#idle.unshift(...asked);
       if (ran && trigger.kind === "once") return "finished";
       this.#resting = !ran;
       if (!ran) {
         if (this.#exhausted() && !this.#needsEmptyBatch()) return "finished";
-        for (const resolve of this.#idle.splice(0)) resolve();
+        for (const resolve of asked) resolve();
         await this.#rest();
         continue;
       }
@@ -236,27 +240,10 @@ export class StreamingQuery {
   }
 
   async #rest(): Promise<void> {
-    for (const feed of this.#run.feeds.values()) this.#watch(feed.uid);
+    this.#feeds.watch();
     const cancel = this.#clock.after(restMs, () => this.#signal.wake());
     await this.#signal.sleep();
     cancel();
-  }
-
-  // One pending `ready` per source, so that waking for another reason does not pile promises up.
-  #watch(uid: string): void {
-    const feed = this.#run.feeds.get(uid);
-    if (feed === undefined || feed.exhausted || this.#watched.has(uid)) return;
-    this.#watched.add(uid);
-    feed.ready().then(
-      () => {
-        this.#watched.delete(uid);
-        this.#signal.wake();
-      },
-      (error: unknown) => {
-        this.#feedFailure ??= { error };
-        this.#signal.wake();
-      },
-    );
   }
 
   #exhausted(): boolean {

@@ -3,8 +3,10 @@ import { Agent, createServer, request, type Server } from "node:http";
 import { Agent as TlsAgent, createServer as createTlsServer, request as tlsRequest } from "node:https";
 import type { AddressInfo } from "node:net";
 import { MillraceError, messageOf } from "../../../base/errors.ts";
+import type { Log } from "../../../base/log.ts";
+import { clientTls, serverTls, watchServer } from "../../tls/mutual-tls.ts";
 import { sameToken } from "../../cluster/rpc/rpc-server.ts";
-import type { TlsMaterial } from "../../cluster/rpc/tls.ts";
+import type { TlsSource } from "../../tls/tls-files.ts";
 import { at, frameCorrupt, headerBytes, magic, maxFrameBytes } from "../../exchange/frame/layout.ts";
 import type { OutputRef } from "./messages.ts";
 
@@ -16,8 +18,9 @@ export interface OutputReader {
 export interface OutputServerOptions {
   readonly host: string;
   readonly port: number;
-  readonly tls: TlsMaterial | undefined;
+  readonly tls: TlsSource | undefined;
   readonly token: (() => string | undefined) | undefined;
+  readonly log: Log;
 }
 
 export interface OutputServer {
@@ -27,9 +30,8 @@ export interface OutputServer {
 
 /** Rejects with EXECUTOR_LISTEN when the port is taken. */
 export async function startOutputServer(outputs: OutputReader, options: OutputServerOptions): Promise<OutputServer> {
-  const { tls, host, port, token } = options;
-  const server: Server =
-    tls === undefined ? createServer() : createTlsServer({ ...tls, requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.2" });
+  const { tls, host, port, token, log } = options;
+  const server: Server = tls === undefined ? createServer() : tlsServer(tls, log);
   server.on("request", (incoming, response) => {
     const expected = token?.();
     if (expected !== undefined && !sameToken(incoming.headers.authorization, `Bearer ${expected}`)) return response.writeHead(401).end();
@@ -60,6 +62,12 @@ export async function startOutputServer(outputs: OutputReader, options: OutputSe
   };
 }
 
+function tlsServer(tls: TlsSource, log: Log): Server {
+  const server = createTlsServer(serverTls(tls));
+  watchServer(server, tls, (peer, reason) => log.warn("a connection for outputs was refused", { peer, reason }));
+  return server;
+}
+
 /** An output that is not where it was said to be: its executor is gone, or has started anew. */
 export class OutputMissing extends Error {
   readonly ref: OutputRef;
@@ -74,13 +82,13 @@ const idleTimeoutMs = 30_000;
 
 export class OutputClient {
   readonly #agent: Agent;
-  readonly #tls: TlsMaterial | undefined;
+  readonly #tls: TlsSource | undefined;
   readonly #token: (() => string | undefined) | undefined;
 
-  constructor(tls: TlsMaterial | undefined, token: (() => string | undefined) | undefined) {
+  constructor(tls: TlsSource | undefined, token: (() => string | undefined) | undefined) {
     this.#tls = tls;
     this.#token = token;
-    this.#agent = tls === undefined ? new Agent({ keepAlive: true }) : new TlsAgent({ keepAlive: true, ...tls });
+    this.#agent = tls === undefined ? new Agent({ keepAlive: true }) : new TlsAgent({ keepAlive: true });
   }
 
   /** The frames of a part. Rejects with OutputMissing. */
@@ -102,7 +110,12 @@ export class OutputClient {
     return new Promise((resolve, reject) => {
       const asked = send(
         `${secure ? "https" : "http"}://${address}${path}`,
-        { agent: this.#agent, timeout: idleTimeoutMs, headers: token === undefined ? {} : { authorization: `Bearer ${token}` } },
+        {
+          ...(this.#tls === undefined ? {} : clientTls(this.#tls)),
+          agent: this.#agent,
+          timeout: idleTimeoutMs,
+          headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+        },
         (response) => {
           const chunks: Buffer[] = [];
           response.on("data", (chunk: Buffer) => chunks.push(chunk));

@@ -3,7 +3,7 @@ import type { Clock } from "../../../../base/clock.ts";
 import type { Log } from "../../../../base/log.ts";
 import type { Connection, HeartbeatOptions } from "../../../cluster/rpc/connection.ts";
 import { type RpcServer, startRpcServer } from "../../../cluster/rpc/rpc-server.ts";
-import type { TlsMaterial } from "../../../cluster/rpc/tls.ts";
+import type { TlsSource } from "../../../tls/tls-files.ts";
 import { type DriverMessage, type ExecutorMessage, executorProtocolVersion, partitionKey, type SplitGroup } from "../messages.ts";
 import type { Place } from "./task-set.ts";
 
@@ -18,7 +18,7 @@ export interface ExecutorPoolOptions {
   readonly fingerprint: string;
   readonly host: string;
   readonly port: number;
-  readonly tls: TlsMaterial | undefined;
+  readonly tls: TlsSource | undefined;
   readonly token: (() => string | undefined) | undefined;
   readonly heartbeats: HeartbeatOptions;
   readonly clock: Clock;

@@ -2,7 +2,7 @@
 import type { Clock } from "../../../../base/clock.ts";
 import type { Log } from "../../../../base/log.ts";
 import { defaultHeartbeats, type HeartbeatOptions } from "../../../cluster/rpc/connection.ts";
-import type { TlsMaterial } from "../../../cluster/rpc/tls.ts";
+import type { TlsSource } from "../../../tls/tls-files.ts";
 import type { BatchStages } from "../../stages/stage.ts";
 import { type Distribution, distribute } from "../distribution.ts";
 import { OutputClient } from "../output-server.ts";
@@ -15,7 +15,7 @@ export interface ExecutorOptions {
   readonly host: string;
   /** 0 chooses a free one. */
   readonly port: number;
-  readonly tls?: TlsMaterial;
+  readonly tls?: TlsSource;
   readonly token?: () => string | undefined;
   readonly heartbeats?: HeartbeatOptions;
   /** Parts of each operator's state: tasks with state of a batch. */

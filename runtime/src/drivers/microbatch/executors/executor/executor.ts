@@ -4,7 +4,7 @@ import { isMillraceError, MillraceError, messageOf } from "../../../../base/erro
 import type { Log } from "../../../../base/log.ts";
 import type { Connection, HeartbeatOptions } from "../../../cluster/rpc/connection.ts";
 import { connectTo } from "../../../cluster/rpc/rpc-client.ts";
-import type { TlsMaterial } from "../../../cluster/rpc/tls.ts";
+import type { TlsSource } from "../../../tls/tls-files.ts";
 import { type DriverMessage, type ExecutorMessage, type ExecutorTask, executorProtocolVersion, type SplitGroup } from "../messages.ts";
 import { OutputMissing } from "../output-server.ts";
 import type { TaskWorker } from "./task-worker.ts";
@@ -17,7 +17,7 @@ export interface ExecutorParts {
   /** host:port of the driver. */
   readonly driver: string;
   readonly worker: TaskWorker;
-  readonly tls: TlsMaterial | undefined;
+  readonly tls: TlsSource | undefined;
   readonly token: (() => string | undefined) | undefined;
   readonly heartbeats: HeartbeatOptions;
   /** Without a driver for this long it ends, ms. */

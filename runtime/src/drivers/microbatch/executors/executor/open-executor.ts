@@ -13,7 +13,7 @@ import type { StreamQuery } from "../../../../dataframe/query.ts";
 import { planFingerprint, planOf } from "../../../../plan/plan.ts";
 import { memoryBackend } from "../../../../state/memory/memory-backend.ts";
 import { defaultHeartbeats, type HeartbeatOptions } from "../../../cluster/rpc/connection.ts";
-import type { TlsMaterial } from "../../../cluster/rpc/tls.ts";
+import type { TlsSource } from "../../../tls/tls-files.ts";
 import { Kernel, type KernelOptions } from "../../kernel/kernel.ts";
 import { queryDataflow } from "../../query-dataflow.ts";
 import { buildStages } from "../../stages/build-stages.ts";
@@ -43,7 +43,7 @@ export interface ExecutorProcessOptions {
   readonly kernel?: KernelOptions;
   /** What outputs may take of memory. Default 256 MiB. */
   readonly outputBytes?: number;
-  readonly tls?: TlsMaterial;
+  readonly tls?: TlsSource;
   readonly token?: () => string | undefined;
   readonly heartbeats?: HeartbeatOptions;
   /** Default 10 minutes. */
@@ -93,7 +93,7 @@ export async function openExecutor(query: StreamQuery, options: ExecutorProcessO
       outputBytes: options.outputBytes ?? 256 * 1024 * 1024,
     });
     opened.push(() => worker.close());
-    const server = await startOutputServer(worker.outputs, { host, port: options.port ?? 0, tls: options.tls, token: options.token });
+    const server = await startOutputServer(worker.outputs, { host, port: options.port ?? 0, tls: options.tls, token: options.token, log });
     opened.push(() => server.close());
     worker.address = `${options.advertise ?? host}:${server.port}`;
     const executor = new Executor({
