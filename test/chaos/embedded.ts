@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { clientOptions } from "../../runtime/src/connectors/kafka/client/client-options.ts";
 import { WireKafkaClient } from "../../runtime/src/connectors/kafka/client/wire-client.ts";
+import { QueryClient } from "../../runtime/src/drivers/embedded/queries/query-client.ts";
 import { random } from "../bench/bids.ts";
 import { consumeCommitted } from "../support/consume.ts";
 import { produceBlock, type ValueBlock } from "../support/produce.ts";
@@ -50,6 +51,8 @@ const expected = new Map<string, number>();
 class Service {
   readonly name: string;
   child: ChildProcess | undefined;
+  /** Where the last one of its processes answers. */
+  url: string | undefined;
   exited: Promise<void> = Promise.resolve();
 
   constructor(name: string) {
@@ -84,8 +87,9 @@ class Service {
 
   #read(line: string): void {
     if (given.verbose) say(`${this.name} ${line}`);
-    const entry = JSON.parse(line) as { level: string; message: string; restoredRecords?: number; restoredBytes?: number };
-    if (entry.message === "assignment received") figures.assignments++;
+    const entry = JSON.parse(line) as { level: string; message: string; restoredRecords?: number; restoredBytes?: number; url?: string };
+    if (entry.message === "listens") this.url = entry.url;
+    else if (entry.message === "assignment received") figures.assignments++;
     else if (entry.message === "task runs") {
       figures.tasksOpened++;
       figures.restoredRecords += entry.restoredRecords ?? 0;
@@ -147,9 +151,12 @@ async function main(): Promise<boolean> {
     `${figures.kills} kills, ${figures.assignments} assignments, ${figures.tasksOpened} tasks opened, ` +
       `${figures.restoredRecords} records (${(figures.restoredBytes / 2 ** 20).toFixed(1)} MiB) restored; caught up ${(behindMs / 1000).toFixed(1)} s after the end`,
   );
+  const stored = await storeContents();
   for (const { child } of services) child?.kill("SIGTERM");
   await Promise.all(services.map((service) => service.exited));
-  return check();
+  const wrong = [...expected].filter(([word, times]) => stored.get(word) !== times);
+  say(`${stored.size} words in the stores, asked of all processes: ${wrong.length} wrong`);
+  return (await check()) && wrong.length === 0 && stored.size === expected.size;
 }
 
 // Every few seconds one process dies; most come back at once, some only after the group has given their tasks to others.
@@ -183,6 +190,19 @@ async function caughtUp(): Promise<number> {
     if (Date.now() - fromMs > 300_000) throw new Error(`${behind} records are still not processed after five minutes`);
     await sleep(500);
   }
+}
+
+/** What the application's stores hold at the end, by interactive queries: words by their beginnings, so that no answer is cut off. */
+async function storeContents(): Promise<ReadonlyMap<string, number>> {
+  const urls = services.map((service) => service.url).filter((url) => url !== undefined);
+  const queries = new QueryClient({ urls, timeoutMs: 60_000 });
+  const contents = new Map<string, number>();
+  for (let digit = 0; digit < 10; digit++) {
+    const { rows, complete } = await queries.query("count", { kind: "prefix", prefix: `w${digit}`, limit: 10_000 });
+    if (!complete) throw new Error("more than 10,000 words begin alike: use fewer words");
+    for (const { key, value } of rows) contents.set((key as { word: string }).word, (value as { times: number }).times);
+  }
+  return contents;
 }
 
 async function check(): Promise<boolean> {

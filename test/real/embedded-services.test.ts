@@ -117,12 +117,24 @@ test("word-count: two processes of which one ends, and a third that comes", asyn
   const start = (): Running => run("word-count", { APPLICATION_ID: id, ...topics, PORT: "0" });
   const last = async () =>
     Object.fromEntries((await rowsOf(topics.OUTPUT)).map(({ word, times }) => [String(word), times] as const).toSorted());
+  const urlOf = async (service: Running): Promise<string> => {
+    const found = (): string => /"url":"([^"]+)"/.exec(service.output())?.[1] ?? "";
+    await expect.poll(found, limit).not.toBe("");
+    return found();
+  };
+  const query = async (url: string, ...words: readonly string[]): Promise<readonly string[]> => {
+    const options = { cwd: root, env: { ...process.env, URLS: url } };
+    const { stdout } = await promisify(execFile)(process.execPath, ["docs/examples/word-count/query.ts", ...words], options);
+    return stdout.trimEnd().split("\n");
+  };
   const [first, second] = [start(), start()];
   await send(
     topics.INPUT,
     Array.from({ length: 40 }, () => ({ text: "to be or not to be" })),
   );
   await expect.poll(last, limit).toEqual({ be: 80, not: 40, or: 40, to: 80 });
+  for (const service of [first, second])
+    expect(await query(await urlOf(service), "be", "or", "nothing")).toEqual(["be 80", "or 40", "nothing 0", "words: 4"]);
   await stop(first);
   await send(
     topics.INPUT,

@@ -1,5 +1,4 @@
-// An ordinary service with a job inside: it counts words beside whatever else it does, and says over HTTP whether it is ready.
-import { createServer } from "node:http";
+// An ordinary service with a job inside: it counts words beside whatever else it does, and answers probes and queries over HTTP.
 import { embedded, type Log, type LogFields } from "millrace/embedded";
 import wordCount from "./word-count.ts";
 
@@ -26,25 +25,16 @@ const app = embedded(wordCount, {
   applicationId: APPLICATION_ID,
   parameters: { brokers: BROKERS, input: INPUT, output: OUTPUT },
   sessionTimeoutMs: 6000,
+  http: { port: Number(PORT) },
   log,
   ...(INSTANCE_ID === undefined ? {} : { instanceId: INSTANCE_ID }),
   ...(STATE_DIRECTORY === undefined ? {} : { stateDirectory: STATE_DIRECTORY }),
 });
 app.onState((state, before) => log.info("state", { state, before }));
 
-const server = createServer((request, response) => {
-  const health = app.health();
-  response.writeHead(request.url === "/ready" && !health.ready ? 503 : 200, { "content-type": "application/json" });
-  response.end(JSON.stringify(health));
-});
-server.listen(Number(PORT), "127.0.0.1");
-
 process.once("SIGTERM", () => {
   app.close().catch((error: unknown) => log.error("close failed", { reason: String(error) }));
 });
-try {
-  await app.start();
-  await app.done;
-} finally {
-  server.close();
-}
+await app.start();
+log.info("listens", { url: app.url });
+await app.done;

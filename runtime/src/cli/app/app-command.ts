@@ -59,8 +59,9 @@ async function open(
 async function reset(path: string, flags: ResetFlags, print: (text: string) => void): Promise<void> {
   const { topology, dataflow } = await open(path, flags);
   const cluster =
-    flags.bootstrapServers === undefined ? firstCluster(dataflow) : clientOptions({ bootstrapServers: flags.bootstrapServers });
-  if (cluster === undefined) throw new MillraceError("EMBEDDED_SOURCE", path, "reads no Kafka topic", "give --bootstrap-servers");
+    flags.bootstrapServers === undefined
+      ? firstCluster(dataflow, topology.applicationId)
+      : clientOptions({ bootstrapServers: flags.bootstrapServers });
   const client = new WireKafkaClient(cluster);
   try {
     const act = flags.yes === true;

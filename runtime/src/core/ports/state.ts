@@ -17,6 +17,13 @@ export interface TimeToLive {
 /** From the value an older version stored (decoded with its own schema, as a plain object) to one of today's schema. */
 export type Migration = (old: Readonly<Record<string, unknown>>) => Record<string, unknown>;
 
+/** Entries as people see them, where that is not what is stored: an aggregate shows its results, not its accumulators. */
+export interface ShownEntries {
+  readonly schema: Schema;
+  /** Fills rows `[0, count)` of `rows`, which are of `schema` and have room, from the entries at `slots`. */
+  show(slots: Int32Array, count: number, rows: Rows): void;
+}
+
 export interface TableSpec {
   /** Unique within the operator: part of the state's address in snapshots. */
   readonly name: string;
@@ -26,6 +33,8 @@ export interface TableSpec {
   readonly ttl?: TimeToLive;
   /** Needed when `value` differs from the stored schema by more than added, removed, widened or renamed-by-alias fields. */
   readonly migrate?: Migration;
+  /** What queries of the table give; without it the value. */
+  readonly shown?: ShownEntries;
 }
 
 /** Called with the slots of some entries. It may change, touch and delete them; it must not look up or insert. */

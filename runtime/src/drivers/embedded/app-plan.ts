@@ -107,7 +107,10 @@ export async function planApp(dataflow: Dataflow, applicationId: string, maxPara
   };
 }
 
-/** The cluster of the first source. */
-export function firstCluster(dataflow: Dataflow): ClientOptions | undefined {
-  return dataflow.nodes.map(sourceOf).find((source) => source !== undefined)?.kafka.client;
+/** The cluster of the first source. Throws EMBEDDED_SOURCE where there is none. */
+export function firstCluster(dataflow: Dataflow, applicationId: string): ClientOptions {
+  const found = dataflow.nodes.map(sourceOf).find((source) => source !== undefined)?.kafka.client;
+  if (found !== undefined) return found;
+  const next = "read one; or run the job as a StreamJob";
+  throw new MillraceError("EMBEDDED_SOURCE", `application ${applicationId}`, "reads no Kafka topic", next);
 }

@@ -1,10 +1,18 @@
 // The life of an application in one process, as a table of moves.
+import type { TaskStatus } from "./task-set.ts";
 
 /**
  * `created`: not started. `rebalancing`: waits for the group. `restoring`: has tasks that do not run yet. `running`: all of its tasks
  * run. `error`: has failed and is about to be closed. `closed`: for good.
  */
 export type EmbeddedState = "created" | "rebalancing" | "restoring" | "running" | "error" | "closed";
+
+export interface EmbeddedHealth {
+  readonly state: EmbeddedState;
+  /** All of its tasks run and have their state. */
+  readonly ready: boolean;
+  readonly tasks: readonly TaskStatus[];
+}
 
 const moves: Readonly<Record<EmbeddedState, readonly EmbeddedState[]>> = {
   created: ["rebalancing", "error", "closed"],

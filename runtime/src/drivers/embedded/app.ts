@@ -9,11 +9,13 @@ import type { Dataflow } from "../../plan/dataflow.ts";
 import { ClientPool } from "./client-pool.ts";
 import { AppDisk } from "./app-disk.ts";
 import { type AppPlan, checkDataflow, firstCluster, planApp } from "./app-plan.ts";
-import { AppState, type EmbeddedState, type StateListener } from "./app-state.ts";
+import { AppState, type EmbeddedHealth, type EmbeddedState, type StateListener } from "./app-state.ts";
 import { decodeOrders, type Orders } from "./assignment/group-protocol.ts";
 import { type CompleteConfig, completeConfig, type EmbeddedConfig, type EmbeddedParts } from "./config.ts";
 import { membershipOptions, newsOf, refusedError } from "./group-news.ts";
 import { lead } from "./leader.ts";
+import { AppQueries } from "./queries/app-queries.ts";
+import { askStore } from "./queries/query-client.ts";
 import { fetchBytes, letterTopic, openHost, producerOptions } from "./open-host.ts";
 import { appControl, type AppServer, startAppServer } from "./rest/app-server.ts";
 import type { AppSavepointMode } from "./control/control-state.ts";
@@ -23,17 +25,11 @@ import type { TaskFigures } from "./task/task-figures.ts";
 import { type AppView, viewOf } from "./rest/app-view.ts";
 import { StandbySet, openFollowers } from "./standby-set.ts";
 import { type Purging, purgeRegularly } from "./purge-regularly.ts";
-import { TaskSet, type TaskStatus } from "./task-set.ts";
+import { TaskSet } from "./task-set.ts";
 import { ensureInternalTopics, internalTopics } from "./topology/internal-topics.ts";
 
-export interface EmbeddedHealth {
-  readonly state: EmbeddedState;
-  /** All of its tasks run and have their state. */
-  readonly ready: boolean;
-  readonly tasks: readonly TaskStatus[];
-}
-
 const defaultCloseMs = 30_000;
+const askTimeoutMs = 10_000;
 
 export class EmbeddedApp {
   readonly applicationId: string;
@@ -56,6 +52,8 @@ export class EmbeddedApp {
   #plan: AppPlan | undefined;
   #server: AppServer | undefined;
   #savepoints: AppSavepoints | undefined;
+  /** What its stores hold, wherever in the application it is. */
+  readonly queries: AppQueries;
   /** The savepoint that the application was stopped with. */
   #stoppedWith: string | undefined;
   #purging: Purging | undefined;
@@ -67,17 +65,17 @@ export class EmbeddedApp {
     this.#config = completeConfig(config, parts);
     this.#dataflow = job.build(this.#config.parameters);
     this.applicationId = this.#config.applicationId ?? this.#dataflow.name;
-    const cluster = this.#config.client ?? firstCluster(this.#dataflow);
-    if (cluster === undefined)
-      throw new MillraceError(
-        "EMBEDDED_SOURCE",
-        `application ${this.applicationId}`,
-        "reads no Kafka topic",
-        "read one; or run the job as a StreamJob",
-      );
+    const cluster = this.#config.client ?? firstCluster(this.#dataflow, this.applicationId);
     this.#cluster = cluster;
     this.#clients = new ClientPool(cluster, this.#config.openClient);
     checkDataflow(this.#dataflow, cluster);
+    this.queries = new AppQueries({
+      plan: () => this.#plan,
+      maxParallelism: this.#config.maxParallelism,
+      task: (id) => this.#tasks?.running(id),
+      hosts: () => this.#orders?.hosts ?? {},
+      ask: (url, request) => askStore(url, request, this.#config.http?.token?.(), askTimeoutMs),
+    });
     this.done = this.#ended.promise;
     // Whoever does not look at it learns of a failure by the state.
     this.done.catch(() => undefined);
@@ -245,6 +243,7 @@ export class EmbeddedApp {
       lags: { ...this.#foundLags, ...this.#standbys?.lags() },
       round: this.#round,
       shutdown: this.#shutdown,
+      url: this.#config.http?.advertisedUrl ?? this.url,
     });
   }
 

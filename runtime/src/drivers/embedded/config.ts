@@ -96,6 +96,8 @@ export interface HttpConfig {
   readonly port: number;
   /** Default: the loopback address. */
   readonly host?: string;
+  /** Where other processes of the application reach it, for queries. Default: where it listens. */
+  readonly advertisedUrl?: string;
   /** What requests below `/v1` must carry as their bearer token; a function is asked at each request. Default: none. */
   readonly token?: string | (() => string);
 }
@@ -133,7 +135,7 @@ export interface CompleteConfig {
   readonly restoreId: string | undefined;
   readonly allowNonRestoredState: boolean;
   readonly savepointTimeoutMs: number;
-  readonly http: AppServerOptions | undefined;
+  readonly http: (AppServerOptions & { readonly advertisedUrl: string | undefined }) | undefined;
   readonly log: Log;
   readonly clock: Clock;
   readonly random: () => number;
@@ -243,13 +245,14 @@ export function completeConfig(config: EmbeddedConfig, parts: EmbeddedParts): Co
   };
 }
 
-function httpOptions(http: HttpConfig): AppServerOptions {
-  refuseUnknownOptions("embedded http", http, ["port", "host", "token"]);
+function httpOptions(http: HttpConfig): NonNullable<CompleteConfig["http"]> {
+  refuseUnknownOptions("embedded http", http, ["port", "host", "token", "advertisedUrl"]);
   const { token, host = "127.0.0.1" } = http;
   return {
     host,
     port: integerOption("embedded http", "port", http.port, 0, 0, 65_535),
     token: typeof token === "string" ? () => token : token,
+    advertisedUrl: http.advertisedUrl?.replace(/\/+$/, ""),
   };
 }
 

@@ -28,15 +28,18 @@ export interface NewsParts {
   readonly lags: Readonly<Record<string, number>>;
   readonly round: number;
   readonly shutdown: string | undefined;
+  /** Where it answers over HTTP. */
+  readonly url: string | undefined;
 }
 
-export function newsOf({ plan, config, owned, lags, round, shutdown }: NewsParts): Buffer {
+export function newsOf({ plan, config, owned, lags, round, shutdown, url }: NewsParts): Buffer {
   const { processId, rack } = config;
   const partitions = owned.flatMap((id) => plan.partitionsOf(id));
   return encodeNews(plan.topics, partitions, {
     process: processId,
     fingerprint: plan.fingerprint,
     ...(rack === undefined ? {} : { rack }),
+    ...(url === undefined ? {} : { url }),
     owned,
     lags,
     round,

@@ -23,6 +23,8 @@ export function lead(
     able.map(({ memberId, rack, owned, lags }) => ({ memberId, rack, owned: new Set(owned), lags: new Map(Object.entries(lags)) })),
     options,
   );
+  const hosts: Record<string, readonly string[]> = {};
+  for (const { memberId, url } of able) if (url !== undefined) hosts[url] = assigned.byMember.get(memberId)?.active ?? [];
   return new Map(
     all.map(({ memberId, fingerprint, owned }) => {
       if (fingerprint !== ruling)
@@ -33,7 +35,7 @@ export function lead(
         memberId,
         encodeOrders(
           orders.active.flatMap((id) => plan.partitionsOf(id)),
-          orders,
+          { ...orders, hosts },
         ),
       ];
     }),

@@ -86,9 +86,15 @@ export class TaskSet {
     return [...this.#slots].map(([id, { state, task, progress }]) => ({
       id,
       state,
-      lag: state === "running" && task !== undefined ? task.lag() : Number.NaN,
+      lag: state === "running" && task !== undefined ? task.inputs.lag() : Number.NaN,
       restore: { ...progress },
     }));
+  }
+
+  /** A task that runs; undefined for one that does not, here. */
+  running(id: string): EmbeddedTask | undefined {
+    const slot = this.#slots.get(id);
+    return slot?.state === "running" ? slot.task : undefined;
   }
 
   figures(): { readonly tasks: readonly TaskFigures[]; readonly counts: AppCounts } {

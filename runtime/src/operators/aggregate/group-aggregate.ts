@@ -73,6 +73,7 @@ class GroupAggregate implements Operator {
       name: "groups",
       key,
       value: set.stateSchema(),
+      shown: { schema: set.results, show: (slots, count, rows) => this.#bound.results(slots, count, rows, 0, 0) },
       ...(params.ttl === undefined ? {} : { ttl: params.ttl }),
     });
     this.#bound = set.bind(this.#table.columns);

@@ -28,7 +28,12 @@ export class PaneStore {
   constructor(context: OperatorContext, layout: KeyLayout, set: AggregateSet) {
     this.#set = set;
     this.#layout = layout;
-    this.table = context.keyed.table({ name: "panes", key: layout, value: set.stateSchema() });
+    this.table = context.keyed.table({
+      name: "panes",
+      key: layout,
+      value: set.stateSchema(),
+      shown: { schema: set.results, show: (slots, count, rows) => this.bound.results(slots, count, rows, 0, 0) },
+    });
     this.bound = set.bind(this.table.columns);
   }
 

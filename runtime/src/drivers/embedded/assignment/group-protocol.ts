@@ -18,6 +18,8 @@ export interface MemberNews {
   /** Of the topology: members that differ in it cannot share tasks. */
   readonly fingerprint: string;
   readonly rack?: string;
+  /** Where the process answers over HTTP. */
+  readonly url?: string;
   readonly owned: readonly string[];
   /** Copies of state, with how many records each is behind. */
   readonly lags: Readonly<Record<string, number>>;
@@ -32,6 +34,8 @@ export interface Orders {
   readonly standby: readonly string[];
   /** Tasks that nobody has while they are handed over, and tasks that wait for a copy to be warm. */
   readonly pending: number;
+  /** Who has which task: the addresses of the members that have one, with their active tasks. */
+  readonly hosts?: Readonly<Record<string, readonly string[]>>;
   /** Why this member gets nothing. */
   readonly refused?: { readonly code: string; readonly problem: string };
 }

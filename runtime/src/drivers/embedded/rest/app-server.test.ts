@@ -51,6 +51,14 @@ const figures = () => ({
   counts: { rebalances: 5, taskFailures: 1 },
 });
 const times = { formatVersion: 1, cutAtMs: 5, completedAtMs: 6 };
+const queries: Parameters<typeof startAppServer>[0]["queries"] = {
+  stores: () => [{ uid: "count", table: "groups", form: "table", key: ["word"], value: ["times"] }],
+  query: async ({ uid, query, after }) => {
+    if (uid === "moving") throw new MillraceError("STORE_NOT_READY", "store", "a task moves", "again");
+    if (uid !== "count") throw new MillraceError("STORE_UNKNOWN", "store", "there is none", "look");
+    return { rows: [{ key: { word: query.kind }, window: 0, value: { times: 3 } }], complete: true, positions: after ?? { "in-0": 7 } };
+  },
+};
 /** Takes what is asked for at once, except "never". */
 const savepoints = new SavepointRequests(
   async (id) => {
@@ -63,7 +71,7 @@ const savepoints = new SavepointRequests(
 
 async function open(token?: string): Promise<string> {
   const server = await startAppServer(
-    { view, savepoints, metrics: await openAppMetrics({ view, figures }) },
+    { view, savepoints, metrics: await openAppMetrics({ view, figures }), queries },
     { host: "127.0.0.1", port: 0, token: token === undefined ? undefined : () => token },
   );
   servers.push(server);
@@ -146,4 +154,34 @@ test("metrics tell what the tasks tell, the same again at the next scrape", asyn
   expect(first.get('millrace_embedded_lag_records{task="0_0"}')).toBe(3);
   expect(first.get("millrace_embedded_rebalances_total{}")).toBe(5);
   expect(await scrape()).toEqual(first);
+});
+
+test("queries are answered as the document says, and refused with what is wrong", async () => {
+  const url = `${await open()}/v1/stores`;
+  const stores = await fetch(url);
+  check("/v1/stores", 200, await stores.json());
+  const ask = async (uid: string, body: unknown): Promise<readonly [status: number, code: unknown]> => {
+    const answer = await fetch(`${url}/${uid}/query`, { method: "POST", body: JSON.stringify(body) });
+    const read = (await answer.json()) as Readonly<Record<string, unknown>>;
+    check("/v1/stores/{uid}/query", answer.status, read, "post");
+    return [answer.status, read["code"]];
+  };
+  expect(await ask("count", { query: { kind: "get", key: "be" } })).toEqual([200, undefined]);
+  expect(await ask("count", { query: { kind: "windows", key: { word: "be" }, from: 0, to: 5 }, after: { "in-0": 3 } })).toEqual([
+    200,
+    undefined,
+  ]);
+  expect(await ask("other", { query: { kind: "all" } })).toEqual([404, "STORE_UNKNOWN"]);
+  expect(await ask("moving", { query: { kind: "all" } })).toEqual([503, "STORE_NOT_READY"]);
+  for (const body of [
+    undefined,
+    { query: { kind: "some" } },
+    { query: { kind: "get" } },
+    { query: { kind: "prefix", prefix: 3 } },
+    { query: { kind: "all", key: "be" } },
+    { query: { kind: "all" }, more: 1 },
+    { query: { kind: "all" }, after: { "in-0": "3" } },
+    { query: { kind: "all" }, tasks: [3] },
+  ])
+    expect(await ask("count", body)).toEqual([400, "QUERY_INVALID"]);
 });

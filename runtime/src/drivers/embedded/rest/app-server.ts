@@ -8,6 +8,8 @@ import { parseDuration } from "../../../base/duration.ts";
 import type { AppSavepointMode } from "../control/control-state.ts";
 import { type SavepointAnswer, SavepointRequests } from "../savepoint/savepoint-requests.ts";
 import { type MetricsSource, type MetricsText, openAppMetrics } from "./app-metrics.ts";
+import type { AppQueries } from "../queries/app-queries.ts";
+import { queryRequest } from "./query-request.ts";
 import type { AppView } from "./app-view.ts";
 import { appOpenApi } from "./openapi.ts";
 
@@ -29,23 +31,33 @@ export interface AppControl {
   view(): AppView;
   readonly savepoints: Pick<SavepointRequests, "ask" | "byId" | "settled">;
   metrics(): Promise<MetricsText>;
+  readonly queries: Pick<AppQueries, "stores" | "query">;
 }
 
 /** What an application gives its server. */
 export function appControl(
-  app: MetricsSource & { savepoint(id: string, mode: AppSavepointMode): Promise<SavepointResult> },
+  app: MetricsSource & Pick<AppControl, "queries"> & { savepoint(id: string, mode: AppSavepointMode): Promise<SavepointResult> },
   find: (id: string) => Promise<SavepointResult | undefined>,
 ): AppControl {
   let metrics: ReturnType<typeof openAppMetrics> | undefined;
   return {
     view: () => app.view(),
+    queries: app.queries,
     savepoints: new SavepointRequests((id, mode) => app.savepoint(id, mode), find),
     metrics: async () => (await (metrics ??= openAppMetrics(app)))(),
   };
 }
 
-type Status = 400 | 401 | 404 | 409 | 500;
-const statusOfCode: Readonly<Record<string, Status>> = { REQUEST_INVALID: 400, TOKEN_WRONG: 401, NOT_FOUND: 404, INTERNAL: 500 };
+type Status = 400 | 401 | 404 | 409 | 500 | 503;
+const statusOfCode: Readonly<Record<string, Status>> = {
+  REQUEST_INVALID: 400,
+  TOKEN_WRONG: 401,
+  NOT_FOUND: 404,
+  INTERNAL: 500,
+  STORE_UNKNOWN: 404,
+  STORE_NOT_READY: 503,
+  QUERY_INVALID: 400,
+};
 const maxBodyBytes = 16_384;
 const maxWaitMs = 300_000;
 /** How long answers under way may take when the server closes. */
@@ -109,6 +121,11 @@ function addRoutes(app: Hono, control: AppControl): void {
   });
   app.get("/v1/openapi.json", (context) => context.json(appOpenApi));
   app.get("/v1/app", (context) => context.json(control.view()));
+  app.get("/v1/stores", (context) => context.json({ stores: control.queries.stores() }));
+  app.post("/v1/stores/:uid/query", async (context) => {
+    const request = queryRequest(context.req.param("uid"), await context.req.json().catch(() => undefined));
+    return context.json(await control.queries.query(request));
+  });
   const { savepoints } = control;
   app.post("/v1/savepoints", async (context) => {
     const { id, mode } = savepointRequest(await context.req.json().catch(() => undefined));

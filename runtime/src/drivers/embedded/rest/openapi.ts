@@ -49,6 +49,40 @@ const savepointAnswers = {
 };
 const wait = { name: "wait", in: "query", required: false, description: "How long to wait for it, such as 30s.", schema: string };
 
+const list = (items: Schema): Schema => ({ type: "array", items });
+const positions: Schema = { type: "object", additionalProperties: integer };
+const stores = object({
+  stores: list(object({ uid: string, table: string, form: { enum: ["table", "multi"] }, key: list(string), value: list(string) })),
+});
+const query: Schema = {
+  type: "object",
+  properties: {
+    kind: { enum: ["get", "windows", "range", "prefix", "all"] },
+    table: string,
+    limit: integer,
+    key: {},
+    window: integer,
+    from: {},
+    to: {},
+    prefix: string,
+  },
+  required: ["kind"],
+  additionalProperties: false,
+};
+const queryRequest: Schema = {
+  type: "object",
+  properties: { query, after: positions, tasks: list(string) },
+  required: ["query"],
+  additionalProperties: false,
+};
+const row: Schema = {
+  type: "object",
+  properties: { key: {}, window: integer, subKey: {}, value: {} },
+  required: ["key", "window", "value"],
+  additionalProperties: false,
+};
+const queryAnswer = object({ rows: list(row), complete: { type: "boolean" }, positions });
+
 const app = object({
   applicationId: string,
   processId: string,
@@ -83,6 +117,24 @@ export const appOpenApi: Readonly<Record<string, unknown>> = {
     "/v1/app": {
       get: { summary: "State, tasks, restores and lag of this process.", responses: { "200": json("The process.", "App"), ...refused } },
     },
+    "/v1/stores": {
+      get: { summary: "The stores of the tasks that are in this process.", responses: { "200": json("They are.", "Stores"), ...refused } },
+    },
+    "/v1/stores/{uid}/query": {
+      post: {
+        summary: "What a store holds, in whichever process.",
+        parameters: [{ name: "uid", in: "path", required: true, description: "Of the operator.", schema: string }],
+        requestBody: { content: { "application/json": { schema: { $ref: "#/components/schemas/QueryRequest" } } } },
+        responses: {
+          "200": json("Rows in no particular order.", "QueryAnswer"),
+          "400": json("The query is not understood.", "Error"),
+          "404": json("There is no such store.", "Error"),
+          "409": json("A task has not come so far yet: ask again.", "Error"),
+          "503": json("A task is on its way from one process to another: ask again.", "Error"),
+          ...refused,
+        },
+      },
+    },
     "/v1/savepoints": {
       post: {
         summary: "Takes a savepoint of the whole application; the same id again asks what became of it.",
@@ -111,6 +163,9 @@ export const appOpenApi: Readonly<Record<string, unknown>> = {
       Error: { type: "object", properties: { code: string, message: string }, required: ["code", "message"] },
       App: app,
       Savepoint: savepoint,
+      Stores: stores,
+      QueryRequest: queryRequest,
+      QueryAnswer: queryAnswer,
     },
   },
 };

@@ -20,6 +20,7 @@ import { TaskInputs, sharedSource } from "./task-inputs.ts";
 import type { ChangelogFollower } from "../changelog/changelog-follower.ts";
 import { type RestoreProgress, catchUp, restoreFrom } from "./task-restore.ts";
 import { changelogFill, fillFromSavepoint } from "../savepoint/fill-changelogs.ts";
+import { TaskStores } from "../queries/queryable-state.ts";
 import type { TaskCut } from "../savepoint/upload-cut.ts";
 import { lettersOf } from "./letter-sink.ts";
 import { type TaskFigures, taskFigures } from "./task-figures.ts";
@@ -29,6 +30,7 @@ const watermarkIntervalMs = 200;
 
 export class EmbeddedTask {
   readonly place: TaskPlace;
+  readonly stores: TaskStores = new TaskStores();
   readonly #host: TaskHost;
   readonly #producer: RecordProducer;
   readonly #budget: BufferBudget;
@@ -121,7 +123,7 @@ export class EmbeddedTask {
       maxParallelism: host.maxParallelism,
       clock: host.clock,
       log: host.log.child({ task: id }),
-      stateBackend: host.stateBackend,
+      stateBackend: this.stores.remembering(host.stateBackend),
       workDirectory: join(host.directory, id),
       checkpointIntervalMs: host.commitIntervalMs,
       badRows: host.badRows,
@@ -233,8 +235,9 @@ export class EmbeddedTask {
     return taskFigures(this.#task, this.place, this.#commits, this.#commitMs);
   }
 
-  lag(): number {
-    return this.#inputs.lag();
+  /** Where it stands in its inputs. */
+  get inputs(): Pick<TaskInputs, "lag" | "positions"> {
+    return this.#inputs;
   }
 
   /** The time until a commit is due, ms; Infinity while there is nothing to commit. */

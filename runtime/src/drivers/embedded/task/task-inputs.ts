@@ -182,6 +182,11 @@ export class TaskInputs {
     return offsets;
   }
 
+  /** By partition, the next record that will be processed. */
+  positions(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#all().map(({ topic, partition, offset }) => [splitIdOf(topic, partition), offset]));
+  }
+
   /** Records that are there and not processed; NaN where that is not known yet. */
   lag(): number {
     let lag = 0;
