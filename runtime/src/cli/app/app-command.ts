@@ -8,7 +8,6 @@ import { firstCluster } from "../../drivers/embedded/app-plan.ts";
 import { describeTopology, topologyMermaid } from "../../drivers/embedded/describe.ts";
 import { planReset, resetApp } from "../../drivers/embedded/reset.ts";
 import { splitDataflow, type Topology } from "../../drivers/embedded/topology/sub-topologies.ts";
-import { MillraceError } from "../../base/errors.ts";
 import type { Dataflow } from "../../plan/dataflow.ts";
 import { collectParameter } from "../parameters.ts";
 import { loadJob } from "../run/load-job.ts";
