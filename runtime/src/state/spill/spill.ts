@@ -7,6 +7,7 @@ import { isDirty, isOnDisk, isReferenced, isUnwritten, type SlotTable } from "..
 import type { Namespaces } from "../table/namespaces.ts";
 import type { BudgetUser, HeapBudget } from "./heap-budget.ts";
 import { keyPrefix, writeDiskKey } from "./disk-key.ts";
+import { mostRecent, RecentSlots } from "./recent-slots.ts";
 import { SpilledCounts } from "./spilled-counts.ts";
 import { sampledBytes } from "./value-size.ts";
 import type { ChangeOverflow, SpillScan, SpillStore } from "./spill-store.ts";
@@ -51,6 +52,7 @@ export interface SpillOptions {
 export const visitUnits = 256;
 const scanBytes = 1 << 18;
 const checkEvery = 512;
+const mostOver = 1.5;
 const maxLogBytes = 1 << 18;
 const sweepBytes = 8192;
 
@@ -64,6 +66,9 @@ export class Spill implements BudgetUser {
   readonly #key = new ByteWriter(256);
   readonly #found: KeyBatch;
   #hand = 0;
+  readonly #recent = new RecentSlots();
+  /** How many of the units that were used last an eviction spares. */
+  #spared = 1;
   #untilCheck = 0;
   #sweep: SpillScan | null = null;
 
@@ -74,6 +79,11 @@ export class Spill implements BudgetUser {
     this.spilled = new SpilledCounts(options.budget.totalBytes / 32);
     for (const table of owner.stores) table.bounded = true;
     options.budget.join(this);
+  }
+
+  /** A unit was used: it is likely to be used soon again, and to read a large one anew for each row would take long. */
+  used(slot: number): void {
+    this.#recent.add(slot);
   }
 
   /** Makes room for `count` more units before a look-up, so that no slot that it returns is evicted by it. */
@@ -92,10 +102,12 @@ export class Spill implements BudgetUser {
     this.#untilCheck = Math.min(checkEvery, this.#options.budget.totalBytes / 2 ** 16);
     this.#measure();
     const allowance = this.#allowance();
+    // What is spared may pass the budget by some of it, the unit that was used last by any amount: it has to be here to be used.
+    this.#spared = this.bytes <= allowance * mostOver ? mostRecent : 1;
     if (this.bytes <= allowance) return;
     // Texts and objects have grown. What an eviction frees is known only after measuring again, so it goes in steps.
     const { units } = this.#owner;
-    for (let step = 0; step < 16 && this.bytes > allowance && units.count > 0; step++) {
+    for (let step = 0; step < 16 && this.bytes > allowance && units.count > this.#spared; step++) {
       const wanted = units.count - Math.ceil(units.count / 8);
       this.#evictUntil(() => units.count <= wanted);
       this.#measure();
@@ -133,7 +145,7 @@ export class Spill implements BudgetUser {
       if (this.#hand >= units.highWater) this.#hand = 0;
       const slot = this.#hand++;
       const marks = units.flags[slot] as number;
-      if (marks === 0) continue;
+      if (marks === 0 || this.#recent.isAmong(slot, this.#spared)) continue;
       if ((marks & isReferenced) === 0) this.#evict(slot);
       else units.flags[slot] = marks & ~isReferenced;
     }

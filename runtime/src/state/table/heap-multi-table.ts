@@ -263,8 +263,13 @@ export class HeapMultiTable implements KeyedMultiTable {
     if (list < 0) return -1;
     const group = this.#groups.find(keys, k, list, this.#namespaces.saltOf(list));
     if (this.spill === null) return group;
-    if (group < 0) return this.spill.load(keys, k, list);
+    if (group < 0) {
+      const loaded = this.spill.load(keys, k, list);
+      if (loaded >= 0) this.spill.used(loaded);
+      return loaded;
+    }
     this.#groups.flags[group] = (this.#groups.flags[group] as number) | isReferenced;
+    this.spill.used(group);
     return group;
   }
 
