@@ -160,6 +160,11 @@ function environment(
     ...given("MILLRACE_STATE_DIRECTORY", stateFolder),
     ...given("MILLRACE_HTTP_HOST", "0.0.0.0"),
     ...given("MILLRACE_HTTP_PORT", appPorts.rest),
+    // Where the other pods ask this one for what its stores hold: its name below the headless Service.
+    ...given(
+      "MILLRACE_HTTP_URL",
+      `http://$(MILLRACE_INSTANCE_ID).${appSetName(app.metadata.name)}.${keyOfApp(app).namespace}.svc:${appPorts.rest}`,
+    ),
     ...((spec.queries?.enabled ?? true) ? given("MILLRACE_QUERY_PORT", spec.queries?.port ?? 7070) : []),
     ...given("MILLRACE_TOKEN_FILE", "/var/run/secrets/millrace/token"),
     ...given("MILLRACE_SAVEPOINT_STORAGE", app.spec.update?.savepointStorage),
