@@ -10,33 +10,12 @@ import { keyPrefix, writeDiskKey } from "./disk-key.ts";
 import { mostRecent, RecentSlots } from "./recent-slots.ts";
 import { SpilledCounts } from "./spilled-counts.ts";
 import { sampledBytes } from "./value-size.ts";
+import type { SpillOwner } from "./spill-owner.ts";
 import type { ChangeOverflow, SpillScan, SpillStore } from "./spill-store.ts";
 
 /** Where the change log of a table goes that does not fit its small part of the budget; undefined where nothing is spilled. */
 export function overflowOf(options: SpillOptions | undefined): ChangeOverflow | undefined {
   return options?.store.overflow(options.table, Math.min(maxLogBytes, options.budget.totalBytes / 128));
-}
-
-/**
- * What a spill needs of its table. A unit is what is moved as a whole: an entry, or a key with all its entries; it is a slot of
- * `units`. A unit's value is the concatenation of its entries as they stand in blocks, each after its length.
- */
-export interface SpillOwner {
-  readonly layout: KeyLayout;
-  readonly units: SlotTable;
-  /** All slot tables: those that may have to grow. */
-  readonly stores: readonly SlotTable[];
-  readonly namespaces: Namespaces;
-  /** Bytes that the table takes on the heap, about. */
-  heapBytes(): number;
-  /** Writes a unit's value, and hands the changes in it that no capture holds yet to the table's change log. */
-  writeUnit(slot: number, writer: ByteWriter): void;
-  /** Fills the empty slot of a unit from its value. */
-  readUnit(slot: number, value: Uint8Array): void;
-  /** Takes a unit off the heap. It stays in the table. */
-  releaseUnit(slot: number): void;
-  /** Where the key of a value's first entry stands, and its namespace. */
-  identify(value: Uint8Array): { readonly namespace: number; readonly keyStart: number; readonly keyEnd: number };
 }
 
 export interface SpillOptions {
@@ -83,6 +62,8 @@ export class Spill implements BudgetUser {
 
   /** A unit was used: it is likely to be used soon again, and to read a large one anew for each row would take long. */
   used(slot: number): void {
+    const { flags } = this.#owner.units;
+    flags[slot] = (flags[slot] as number) | isReferenced;
     this.#recent.add(slot);
   }
 

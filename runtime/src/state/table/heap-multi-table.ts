@@ -7,7 +7,8 @@ import type { KeyedMultiTable, SlotVisitor, SubKey, TableSpec } from "../../core
 import { schema, type Schema } from "../../core/schema/schema.ts";
 import type { RowAdapter } from "../../core/schema/evolution.ts";
 import type { EntryCursor, EntryIdentity } from "../entry-codec.ts";
-import { overflowOf, Spill, type SpillOwner, visitUnits } from "../spill/spill.ts";
+import { overflowOf, Spill, visitUnits } from "../spill/spill.ts";
+import type { SpillOwner } from "../spill/spill-owner.ts";
 import { sampledBytes } from "../spill/value-size.ts";
 import { EntryStore } from "./entry-store.ts";
 import { visitHeap, visitList, visitSome } from "./entry-visits.ts";
@@ -261,15 +262,10 @@ export class HeapMultiTable implements KeyedMultiTable {
   #groupOf(keys: KeyBatch, k: number, namespace: number): number {
     const list = this.#namespaces.find(namespace);
     if (list < 0) return -1;
-    const group = this.#groups.find(keys, k, list, this.#namespaces.saltOf(list));
+    let group = this.#groups.find(keys, k, list, this.#namespaces.saltOf(list));
     if (this.spill === null) return group;
-    if (group < 0) {
-      const loaded = this.spill.load(keys, k, list);
-      if (loaded >= 0) this.spill.used(loaded);
-      return loaded;
-    }
-    this.#groups.flags[group] = (this.#groups.flags[group] as number) | isReferenced;
-    this.spill.used(group);
+    if (group < 0) group = this.spill.load(keys, k, list);
+    if (group >= 0) this.spill.used(group);
     return group;
   }
 
