@@ -1,10 +1,8 @@
 // The heap part of a table over a spill store: what does not fit the budget is written below, and read back when it is used.
 import { ByteWriter } from "../../base/bytes.ts";
 import { KeyBatch, keyGroupOf } from "../../core/keys/key-batch.ts";
-import type { KeyLayout } from "../../core/keys/key-layout.ts";
 import type { KeyGroupRange } from "../../core/operator/operator.ts";
 import { isDirty, isOnDisk, isReferenced, isUnwritten, type SlotTable } from "../slots/slot-table.ts";
-import type { Namespaces } from "../table/namespaces.ts";
 import type { BudgetUser, HeapBudget } from "./heap-budget.ts";
 import { keyPrefix, writeDiskKey } from "./disk-key.ts";
 import { mostRecent, RecentSlots } from "./recent-slots.ts";
