@@ -20,7 +20,8 @@ export interface ExchangeOptions {
 
 export const defaultExchange: ExchangeOptions = { limits: defaultFrameLimits, flushTimeoutMs: 5, bufferBytes: 32 * 1024 * 1024 };
 
-const leastWindowBytes = 32 * 1024;
+const leastWindowBytes = 8 * 1024;
+const leastFrameBytes = 4 * 1024;
 const mostWindowBytes = 1024 * 1024;
 
 /** The credit that each of `channels` channels into a slice begins with. */
@@ -28,6 +29,15 @@ export function windowBytes(options: ExchangeOptions, channels: number): number 
   const share = Math.floor(options.bufferBytes / Math.max(1, channels));
   // A test may ask for less than the least sensible window.
   return Math.min(Math.max(share, Math.min(leastWindowBytes, options.bufferBytes)), mostWindowBytes);
+}
+
+/**
+ * How much each of `channels` channels out of a slice gathers before it sends: what is gathered is memory too, and two frames are to fit into
+ * a window.
+ */
+export function frameLimits(options: ExchangeOptions, channels: number): FrameLimits {
+  const { frameBytes, frameRows } = options.limits;
+  return { frameBytes: Math.min(frameBytes, Math.max(leastFrameBytes, Math.floor(windowBytes(options, channels) / 2))), frameRows };
 }
 
 /** What the slice wants to hear. */
@@ -64,11 +74,13 @@ export class Exchange {
     this.#listener = listener;
   }
 
-  openOutbound(slot: number, about: { readonly id: number; readonly schema: Schema; readonly fields: readonly number[] }): OutboundChannel {
+  openOutbound(
+    slot: number,
+    about: { readonly id: number; readonly schema: Schema; readonly fields: readonly number[]; readonly limits: FrameLimits },
+  ): OutboundChannel {
     const peer = this.#peer(slot);
     const channel = new OutboundChannel({
       ...about,
-      limits: this.options.limits,
       send: (frame) => {
         this.totals.bytesOut += frame.byteLength;
         if (peer.wireOut === undefined) throw new Error(`rows for slot ${slot} before it is connected`);

@@ -1,6 +1,7 @@
 // The channels between slots, as the plan and the placement say: both ends number them alike, and agree on the columns.
 import type { DataflowInput, DataflowNode } from "../../plan/dataflow.ts";
-import { windowBytes } from "../exchange/exchange.ts";
+import { defaultExchange, frameLimits, windowBytes } from "../exchange/exchange.ts";
+import type { FrameLimits } from "../exchange/frame/frame-builder.ts";
 import { schemaOf } from "./in-flight.ts";
 import { isForward, type Placement } from "./placement.ts";
 
@@ -9,8 +10,9 @@ export class ChannelPlan {
   readonly #placement: Placement;
   readonly #bases = new Map<DataflowInput, number>();
   readonly #fields = new Map<DataflowInput, readonly number[]>();
-  /** Channels into the task's own slot. */
+  /** Channels into the task's own slot, and out of it. */
   #into = 0;
+  #outOf = 0;
 
   constructor(nodes: readonly DataflowNode[], placement: Placement) {
     this.#placement = placement;
@@ -31,9 +33,11 @@ export class ChannelPlan {
   #count(node: DataflowNode, input: DataflowInput, upstream: number, parallelism: number): void {
     const { slot } = this.#placement;
     for (let to = 0; to < parallelism; to++) {
-      if (this.#placement.slotOf(node.uid, to) !== slot) continue;
+      const isHere = this.#placement.slotOf(node.uid, to) === slot;
       const senders = isForward(input, upstream, parallelism) ? [to] : Array.from({ length: upstream }, (_, from) => from);
-      this.#into += senders.filter((from) => this.#placement.slotOf(input.from.uid, from) !== slot).length;
+      const away = senders.filter((from) => this.#placement.slotOf(input.from.uid, from) !== slot).length;
+      if (isHere) this.#into += away;
+      else this.#outOf += senders.length - away;
     }
   }
 
@@ -44,6 +48,11 @@ export class ChannelPlan {
   /** The columns that are sent: what the plan says that the receiver reads. */
   fields(input: DataflowInput): readonly number[] {
     return this.#fields.get(input) ?? [];
+  }
+
+  /** How much each channel out of the task gathers. */
+  frameLimits(): FrameLimits {
+    return frameLimits(this.#placement.exchange?.options ?? defaultExchange, this.#outOf);
   }
 
   /** What each channel into the task may have under way. */

@@ -106,6 +106,7 @@ export class Wiring {
       id: this.#channels.id(node, input, from, to),
       schema: schemaOf(input),
       fields: this.#channels.fields(input),
+      limits: this.#channels.frameLimits(),
     });
   }
 

@@ -14,8 +14,10 @@ export interface FrameLimits {
 
 export const defaultFrameLimits: FrameLimits = { frameBytes: 64 * 1024, frameRows: 4096 };
 
-/** So many rows are taken between two looks at the size. */
+/** At most so many rows are taken between two looks at the size. */
 const stepRows = 256;
+/** And of rows whose size is not known yet. */
+const firstStepRows = 8;
 const firstCapacity = 64;
 
 export class FrameBuilder {
@@ -26,6 +28,8 @@ export class FrameBuilder {
   readonly #rowBytes: number;
   #capacity = 0;
   #rows = 0;
+  /** Of a row, by the last look; 0 before the first row. */
+  #averageBytes = 0;
   #times = new Float64Array(0);
   #kinds = new Uint8Array(0);
   #hasKinds = false;
@@ -62,11 +66,19 @@ export class FrameBuilder {
   take(batch: Batch, from: number): number {
     let next = from;
     while (next < batch.count && !this.isFull) {
-      const to = Math.min(batch.count, next + Math.min(stepRows, this.#limits.frameRows - this.#rows));
+      const to = Math.min(batch.count, next + Math.min(this.#step(), this.#limits.frameRows - this.#rows));
       this.#takeRows(batch, next, to);
       next = to;
     }
     return next;
+  }
+
+  // As many rows as the frame has room for, going by the size of those before: rows may be of any size.
+  #step(): number {
+    if (this.#rows > 0) this.#averageBytes = this.#sizeEstimate / this.#rows;
+    if (this.#averageBytes === 0) return firstStepRows;
+    const left = Math.floor((this.#limits.frameBytes - this.#sizeEstimate) / this.#averageBytes);
+    return Math.max(1, Math.min(stepRows, left));
   }
 
   #takeRows({ rows, selection }: Batch, from: number, to: number): void {
