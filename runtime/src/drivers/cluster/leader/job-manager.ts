@@ -12,6 +12,7 @@ import type { HeartbeatOptions } from "../rpc/connection.ts";
 import { type Hello, type RpcServer, startRpcServer, type WorkerConnection, type WorkerListener } from "../rpc/rpc-server.ts";
 import type { TlsSource } from "../../tls/tls-files.ts";
 import { type LeaderParts, LeaderSession, type RestorePoint } from "./leader-session.ts";
+import { WaitingWorkers } from "./waiting-workers.ts";
 
 export interface JobManagerParts {
   readonly holder: string;
@@ -74,6 +75,9 @@ export class JobManager {
   #session: LeaderSession | undefined;
   #changing: Promise<void> = Promise.resolve();
   #wanted = false;
+  /** What to start from is not known yet. */
+  #standsBy = true;
+  readonly #waiting = new WaitingWorkers();
   #stopped = false;
   #fatal: Failure | undefined;
   #onFatal: (error: unknown) => void = () => {};
@@ -213,6 +217,7 @@ export class JobManager {
     const session = this.#session;
     if (session !== undefined) return session.accept(hello, connection);
     const { leader } = this;
+    if (this.isLeading && this.#standsBy) return this.#waiting.add(hello, connection);
     return { code: "NOT_LEADER", message: "does not lead", ...(leader === undefined || this.isLeading ? {} : { leader: leader.rpc }) };
   }
 
@@ -224,6 +229,7 @@ export class JobManager {
   // One change after the other: a session is closed before the next one opens.
   #change(lead: boolean): void {
     this.#wanted = lead && !this.#stopped;
+    if (!this.#wanted) this.#waiting.dismiss();
     this.#changing = this.#changing
       .then(() => this.#follow())
       .catch((error: unknown) => this.#parts.log.error("leadership could not be changed", { reason: messageOf(error) }));
@@ -237,6 +243,7 @@ export class JobManager {
       return;
     }
     const restorePoint = await this.#parts.restorePoint;
+    this.#standsBy = false;
     if (restorePoint === undefined) return;
     while (this.#wanted && this.#session === undefined) {
       try {
@@ -254,6 +261,8 @@ export class JobManager {
         await new Promise<void>((resolve) => this.#parts.clock.after(retryMs, resolve));
       }
     }
+    const session = this.#session;
+    if (session !== undefined) this.#waiting.admit((hello, connection) => session.accept(hello, connection));
     if (!this.#wanted) await this.#follow();
   }
 
