@@ -1,6 +1,7 @@
 // The operator on a real cluster with real Kafka input: install, apply, upgrade with a change of state, bad versions; the output is exact.
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { SavepointStatus } from "../../runtime/src/api/index.ts";
 import { kubectl } from "../support/cluster.ts";
 import { helm } from "./support/scripts.ts";
 import { createNamespace, jobConfigMap, operatorNamespace, release, visitImages } from "./support/operator.ts";
@@ -62,10 +63,36 @@ test("a new image with a changed state schema is brought out with a savepoint, u
   const versions = new Set(visits.output().map(({ version }) => version));
   expect([...versions].sort()).toEqual([1, 2]);
   const revisions = await kubectl(["get", "controllerrevisions", "-n", namespace, "-o", "name"]);
-  const sizes = await kubectl(["get", "savepoints", "-n", namespace, "-o", "jsonpath={.items[*].status.sizeBytes}"]);
+  const { sizeBytes, formatVersion, completedAt } = status?.lastUpgrade?.savepointFacts ?? {};
+  expect(sizeBytes).toBeGreaterThan(1000);
+  expect(formatVersion).toBeGreaterThanOrEqual(1);
+  expect(completedAt).toBeDefined();
   say(
-    `upgrade: gap ${status?.lastUpgrade?.gapMs} ms, savepoint ${sizes} bytes, revisions ${revisions.trim().split("\n").length}, records ${visits.produced}`,
+    `upgrade: gap ${status?.lastUpgrade?.gapMs} ms, savepoint ${sizeBytes} bytes, revisions ${revisions.trim().split("\n").length}, records ${visits.produced}`,
   );
+});
+
+test("a savepoint by a user says what it is, and its files go with its resource", async () => {
+  const here = ["-n", namespace];
+  const manifest = {
+    apiVersion: "millrace.dev/v1alpha1",
+    kind: "Savepoint",
+    metadata: { name: "mine", namespace },
+    spec: { job: job.name, disposal: "Delete" },
+  };
+  await kubectl(["apply", "-f", "-"], JSON.stringify(manifest));
+  await kubectl(["wait", "--for=condition=Ready", "savepoint/mine", ...here, "--timeout=2m"]);
+  const { status } = JSON.parse(await kubectl(["get", "savepoint", "mine", ...here, "-o", "json"])) as { readonly status: SavepointStatus };
+  expect(status).toMatchObject({ phase: "Completed", trigger: "user" });
+  expect(status.sizeBytes).toBeGreaterThan(1000);
+  expect(status.formatVersion).toBeGreaterThanOrEqual(1);
+  expect(Date.parse(status.completedAt ?? "")).toBeGreaterThanOrEqual(Date.parse(status.startedAt ?? ""));
+  const manifestOf = `${status.location?.replace(`s3://${servers.s3.bucket}/`, "")}/manifest.json`;
+  expect(await servers.stored(manifestOf)).toBe(true);
+  // By a pod that the operator makes, with the operator's own role.
+  await kubectl(["delete", "savepoint", "mine", ...here, "--timeout=3m"]);
+  expect(await servers.stored(manifestOf)).toBe(false);
+  await exact();
 });
 
 describe("a bad version is rolled back by itself, and the output stays exact", () => {

@@ -12,7 +12,8 @@ export class OperatorProcess {
 
   constructor(kubeconfig: string, port: number) {
     this.#port = port;
-    this.#child = spawn(process.execPath, ["src/main.ts"], {
+    // The heap that Node takes of the chart's memory limit; without one it grows with the machine.
+    this.#child = spawn(process.execPath, ["--max-old-space-size=256", "src/main.ts"], {
       cwd: root,
       stdio: ["ignore", "pipe", "inherit"],
       env: {

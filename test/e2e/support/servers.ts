@@ -2,6 +2,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isMillraceError } from "../../../runtime/src/base/errors.ts";
+import { openStorage } from "../../../runtime/src/checkpoint/storage/open-storage.ts";
 import { clientOptions } from "../../../runtime/src/connectors/kafka/client/client-options.ts";
 import { WireKafkaClient } from "../../../runtime/src/connectors/kafka/client/wire-client.ts";
 import { realCluster } from "../../support/cluster.ts";
@@ -13,6 +15,8 @@ const NAME = "pods";
 export interface PodServers {
   readonly brokers: readonly string[];
   readonly kafka: WireKafkaClient;
+  /** True when the bucket has this object. */
+  stored(path: string): Promise<boolean>;
   readonly s3: {
     readonly endpoint: string;
     readonly region: string;
@@ -38,6 +42,18 @@ export async function podServers(): Promise<PodServers> {
   return {
     brokers,
     kafka: new WireKafkaClient(clientOptions({ bootstrapServers: brokers }), {}),
+    stored: async (path) => {
+      const storage = await openStorage(`s3://${bucket}`, { s3: { endpoint, region, accessKeyId, secretAccessKey } });
+      try {
+        await storage.get(path);
+        return true;
+      } catch (error) {
+        if (isMillraceError(error, "OBJECT_MISSING")) return false;
+        throw error;
+      } finally {
+        await storage.close();
+      }
+    },
     s3: { endpoint, region, bucket, accessKeyId, secretAccessKey },
   };
 }
