@@ -38,6 +38,7 @@ const seen = (savepoint: Savepoint, more: Partial<SavepointSeen> = {}): Savepoin
   disposal: undefined,
   disposalMessage: undefined,
   referenced: false,
+  terminating: false,
   ...more,
 });
 const report = (more: Partial<SavepointReport>): SavepointSeen["taken"] => ({
@@ -174,6 +175,11 @@ describe("deleting one", () => {
       expect(step.kind).toBe("removeFinalizer");
       expect(event).toMatchObject({ type: "Warning", reason: "DisposalFailed" });
     }
+  });
+
+  test("it does not keep a namespace that is going, in which no pod can be made", () => {
+    expect(stepOf(savepointOf({ disposal: "Delete" }, done, going), { terminating: true })).toBe("removeFinalizer");
+    expect(stepOf(savepointOf({ disposal: "Delete" }, done, going), { terminating: true, referenced: true })).toBe("removeFinalizer");
   });
 
   test("one that was never taken, or whose files are kept, goes at once", () => {

@@ -25,6 +25,8 @@ export interface SavepointSeen {
   readonly disposal: string | undefined;
   readonly disposalMessage: string | undefined;
   readonly referenced: boolean;
+  /** Its namespace is being deleted: nothing can be made in it any more, and it must not be what keeps it. */
+  readonly terminating: boolean;
 }
 
 export type SavepointStep =
@@ -134,6 +136,7 @@ function dispose(seen: SavepointSeen): SavepointDecision {
   const forMs = nowMs - Date.parse(savepoint.metadata.deletionTimestamp ?? "");
   const leave = { ...stay(seen), step: { kind: "removeFinalizer" as const } };
   if (savepoint.spec.disposal !== "Delete" || location === undefined || access?.image === undefined) return leave;
+  if (seen.terminating) return leave;
   if (disposal === "Succeeded") return { ...leave, event: { type: "Normal", reason: "Disposed", message: `${location} is deleted` } };
   if (forMs > disposalMs || disposal === "Failed") {
     const message = `${location} could not be deleted and stays: ${seen.disposalMessage ?? "its pod did not succeed"}`;

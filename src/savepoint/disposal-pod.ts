@@ -8,7 +8,7 @@ export const disposalPodName = (savepoint: Savepoint): string => shortName(savep
 
 export function disposalPod(savepoint: Savepoint): Pod {
   const { access, location = "" } = savepoint.status ?? {};
-  const s3 = JSON.parse(access?.s3 ?? "{}") as { readonly endpoint?: string };
+  const { endpoint, region } = JSON.parse(access?.s3 ?? "{}") as { readonly endpoint?: string; readonly region?: string };
   const template = JSON.parse(access?.podTemplate ?? "{}") as { readonly spec?: object };
   const spec = strategicMerge(
     {
@@ -21,7 +21,11 @@ export function disposalPod(savepoint: Savepoint): Pod {
         {
           name: "millrace",
           image: access?.image ?? "",
-          args: ["savepoint", "dispose", location, "--yes", ...(s3.endpoint === undefined ? [] : ["--s3-endpoint", s3.endpoint])],
+          args: [
+            ...["savepoint", "dispose", location],
+            ...(endpoint === undefined ? [] : ["--s3-endpoint", endpoint]),
+            ...(region === undefined ? [] : ["--s3-region", region]),
+          ],
           terminationMessagePolicy: "FallbackToLogsOnError",
           securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ["ALL"] } },
           volumeMounts: [{ name: "work", mountPath: "/tmp" }],

@@ -38,8 +38,9 @@ export class SavepointReconciler {
     const cached = cache.get("Savepoint", { namespace, name });
     if (cached === undefined || isSettled(cached)) return {};
     let savepoint = await cluster.get("Savepoint", { namespace, name });
+    let terminating = false;
     for (let steps = 0; savepoint !== undefined && steps < maxSteps && !signal.aborted; steps++) {
-      const seen = await this.#observe(savepoint);
+      const seen: SavepointSeen = { ...(await this.#observe(savepoint)), terminating };
       const decision = decideSavepoint(seen);
       if (!isDeepStrictEqual(decision.status, savepoint.status ?? {})) {
         const written: Savepoint = await cluster.replaceStatus({ ...savepoint, status: decision.status });
@@ -50,7 +51,10 @@ export class SavepointReconciler {
       }
       const { step } = decision;
       if (step.kind === "wait") return decision.againAfterMs === undefined ? {} : { requeueAfterMs: decision.againAfterMs };
-      await this.#act(step, savepoint, seen);
+      await this.#act(step, savepoint, seen).catch((error: unknown) => {
+        if (!isClusterError(error, "terminating")) throw error;
+        terminating = true;
+      });
       if (step.kind === "startSavepoint") return { requeueAfterMs: 250 };
       savepoint = await cluster.get("Savepoint", { namespace, name });
     }
@@ -89,7 +93,7 @@ export class SavepointReconciler {
     }
   }
 
-  async #observe(savepoint: Savepoint): Promise<SavepointSeen> {
+  async #observe(savepoint: Savepoint): Promise<Omit<SavepointSeen, "terminating">> {
     const { cluster, cache, client, machine } = this.#parts;
     const { namespace = "" } = savepoint.metadata;
     const key: ObjectKey = { namespace, name: savepoint.spec.job };
