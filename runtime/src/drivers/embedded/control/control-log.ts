@@ -119,6 +119,17 @@ export class ControlLog {
     await producer.flush();
   }
 
+  /** Deletes what has these keys. */
+  async forget(keys: readonly string[]): Promise<void> {
+    this.#producer ??= this.#openProducer();
+    const producer = await this.#producer;
+    for (const each of keys) {
+      const key = Buffer.from(each);
+      producer.append(producer.queue(this.#parts.topic, 0), this.#parts.clock.now(), key, 0, key.length, key, -1, 0, noHeaders);
+    }
+    await producer.flush();
+  }
+
   async #openProducer(): Promise<RecordProducer> {
     const { client, clock, log, random, transactionTimeoutMs, producer: options } = this.#parts;
     const producer = new RecordProducer(null, options, { client, clock, log, random, budget: new BufferBudget(fetchedBytes) });

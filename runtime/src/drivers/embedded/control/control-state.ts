@@ -28,12 +28,15 @@ export interface RoundBegin {
   readonly taskCount: number;
 }
 
-/** A record of the topic. Compaction keeps the last of each key, in their order, and that is all that is needed. */
+/**
+ * A record of the topic. Which of two comes first decides, so compaction must not take the first one away: no two records that count have the
+ * same key, but for `origin`, before which nothing counts. The cuts of a round are deleted once it is published.
+ */
 export type ControlRecord =
   | ({ readonly kind: "origin" } & Origin)
   | ({ readonly kind: "round" } & RoundBegin)
   | { readonly kind: "cut"; readonly attempt: number; readonly task: string; readonly ack: UploadAck }
-  | { readonly kind: "aborted"; readonly attempt: number; readonly reason: string }
+  | { readonly kind: "aborted"; readonly attempt: number; readonly by: string; readonly reason: string }
   | { readonly kind: "published"; readonly attempt: number; readonly result: SavepointResult };
 
 /**
@@ -57,7 +60,21 @@ export interface ControlState {
 export const emptyControl: ControlState = { origin: undefined, round: undefined };
 
 export function keyOf(record: ControlRecord): string {
-  return record.kind === "cut" ? `cut/${record.task}` : record.kind;
+  switch (record.kind) {
+    case "origin":
+      return "origin";
+    case "cut":
+      return cutKey(record.attempt, record.task);
+    case "published":
+      return `published/${record.attempt}`;
+    case "round":
+    case "aborted":
+      return `${record.kind}/${record.attempt}/${record.by}`;
+  }
+}
+
+export function cutKey(attempt: number, task: string): string {
+  return `cut/${attempt}/${task}`;
 }
 
 export function applyRecord(state: ControlState, record: ControlRecord): ControlState {
@@ -89,7 +106,8 @@ function advance(round: Round, record: Exclude<ControlRecord, { kind: "origin" |
     case "aborted":
       return round.phase === "cutting" ? { ...round, phase: "aborted", reason: record.reason } : round;
     case "published":
-      return round.phase === "cut" ? { ...round, phase: "published", result: record.result } : round;
+      // Whoever wrote it had seen all cuts; they may be gone since.
+      return { ...round, phase: "published", result: record.result };
   }
 }
 

@@ -20,7 +20,7 @@ import { sleep } from "../../../connectors/kafka/client/retry.ts";
 import { assembleSavepoint } from "../../../checkpoint/savepoint/savepoint-parts.ts";
 import { type SavepointResult, savepointResult } from "../../../checkpoint/savepoint/savepoint-result.ts";
 import type { ControlLog } from "../control/control-log.ts";
-import { type AppSavepointMode, nextCheckpointId, type Round, stoppedWith } from "../control/control-state.ts";
+import { type AppSavepointMode, cutKey, nextCheckpointId, type Round, stoppedWith } from "../control/control-state.ts";
 import { type TaskCut, uploadCut } from "./upload-cut.ts";
 
 export interface CutTasks {
@@ -108,7 +108,7 @@ export class SavepointKeeper {
     if (round?.phase !== "cutting" || this.#abortedAttempt === round.attempt || this.#closed) return;
     this.#abortedAttempt = round.attempt;
     this.#parts.log.info("a savepoint is tried again", { savepointId: round.id, attempt: round.attempt, reason });
-    this.#append({ kind: "aborted", attempt: round.attempt, reason });
+    this.#append({ kind: "aborted", attempt: round.attempt, by: this.#parts.processId, reason });
   }
 
   #append(record: Parameters<ControlLog["append"]>[0]): void {
@@ -158,6 +158,7 @@ export class SavepointKeeper {
         };
         const result = await assembleSavepoint(await this.#parts.storage(), this.#folder, head, [...round.cuts.values()]);
         await control.append({ kind: "published", attempt: round.attempt, result });
+        await control.forget([...round.cuts.keys()].map((task) => cutKey(round.attempt, task)));
         await control.catchUp();
       } catch (error) {
         log.warn("a savepoint is complete but could not be published", { savepointId: round.id, reason: messageOf(error) });
