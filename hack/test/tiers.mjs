@@ -109,10 +109,10 @@ export const tiers = [
   },
   {
     name: "real",
-    what: "tests on a real Kafka and a real S3 server",
+    what: "tests on a real Kafka, a real S3 server and a real PostgreSQL",
     lane: "system",
     steps: [vitest("node", "real")],
-    needs: ["kafka", "s3"],
+    needs: ["kafka", "s3", "postgres"],
     counts: "tests",
     minutes: 30,
   },

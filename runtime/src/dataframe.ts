@@ -28,6 +28,7 @@ export {
   when,
   window,
 } from "./dataframe/expression/functions.ts";
+export { postgresSink, type PostgresSinkOptions } from "./connectors/postgres/index.ts";
 export { DataFrame, type Ordering, type TriggerOptions, type WriteStreamOptions } from "./dataframe/data-frame.ts";
 export { type FrameContext, type FrameJob, frames } from "./dataframe/frame-job.ts";
 export type { GroupedData, PivotedData } from "./dataframe/grouped-data.ts";

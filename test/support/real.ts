@@ -3,6 +3,7 @@
 // MILLRACE_TEST_KAFKA=host:port[,host:port]                      a Kafka of one's own, in place of the recorded one
 // MILLRACE_TEST_S3_ENDPOINT, MILLRACE_TEST_S3_KEY,
 // MILLRACE_TEST_S3_SECRET [, MILLRACE_TEST_S3_REGION, _BUCKET]   an S3 server of one's own
+// MILLRACE_TEST_POSTGRES=postgres://user:password@host:port/name a PostgreSQL of one's own
 // MILLRACE_RUN                                                   the folder of recorded servers, if not .cache/run
 //
 // A test without its server throws here and so fails; nothing is skipped.
@@ -71,7 +72,7 @@ interface KafkaState {
       };
 }
 
-function readState<State>(kind: "kafka" | "s3", name: string | undefined, variable: string): State {
+function readState<State>(kind: "kafka" | "s3" | "postgres", name: string | undefined, variable: string): State {
   const folder = environment("MILLRACE_RUN") ?? join(repository, ".cache/run");
   const file = join(folder, `${name === undefined ? kind : `${kind}-${name}`}.json`);
   try {
@@ -160,4 +161,9 @@ export async function startKafkaCluster(name: string): Promise<KafkaCluster> {
     revive: () => kafka("up"),
     down: () => kafka("down"),
   };
+}
+
+/** The PostgreSQL of this run, as a URL. */
+export function realPostgres(): string {
+  return environment("MILLRACE_TEST_POSTGRES") ?? readState<{ readonly url: string }>("postgres", undefined, "MILLRACE_TEST_POSTGRES").url;
 }

@@ -18,6 +18,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   "hyparquet-writer": ["connectors/files", "cli"],
   "lz4-napi": ["connectors/kafka"],
   msgpackr: ["core/codec", "state", "checkpoint"],
+  pg: ["connectors/postgres"],
   picomatch: ["connectors/files"],
   pino: ["cli"],
   "prom-client": ["drivers", "cli"],

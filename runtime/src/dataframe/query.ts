@@ -1,5 +1,5 @@
 // A query as a whole: a DataFrame, where its rows go, how, and when. A plain value that a driver runs.
-import type { Batch } from "../core/batch/batch.ts";
+import type { BatchSink } from "../core/ports/batch-sink.ts";
 import type { Sink } from "../core/ports/sink.ts";
 import type { OutputMode } from "../operators/frame/frame-aggregate.ts";
 import type { Relation } from "./relation/relation.ts";
@@ -38,21 +38,7 @@ export interface ForeachSink<Row = unknown> {
   readonly close?: (error: unknown) => Promise<void> | void;
 }
 
-/** A sink that makes a batch's output exactly-once by itself, by the batch's id. */
-export interface BatchSink {
-  readonly kind: "batch";
-  readonly connector: string;
-  readonly options: Readonly<Record<string, unknown>>;
-  open(context: { readonly queryName: string; readonly fields: Batch["rows"]["schema"] }): Promise<BatchSinkWriter>;
-}
-
-export interface BatchSinkWriter {
-  /** Takes the rows of a batch; valid during the call. */
-  write(batch: Batch): void;
-  /** Makes what was written since the last `finish` visible, unless batch `batchId` is there already. */
-  finish(batchId: number): Promise<void>;
-  close(): Promise<void>;
-}
+export type { BatchSink, BatchSinkWriter } from "../core/ports/batch-sink.ts";
 
 export type FrameSink<Row = unknown> = Sink | ForeachBatchSink<Row> | ForeachSink<Row> | BatchSink;
 

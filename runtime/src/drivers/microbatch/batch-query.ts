@@ -1,4 +1,5 @@
 // A query over bounded input: the same stages as a stream's, once, with all input in one batch and event time at its end.
+import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { systemClock } from "../../base/clock.ts";
 import { MillraceError } from "../../base/errors.ts";
@@ -98,6 +99,7 @@ export async function runBatchQuery(query: BatchQuery, options: BatchQueryOption
     }
     const sink = await openSink(query.sink, {
       queryName: query.name,
+      queryId: randomUUID(),
       schema: stages.result.schema,
       clock,
       log,

@@ -162,6 +162,7 @@ class Opening {
     const { restored } = snapshots;
     const sink = await openSink(target, {
       queryName: name,
+      queryId: identity.id,
       schema: stages.result.schema,
       clock,
       log: this.#log,

@@ -18,6 +18,7 @@ export interface SinkRunner {
 
 export interface SinkParts {
   readonly queryName: string;
+  readonly queryId: string;
   readonly schema: Schema;
   readonly clock: Clock;
   readonly log: Log;
@@ -99,8 +100,8 @@ class BatchSinkRunner implements SinkRunner {
     this.#writer = writer;
   }
 
-  static async open(sink: BatchSink, { queryName, schema }: SinkParts): Promise<BatchSinkRunner> {
-    return new BatchSinkRunner(await sink.open({ queryName, fields: schema }));
+  static async open(sink: BatchSink, { queryName, queryId, schema }: SinkParts): Promise<BatchSinkRunner> {
+    return new BatchSinkRunner(await sink.open({ queryName, queryId, fields: schema }));
   }
 
   write(batch: Batch): void {

@@ -1,0 +1,2 @@
+// The Postgres connector: a sink for queries in batches.
+export { postgresSink, type PostgresSinkOptions } from "./postgres-sink.ts";
