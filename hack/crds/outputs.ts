@@ -27,5 +27,9 @@ export function outputs(): ReadonlyMap<string, string> {
     "runtime/src/api/micro-batch-job.schema.json",
     `${JSON.stringify(manifestSchema("MicroBatchJob", read("MicroBatchJobManifest")))}\n`,
   );
+  files.set(
+    "runtime/src/api/embedded-stream-app.schema.json",
+    `${JSON.stringify(manifestSchema("EmbeddedStreamApp", read("EmbeddedStreamAppManifest")))}\n`,
+  );
   return files;
 }

@@ -2,8 +2,9 @@
 import type { ObjectCache } from "../controller/object-cache.ts";
 import type { Cluster } from "../ports/cluster.ts";
 import type { Machine } from "../ports/machine.ts";
-import type { EmbeddedStreamApp } from "../ports/objects.ts";
+import type { EmbeddedStreamApp, StatefulSet } from "../ports/objects.ts";
 import { createOnce } from "../streamjob/act.ts";
+import { builtAnnotation } from "../streamjob/names.ts";
 import { appTokenSecret } from "./build/support.ts";
 import { appFinalizer, keyOfApp } from "./names.ts";
 import type { AppStep } from "./observed.ts";
@@ -36,7 +37,10 @@ export async function carryOut(step: AppStep, app: EmbeddedStreamApp, { cluster,
     case "createRevision":
       return createOnce(cluster, cache, appRevisionObject(app, step.revision));
     case "apply":
-      await Promise.all(step.objects.map(async (object) => cache.wrote(await cluster.apply(object))));
+      for (const object of step.objects) {
+        const wanted = object.kind === "StatefulSet" ? await withTheirs(cluster, object as StatefulSet) : object;
+        cache.wrote(await cluster.apply(wanted));
+      }
       return;
     case "delete":
       for (const { kind, name, uid } of step.targets) {
@@ -44,4 +48,14 @@ export async function carryOut(step: AppStep, app: EmbeddedStreamApp, { cluster,
         if (uid !== "" && kind !== "Pod" && kind !== "StatefulSet") cache.deleted(uid);
       }
   }
+}
+
+// The claims of a StatefulSet cannot be changed. Its pods are not made anew by a newer operator, nor by a change of their number.
+async function withTheirs(cluster: Cluster, wanted: StatefulSet): Promise<StatefulSet> {
+  const there = await cluster.get("StatefulSet", { namespace: wanted.metadata.namespace ?? "", name: wanted.metadata.name });
+  if (there === undefined) return wanted;
+  const claims = there.spec["volumeClaimTemplates"];
+  const same = there.metadata.annotations?.[builtAnnotation] === wanted.metadata.annotations?.[builtAnnotation];
+  const spec = { ...wanted.spec, ...(same ? { template: there.spec["template"] } : {}) };
+  return { ...wanted, spec: claims === undefined ? spec : { ...spec, volumeClaimTemplates: claims } };
 }

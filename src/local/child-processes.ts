@@ -10,7 +10,7 @@ import type { ObjectStore } from "../memory/object-store.ts";
 import { type Log, messageOf } from "../ports/machine.ts";
 import type { Pod } from "../ports/objects.ts";
 import { runLabel } from "../streamjob/names.ts";
-import { argumentsOf, host, variablesOf, wordsOf } from "./pod-command.ts";
+import { commandOf, host, variablesOf, wordsOf } from "./pod-command.ts";
 
 export interface ChildProcessOptions {
   readonly store: ObjectStore;
@@ -108,9 +108,9 @@ export class ChildProcesses implements PodProcesses {
     await this.#writeFiles(pod, home);
     child.restPort = await freePort();
     if (child.stopping) return;
-    const [program = "", ...first] = command;
-    const place = { home, leadership, restPort: child.restPort };
-    const running = spawn(program, [...first, ...argumentsOf(pod, place)], {
+    const place = { home, leadership, restPort: child.restPort, state: join(folder, "state", name) };
+    const [program = "", ...words] = commandOf(pod, command, place);
+    const running = spawn(program, words, {
       // The channel tells a child that its parent is gone.
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       env: { ...process.env, ...variablesOf(pod, place) },

@@ -1,6 +1,7 @@
 // What a pod's container is told, as a command of this machine: the same component, with ports and folders of its own.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { ownerOfObject } from "../controller/owner-labels.ts";
 import { podView } from "../memory/kubelet.ts";
 import type { Pod } from "../ports/objects.ts";
 
@@ -12,9 +13,19 @@ export interface PodPlace {
   /** Where the JobManagers of a run choose their leader. */
   readonly leadership: string;
   readonly restPort: number;
+  /** What stays when the pod goes: its volume. */
+  readonly state: string;
 }
 
-export function argumentsOf(pod: Pod, { home, leadership, restPort }: PodPlace): readonly string[] {
+/** The words of the command; `millrace` starts the pods of jobs, and a service its own program. */
+export function commandOf(pod: Pod, millrace: readonly string[], place: PodPlace): readonly string[] {
+  const { command, arguments: given } = podView(pod);
+  return isService(pod) ? [...command, ...given] : [...millrace, ...argumentsOf(pod, place)];
+}
+
+const isService = (pod: Pod): boolean => ownerOfObject(pod)?.kind === "EmbeddedStreamApp";
+
+function argumentsOf(pod: Pod, { home, leadership, restPort }: PodPlace): readonly string[] {
   const component = podView(pod).arguments[0] ?? "";
   const common = [component, "-f", join(home, "job.yaml"), "--host", host, "--port", String(restPort), "--log", "json"];
   const cluster = ["--leadership", "storage", "--leadership-dir", `file://${leadership}`];
@@ -30,13 +41,21 @@ export function argumentsOf(pod: Pod, { home, leadership, restPort }: PodPlace):
 
 const lastWords = (home: string): string => join(home, "termination-log");
 
-export function variablesOf(pod: Pod, { home }: PodPlace): Readonly<Record<string, string>> {
+export function variablesOf(pod: Pod, { home, restPort, state }: PodPlace): Readonly<Record<string, string>> {
   const { MILLRACE_LEASE: _lease, MILLRACE_JOBMANAGERS: _managers, ...variables } = podView(pod).environment;
   return {
     ...variables,
     MILLRACE_POD_NAME: pod.metadata.name,
     MILLRACE_POD_IP: host,
     MILLRACE_TOKEN_FILE: join(home, "token"),
+    ...(isService(pod)
+      ? {
+          MILLRACE_INSTANCE_ID: pod.metadata.name,
+          MILLRACE_HTTP_HOST: host,
+          MILLRACE_HTTP_PORT: String(restPort),
+          MILLRACE_STATE_DIRECTORY: state,
+        }
+      : {}),
     ...(variables["MILLRACE_TERMINATION_LOG"] === undefined ? {} : { MILLRACE_TERMINATION_LOG: lastWords(home) }),
   };
 }

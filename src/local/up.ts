@@ -12,7 +12,7 @@ import { WorkloadControllers } from "../memory/workload-controllers.ts";
 import { Operator } from "../operator/operator.ts";
 import { typeOf } from "../ports/kind-table.ts";
 import { type Clock, type Log, messageOf } from "../ports/machine.ts";
-import type { KubeEvent, MicroBatchJob, Pod, StreamJob } from "../ports/objects.ts";
+import type { EmbeddedStreamApp, KubeEvent, MicroBatchJob, Pod, StreamJob } from "../ports/objects.ts";
 import { podSeen } from "../streamjob/observe.ts";
 import { ChildProcesses, tokenFile } from "./child-processes.ts";
 import { type LocalManifest, localSpec } from "./local-job.ts";
@@ -69,9 +69,9 @@ export async function up(options: UpOptions): Promise<string> {
       const { reason, message, type } = event.object as KubeEvent;
       say(`${type === "Warning" ? "! " : "  "}${reason}: ${message}`);
     }
-    if (kind === "Pod") tellJobManager(event.object as Pod, told, folder, say);
+    if (kind === "Pod" && manifest.kind === "StreamJob") tellJobManager(event.object as Pod, told, folder, say);
     if (kind !== manifest.kind) return;
-    const { status } = event.object as StreamJob | MicroBatchJob;
+    const { status } = event.object as StreamJob | MicroBatchJob | EmbeddedStreamApp;
     if (status?.state !== undefined && status.state !== state) say(`= ${status.state}`);
     state = status?.state ?? state;
     if (exitAtEnd && ends(manifest.kind, state)) stop.abort();
@@ -91,13 +91,13 @@ export async function up(options: UpOptions): Promise<string> {
     restingMs,
   });
   const spec = await localSpec(manifest, file, folder);
-  cluster.store.create({ ...typeOf(manifest.kind), metadata: key, spec } as StreamJob | MicroBatchJob);
+  cluster.store.create({ ...typeOf(manifest.kind), metadata: key, spec } as StreamJob | MicroBatchJob | EmbeddedStreamApp);
   const unwatch = watchFile(file, log, async () => {
     try {
       const changed = await load();
       if (changed.kind !== manifest.kind) throw new Error(`the manifest is a ${changed.kind} now; end this and start again`);
       const next = await localSpec(changed, file, folder);
-      cluster.store.update(manifest.kind, key, (job) => ({ ...job, spec: next }) as StreamJob & MicroBatchJob);
+      cluster.store.update(manifest.kind, key, (job) => ({ ...job, spec: next }) as StreamJob & MicroBatchJob & EmbeddedStreamApp);
     } catch (error) {
       say(`! ${messageOf(error)}; the last good manifest goes on`);
     }

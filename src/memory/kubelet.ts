@@ -131,12 +131,14 @@ const uidOf = (pod: Pod): string => pod.metadata.uid ?? "";
 /** What a pod's only container is told. */
 export function podView(pod: Pod): {
   readonly image: string;
+  readonly command: readonly string[];
   readonly arguments: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
 } {
   const spec = pod.spec as {
     readonly containers?: readonly {
       readonly image?: string;
+      readonly command?: readonly string[];
       readonly args?: readonly string[];
       readonly env?: readonly { readonly name: string; readonly value?: string }[];
     }[];
@@ -145,6 +147,7 @@ export function podView(pod: Pod): {
   const variables = (container?.env ?? []).filter(({ value }) => value !== undefined);
   return {
     image: container?.image ?? "",
+    command: container?.command ?? [],
     arguments: container?.args ?? [],
     environment: Object.fromEntries(variables.map(({ name, value = "" }) => [name, value])),
   };

@@ -43,7 +43,7 @@ export type {
 } from "./stream-job.ts";
 export type { RestartSpec } from "./restarts.ts";
 export type { DeletionPolicy, RollbackSpec, SavepointPolicy, UpgradeSpec } from "./stream-job-lifecycle.ts";
-export { microBatchJobSchema, streamJobSchema } from "./stream-job-schema.ts";
+export { embeddedStreamAppSchema, microBatchJobSchema, streamJobSchema } from "./stream-job-schema.ts";
 export type {
   ActiveRun,
   LastUpgrade,

@@ -1,8 +1,8 @@
 // Reads the manifest of a job: YAML, checked against its schema; every problem is named with its place.
 import { readFile } from "node:fs/promises";
 import type { ErrorObject } from "ajv";
-import type { MicroBatchJobManifest, StreamJobManifest } from "../../api/index.ts";
-import { microBatchJobSchema, streamJobSchema } from "../../api/index.ts";
+import type { EmbeddedStreamAppManifest, MicroBatchJobManifest, StreamJobManifest } from "../../api/index.ts";
+import { embeddedStreamAppSchema, microBatchJobSchema, streamJobSchema } from "../../api/index.ts";
 import { MillraceError, messageOf } from "../../base/errors.ts";
 
 /** The StreamJob manifest in a file; throws MANIFEST_UNREADABLE, MANIFEST_SYNTAX or MANIFEST_INVALID. */
@@ -17,6 +17,15 @@ export async function loadJobManifest(path: string): Promise<StreamJobManifest |
   return isBatches
     ? check<MicroBatchJobManifest>(value, microBatchJobSchema, path, "docs/reference/crds/microbatchjob.md")
     : check<StreamJobManifest>(value, streamJobSchema, path, "docs/reference/streamjob.md");
+}
+
+/** The manifest of whatever `millrace up` runs, in a file; throws what `loadManifest` throws. */
+export async function loadAnyManifest(path: string): Promise<StreamJobManifest | MicroBatchJobManifest | EmbeddedStreamAppManifest> {
+  const value = await parseYaml(await readText(path), path);
+  const isApp = typeof value === "object" && value !== null && "kind" in value && value.kind === "EmbeddedStreamApp";
+  return isApp
+    ? check<EmbeddedStreamAppManifest>(value, embeddedStreamAppSchema, path, "docs/reference/crds/embeddedstreamapp.md")
+    : loadJobManifest(path);
 }
 
 /** The StreamJob manifest in a text; `path` names it in errors. */

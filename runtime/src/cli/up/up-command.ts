@@ -2,9 +2,9 @@
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
-import type { MicroBatchJobManifest, StreamJobManifest } from "../../api/index.ts";
+import type { EmbeddedStreamAppManifest, MicroBatchJobManifest, StreamJobManifest } from "../../api/index.ts";
 import { MillraceError } from "../../base/errors.ts";
-import { loadJobManifest } from "../manifest/load-manifest.ts";
+import { loadAnyManifest } from "../manifest/load-manifest.ts";
 import { openLog } from "../run/logging.ts";
 
 interface UpFlags {
@@ -17,7 +17,7 @@ interface UpFlags {
 interface OperatorModule {
   up(options: {
     readonly file: string;
-    readonly load: () => Promise<StreamJobManifest | MicroBatchJobManifest>;
+    readonly load: () => Promise<StreamJobManifest | MicroBatchJobManifest | EmbeddedStreamAppManifest>;
     readonly command: readonly string[];
     readonly folder: string;
     readonly signal: AbortSignal;
@@ -30,7 +30,7 @@ interface OperatorModule {
 export function upCommand(): Command {
   return new Command("up")
     .description("run a manifest with its pods as processes, and upgrade with a savepoint whenever the file changes")
-    .requiredOption("-f, --file <manifest>", "a StreamJob or MicroBatchJob manifest")
+    .requiredOption("-f, --file <manifest>", "a manifest of a StreamJob, a MicroBatchJob or an EmbeddedStreamApp")
     .option("--folder <path>", "where processes keep logs, leadership and, unless the manifest says, snapshots; default .millrace/up/NAME")
     .option("--exit-at-end", "end when the job has read all of its input, or a MicroBatchJob has failed for good")
     .addOption(new Option("--log-level <level>", "what the operator logs").choices(["debug", "info", "warn", "error"]).default("warn"))
@@ -39,7 +39,7 @@ export function upCommand(): Command {
 
 async function runUp(flags: UpFlags): Promise<void> {
   const file = resolve(flags.file);
-  const { metadata } = await loadJobManifest(file);
+  const { metadata } = await loadAnyManifest(file);
   const folder = resolve(flags.folder ?? `.millrace/up/${metadata.name}`);
   const stop = new AbortController();
   let asked = false;
@@ -55,7 +55,7 @@ async function runUp(flags: UpFlags): Promise<void> {
     const state = await operator.up({
       file,
       folder,
-      load: () => loadJobManifest(file),
+      load: () => loadAnyManifest(file),
       command: [process.execPath, fileURLToPath(new URL("../../../bin/millrace.js", import.meta.url))],
       signal: stop.signal,
       exitAtEnd: flags.exitAtEnd === true,
