@@ -107,3 +107,14 @@ test("on executors a stream gives the same rows as in its driver alone", async (
   expect(rows).toBeGreaterThan(0);
   expect(code).toBe(0);
 }, 180_000);
+
+test("the plan of a stream names what keeps state; a query that runs once has none", async () => {
+  const parameters = ["-p", `input=${folder}/flights.ndjson`, "-p", `output=${folder}/plan`];
+  const command = new Command(["plan", program, ...parameters, "-p", "as=stream"]);
+  expect(await command.ended).toBe(0);
+  const plan = JSON.parse(command.stdout) as { readonly nodes: readonly { readonly uid: string }[] };
+  expect(plan.nodes.map(({ uid }) => uid)).toEqual(["flights", "watermark-0", "delays", "sink"]);
+  const once = new Command(["plan", program, ...parameters]);
+  expect(await once.ended).toBe(1);
+  expect(once.stderr).toMatch(/error DATAFRAME_UNSUPPORTED/);
+}, 60_000);

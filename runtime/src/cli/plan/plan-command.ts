@@ -11,16 +11,20 @@ interface PlanFlags {
 export function planCommand(): Command {
   return new Command("plan")
     .description("print a job's dataflow")
-    .argument("<job>", "a module whose default export is a job, or a StreamJob manifest (.yaml)")
+    .argument("<job>", "a module whose default export is a job or a DataFrame program, or a manifest (.yaml)")
     .option("--mermaid", "as a Mermaid flowchart instead of JSON")
     .option("-p, --param <name=value>", "a parameter of the job; may be repeated", collectParameter)
     .action(async (path: string, flags: PlanFlags) => {
-      const { loadJob } = await import("../run/load-job.ts");
-      const { configOfManifest, configOfModule } = await import("../run/run-config.ts");
-      const { loadManifest } = await import("../manifest/load-manifest.ts");
+      const { loadExport, loadJob } = await import("../run/load-job.ts");
+      const { readConfig } = await import("../run/read-config.ts");
+      const { isFrameJob } = await import("../../dataframe/frame-job.ts");
       const given = flags.param === undefined ? {} : { param: flags.param };
-      const config = /\.ya?ml$/.test(path) ? configOfManifest(await loadManifest(path), path, given) : configOfModule(path, given);
-      const plan = planOf(await loadJob(config.module, config.parameters));
+      const config = await (/\.ya?ml$/.test(path) ? readConfig(undefined, { ...given, file: path }) : readConfig(path, given));
+      const exported = await loadExport(config.module);
+      const dataflow = isFrameJob(exported)
+        ? (await import("../frames/frame-dataflow.ts")).frameDataflow(exported, config.parameters)
+        : loadJob(config.module, config.parameters);
+      const plan = planOf(await dataflow);
       process.stdout.write(flags.mermaid === true ? planMermaid(plan) : `${JSON.stringify(plan, undefined, 2)}\n`);
     });
 }
