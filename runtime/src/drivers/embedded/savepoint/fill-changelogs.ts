@@ -1,4 +1,5 @@
 // The first thing a task does after its application was restored: writes the savepoint's state of its key groups into its changelogs.
+import { setTimeout as pause } from "node:timers/promises";
 import type { KafkaClient } from "../../../connectors/kafka/client/kafka-client.ts";
 import type { PartitionQueue } from "../../../connectors/kafka/sink/partition-queue.ts";
 import type { RecordProducer } from "../../../connectors/kafka/sink/record-producer.ts";
@@ -36,6 +37,7 @@ export function changelogFill(
 
 /** Of one transaction: a restore of much state must not outlive the transaction's timeout, nor hold it all in memory. */
 const commitBytes = 4 * 1024 * 1024;
+const lookAgainMs = 20;
 const noHeaders: readonly [] = [];
 const nothing = new Uint8Array(0);
 
@@ -58,6 +60,24 @@ export async function fillFromSavepoint(
   const snapshot = await restored.open();
   for (const [uid, follower] of missing) await fillOne(host, place, uid, follower, snapshot, restored.generation, fill, signal);
   return true;
+}
+
+/**
+ * Reads until the copies hold what was filled. A transaction's outcome is certain before readers see it, so the end of a changelog may for
+ * a moment still be where it was before; the last record of the filling tells.
+ */
+export async function readFilled(
+  { restored }: TaskHost,
+  followers: ReadonlyMap<string, ChangelogFollower>,
+  read: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    await read();
+    if ([...followers.values()].every(({ copy }) => restoredGeneration(copy.records()) === restored?.generation)) return;
+    signal.throwIfAborted();
+    await pause(lookAgainMs);
+  }
 }
 
 async function fillOne(

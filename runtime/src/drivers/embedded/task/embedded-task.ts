@@ -19,7 +19,7 @@ import type { TaskHost, TaskPlace } from "./task-host.ts";
 import { TaskInputs, sharedSource } from "./task-inputs.ts";
 import type { ChangelogFollower } from "../changelog/changelog-follower.ts";
 import { type RestoreProgress, catchUp, restoreFrom } from "./task-restore.ts";
-import { changelogFill, fillFromSavepoint } from "../savepoint/fill-changelogs.ts";
+import { changelogFill, fillFromSavepoint, readFilled } from "../savepoint/fill-changelogs.ts";
 import { TaskStores } from "../queries/queryable-state.ts";
 import type { TaskCut } from "../savepoint/upload-cut.ts";
 import { lettersOf } from "./letter-sink.ts";
@@ -88,9 +88,10 @@ export class EmbeddedTask {
       // First of all: what an earlier owner still has under way is decided from here on.
       task.#producer.start(await host.client.initProducerId(task.#transactionalId, host.transactionTimeoutMs));
       signal.throwIfAborted();
-      await catchUp([...followers.values()], progress, signal);
+      const read = (): Promise<void> => catchUp([...followers.values()], progress, signal);
+      await read();
       const fill = changelogFill(task.#producer, task.#transactionalId, place.partition, host.client);
-      if (await fillFromSavepoint(host, place, followers, fill, signal)) await catchUp([...followers.values()], progress, signal);
+      if (await fillFromSavepoint(host, place, followers, fill, signal)) await readFilled(host, followers, read, signal);
       await task.#build(followers);
       signal.throwIfAborted();
       task.#inputs = await TaskInputs.open(task.#task, host, place);
