@@ -8,6 +8,8 @@ export interface LimitedGroup {
   inside(command: readonly string[]): readonly string[];
   /** True when the kernel has ended a process for going above the limit. */
   readonly killed: boolean;
+  /** The most that the group has taken, in bytes: without pages of programs and files that others had read before. */
+  readonly peakBytes: number;
   remove(): void;
 }
 
@@ -22,6 +24,9 @@ export function limitedGroup(name: string, limitBytes: number): LimitedGroup {
     inside: (command) => ["bash", "-c", `echo $$ > ${folder}/cgroup.procs && exec "$@"`, "bash", ...command],
     get killed() {
       return Number(/oom_kill (\d+)/.exec(readFileSync(events, "utf8"))?.[1] ?? 0) > 0;
+    },
+    get peakBytes() {
+      return Number(readFileSync(`${folder}/${isV1 ? "memory.max_usage_in_bytes" : "memory.peak"}`, "utf8"));
     },
     remove: () => rmdirSync(folder),
   };

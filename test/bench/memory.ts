@@ -28,7 +28,7 @@ export async function memorySuite(options: MemorySuiteOptions): Promise<boolean>
         try {
           const run = await ourRun(query, { ...ours, around: (command) => group.inside(command) });
           const problem = group.killed ? "killed: above its limit" : run.problem;
-          results.push({ query, limitMebibytes, ...run, problem });
+          results.push({ query, limitMebibytes, groupPeakBytes: group.peakBytes, ...run, problem });
           process.stderr.write(`${query} in ${limitMebibytes} MiB: ${problem ?? "good"}\n`);
         } finally {
           group.remove();
@@ -39,10 +39,16 @@ export async function memorySuite(options: MemorySuiteOptions): Promise<boolean>
     else {
       process.stdout.write(`memory: ${thousands(options.records)} bids, every output checked\n\n`);
       printTable(
-        ["query", "limit MiB", "peak RSS MiB", "records/CPU-s"],
-        results.map(({ query, limitMebibytes, peakBytes, cpuSeconds, problem }) =>
+        ["query", "limit MiB", "peak of the group MiB", "peak RSS MiB", "records/CPU-s"],
+        results.map(({ query, limitMebibytes, groupPeakBytes, peakBytes, cpuSeconds, problem }) =>
           problem === undefined
-            ? [query, String(limitMebibytes), thousands(peakBytes / 2 ** 20), thousands(options.records / cpuSeconds)]
+            ? [
+                query,
+                String(limitMebibytes),
+                thousands(groupPeakBytes / 2 ** 20),
+                thousands(peakBytes / 2 ** 20),
+                thousands(options.records / cpuSeconds),
+              ]
             : [query, String(limitMebibytes), problem.slice(0, 60)],
         ),
       );

@@ -61,6 +61,9 @@ export async function ourRun(query: KafkaQuery, options: OurRunOptions): Promise
     const command = runCommand(query, parameters, flags);
     const measured = await measure(options.around?.(command) ?? command, { besidePid: options.brokerPid });
     let problem = measured.exitCode === 0 ? undefined : `ended with ${measured.exitCode}: ${measured.output.slice(-500)}`;
+    // A restart repeats rows and leaves out what the sink of count had in memory: the run is no measurement, and says why.
+    const restart = /^.*job failed, restarting.*$/m.exec(measured.output)?.[0];
+    if (restart !== undefined) problem ??= `it restarted: ${restart}`;
     let { endedMs } = measured;
     let firstOutputSeconds = Number.NaN;
     if (query === "count") problem ??= await countProblem(expectations, input, parameters.counts);
