@@ -21,7 +21,7 @@ await runMain(async () => {
     for (const path of closure(readLock(repository), "runtime", packages))
       copyPackage(join(repository, path), join(work, path.replace(/^runtime\//, "")));
     mkdirSync(join(work, "bin"));
-    cpSync(join(repository, "runtime/bin/kubectl-millrace.js"), join(work, "bin/kubectl-millrace.js"));
+    for (const name of ["kubectl-millrace.js", "supported-node.js"]) cpSync(join(repository, "runtime/bin", name), join(work, "bin", name));
     for (const name of ["package.json", "LICENSE"]) cpSync(join(repository, "runtime", name), join(work, name));
     run("tar", [...archiveOptions, "-C", work, "-czf", resolve(file), "."]);
   } finally {

@@ -1,6 +1,6 @@
 // What a cluster's leader tells of failures: the record that no attempt survives, and checkpoints that could not be written.
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { beforeAll, expect, test } from "vitest";
 import { build, Command, jobs, workFolder } from "./command.ts";
@@ -33,6 +33,13 @@ async function until<T>(what: string, look: () => Promise<T | undefined>, from: 
     if (Date.now() > endMs) expect.fail(`waited for ${what}:\n${from.stdout}${from.stderr}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+}
+
+/** Makes `link` lead to `target`, in one step: nobody finds it missing. */
+function lead(link: string, target: string): void {
+  const next = join(folder, "next-link");
+  symlinkSync(target, next);
+  renameSync(next, link);
 }
 
 async function ask<T>(rest: string, path: string): Promise<T> {
@@ -80,6 +87,13 @@ test("a checkpoint may fail as often as the manifest says, then its slices resta
   const input = writeInput(join(folder, "input"), ...lists);
   const output = join(folder, "output");
   const snapshots = join(folder, "snapshots");
+  // The folder of data files is a link: a folder would come and go with its files, and could not be replaced while they are written.
+  const data = join(snapshots, "counts", "data");
+  const dataFiles = join(folder, "data-files");
+  const noFolder = join(folder, "no-folder");
+  for (const made of [dirname(data), dataFiles]) mkdirSync(made, { recursive: true });
+  writeFileSync(noFolder, "");
+  lead(data, dataFiles);
   const start = cluster("counts", {
     job: { module: join(jobs, "counts.ts"), parameters: { input, output, rate: "150" } },
     parallelism: 2,
@@ -98,9 +112,7 @@ test("a checkpoint may fail as often as the manifest says, then its slices resta
     (await ask<{ checkpoints?: readonly Checkpoint[] }>(rest, "/v1/checkpoints")).checkpoints ?? [];
   await until("a checkpoint", async () => (await checkpoints()).find(({ phase }) => phase === "completed"), leader);
   // Data files can no longer be written: a file stands where their folder was.
-  const data = join(snapshots, "counts", "data");
-  renameSync(data, `${data}-away`);
-  writeFileSync(data, "");
+  lead(data, noFolder);
   const failed = await until(
     "the limit to be passed",
     async () => (await ask<Exceptions>(rest, "/v1/exceptions")).history.find(({ code }) => code === "CHECKPOINT_FAILED"),
@@ -110,8 +122,7 @@ test("a checkpoint may fail as often as the manifest says, then its slices resta
   const reasons = (await checkpoints()).find(({ failures }) => failures.length > 0)?.failures ?? [];
   expect(reasons.length).toBeGreaterThan(2);
   expect(reasons[0]).toMatch(/^write at slot \d: /);
-  rmSync(data);
-  renameSync(`${data}-away`, data);
+  lead(data, dataFiles);
   await leader.logged("job is over");
   await leader.endsWith(0);
   expect(seenCounts(output)).toEqual(expectedCounts(lists.flat()));

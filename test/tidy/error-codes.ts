@@ -12,7 +12,7 @@ export function errorCodeFindings(files: readonly SourceFile[]): Finding[] {
   }
   const text = files.find(({ path }) => path === reference)?.text ?? "";
   const documented = new Set([...text.matchAll(/^(?:\| *|#+ *)`([A-Z][A-Z0-9_]+)`/gm)].map((match) => match[1] ?? ""));
-  const everything = files.filter((file) => isCode(file) && file.path.startsWith("runtime/src/")).map((file) => file.text);
+  const everything = files.filter((file) => isCode(file) && file.path.startsWith("runtime/")).map((file) => file.text);
   return [
     ...[...used].filter(([code]) => !documented.has(code)).map(([code, path]) => ({ path, problem: `${code} is not in ${reference}` })),
     ...[...documented]
