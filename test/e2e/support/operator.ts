@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { kubectl, tryKubectl } from "../../support/cluster.ts";
+import { eventually } from "./eventually.ts";
 import { hack, helm } from "./scripts.ts";
 
 const chart = fileURLToPath(new URL("../../../charts/millrace", import.meta.url));
@@ -32,6 +33,25 @@ export async function installOperator(): Promise<void> {
 }
 
 const imageOf = (name: string): string => `millrace.test/${name}:1`;
+
+/**
+ * Sends the operator away, if it is there, until the returned function is called: a test that writes objects by itself must be the only one
+ * that does.
+ */
+export async function withoutOperator(): Promise<() => Promise<void>> {
+  const deployment = `${release}-operator`;
+  const found = await tryKubectl(["get", "deployment", deployment, "-n", operatorNamespace, "-o", "jsonpath={.spec.replicas}"]);
+  if (found.code !== 0) return () => Promise.resolve();
+  const scale = (replicas: string): Promise<string> =>
+    kubectl(["scale", "deployment", deployment, "-n", operatorNamespace, `--replicas=${replicas}`]);
+  await scale("0");
+  const pods = ["pods", "-n", operatorNamespace, "-l", `app.kubernetes.io/instance=${release}`, "-o", "name"];
+  await eventually("the operator's pods are gone", async () => ((await kubectl(["get", ...pods])) === "" ? true : undefined));
+  return async () => {
+    await scale(found.stdout);
+    await kubectl(["rollout", "status", "deployment", deployment, "-n", operatorNamespace, "--timeout=180s"]);
+  };
+}
 
 /** What the setup of a run has loaded: two versions of a job that numbers visits. */
 export const visitImages = { v1: imageOf("visits-v1"), v2: imageOf("visits-v2") } as const;

@@ -24,6 +24,8 @@ export class InboundChannel implements FrameTarget {
   readonly reader: FrameReader;
   /** The barrier of the checkpoint under way has been passed on: no row until what leads on from here is captured. */
   isHeld = false;
+  /** The sender has said its first word: how far its time is, that it is idle, or that it is there. */
+  hasSpoken = false;
   /** The sender has said its last word. */
   hasEnded = false;
   /** The last checkpoint whose barrier has come here, perhaps behind rows that wait. */
@@ -95,6 +97,7 @@ export class InboundChannel implements FrameTarget {
 
   mark(kind: number, timeMs: number): void {
     const { receiver, gateChannel } = this.#parts;
+    this.hasSpoken = true;
     if (kind === markKind.idle) receiver.receiveIdle(gateChannel);
     else if (kind === markKind.active) receiver.receiveActive(gateChannel);
     else {

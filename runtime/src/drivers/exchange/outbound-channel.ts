@@ -41,6 +41,7 @@ export class OutboundChannel implements Receiver {
   #creditBytes = 0;
   #queuedBytes = 0;
   #isBlocked = false;
+  #hasSpoken = false;
 
   constructor(parts: OutboundParts) {
     this.id = parts.id;
@@ -91,6 +92,11 @@ export class OutboundChannel implements Receiver {
 
   #mark(kind: number, timeMs: number): void {
     this.#builder.mark(kind, timeMs);
+    // The receiver waits for the first word, and takes nothing after it before all others have spoken too.
+    if (!this.#hasSpoken) {
+      this.#hasSpoken = true;
+      this.seal();
+    }
     this.#noteContent();
   }
 

@@ -49,6 +49,12 @@ class TaskBuilder {
   readonly #fans = new Map<DataflowNode, Map<number, ReadonlyMap<string, Fan>>>();
   readonly #receivers = new Map<DataflowNode, Map<number, Receiver>>();
   readonly #obstacles = new Map<Receiver, Obstacle>();
+  readonly #replays = new Map<Receiver, Obstacle>();
+  /**
+   * Over an exchange slots start one after another. A row that came before another channel has said that it is idle would find a watermark
+   * that stands still, and be in time where it is late: so nothing comes to an instance before all channels have said their first word.
+   */
+  readonly #holds = new Map<Receiver, Obstacle>();
   readonly #openings = new Openings();
 
   constructor(parts: TaskParts) {
@@ -82,7 +88,7 @@ class TaskBuilder {
     for (const { node, instances } of made) this.#place(node, await Promise.all(instances));
     // The sink of dead letters is captured after everything that may give some.
     this.task.sinks.push(...this.task.letterSinks);
-    const opened = { fans: this.#fans, receivers: this.#receivers, obstacles: this.#obstacles };
+    const opened = { fans: this.#fans, receivers: this.#receivers, obstacles: this.#obstacles, replays: this.#replays, holds: this.#holds };
     new Wiring(this.task, this.#dataflow.nodes, this.#placement, this.#parts.maxParallelism, opened).connect();
     return this.task;
   }
@@ -160,16 +166,9 @@ class TaskBuilder {
     });
     if (steps.length === 0) return;
     // Nearest to the sinks first, as with everything that comes in.
-    this.task.replayEntries.unshift(new ReplayEntry(receiver, steps, this.#obstacle(receiver)));
-  }
-
-  #obstacle(receiver: Receiver): Obstacle {
-    let obstacle = this.#obstacles.get(receiver);
-    if (obstacle === undefined) {
-      obstacle = new Obstacle(() => this.task.wake());
-      this.#obstacles.set(receiver, obstacle);
-    }
-    return obstacle;
+    const obstacle = new Obstacle(() => this.task.wake());
+    this.#replays.set(receiver, obstacle);
+    this.task.replayEntries.unshift(new ReplayEntry(receiver, steps, obstacle));
   }
 
   async #openSource(node: DataflowNode, body: SourceBody, subtask: number, fans: ReadonlyMap<string, Fan>): Promise<SourceInstance> {
@@ -300,17 +299,21 @@ class TaskBuilder {
     this.task.onClose(async () => operator.close?.());
     const stored = restore?.keyedState(node.uid, keyGroups);
     if (backend !== undefined && stored !== undefined) await backend.restore(stored);
+    const hold = this.#placement.exchange === undefined ? undefined : new Obstacle(() => task.wake());
+    hold?.raise();
     // What expires by event time is as old as when the snapshot was taken, also before the first watermark.
     backend?.onWatermark(restore?.watermarkMs(node.uid) ?? -Infinity);
     const hooks = {
       advanced: (timeMs: number): void => backend?.onWatermark(timeMs),
       aligned: (barrier: Barrier): void => task.cuts.operatorAligned(late.slot as OperatorSlot, barrier),
       failed: (where: string, which: number): void => task.blame(where, which),
+      ...(hold === undefined ? {} : { heardAll: () => hold.lower() }),
     };
     const instance = new OperatorInstance({ uid: node.uid, subtask, operator, outputs, channels, counters, hooks });
     late.instance = instance;
     late.slot = { instance, backend, lists, keyGroups, parallelism, way: new Way() };
     this.#obstacles.set(instance, patience);
+    if (hold !== undefined) this.#holds.set(instance, hold);
     return late.slot;
   }
 

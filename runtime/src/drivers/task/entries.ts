@@ -19,6 +19,7 @@ export abstract class Entry extends Way {
 export class SourceEntry extends Entry {
   readonly source: SourceInstance;
   #isHeld = false;
+  #hasSpoken = false;
 
   constructor(source: SourceInstance) {
     super();
@@ -30,16 +31,29 @@ export class SourceEntry extends Entry {
     return this.#isHeld;
   }
 
+  /** Its first word goes out also where its rows would have to wait: others wait for it. */
+  override get isOpen(): boolean {
+    return this.#hasSpoken ? super.isOpen : this.replays.obstacles === 0;
+  }
+
   /** True when its next rows may be asked for. */
   get mayPoll(): boolean {
     return !this.source.ended && !this.#isHeld && this.isOpen;
   }
 
   step(): boolean {
-    return !this.source.ended && !this.#isHeld && this.source.step();
+    if (this.source.ended || this.#isHeld) return false;
+    if (this.#hasSpoken) return this.source.step();
+    this.#hasSpoken = true;
+    this.source.announce();
+    return true;
   }
 
   emitBarrier(barrier: Barrier): void {
+    // The first word goes before any barrier: behind it, it would wait for others whose rows wait for it.
+    if (!this.#hasSpoken && this.replays.obstacles === 0) this.source.announce();
+    else if (!this.#hasSpoken) this.source.greet();
+    this.#hasSpoken = true;
     this.#isHeld = this.uncaptured > 0;
     this.source.passBarrier(barrier);
   }
@@ -61,23 +75,32 @@ export class InboundEntry extends Entry {
   readonly subtask: number;
   readonly parallelism: number;
   readonly channels: readonly InboundChannel[];
+  readonly #receiver: { readonly hasHeardAll: boolean } | undefined;
 
+  /** Until `receiver` has heard of all channels into it, those wait that it has heard of. */
   constructor(
     about: { readonly uid: string; readonly subtask: number; readonly parallelism: number },
     channels: readonly InboundChannel[],
+    receiver?: { readonly hasHeardAll: boolean },
   ) {
     super();
     this.uid = about.uid;
     this.subtask = about.subtask;
     this.parallelism = about.parallelism;
     this.channels = channels;
+    this.#receiver = receiver;
+  }
+
+  /** First words are taken in also where rows would have to wait: others wait for them. */
+  override get isOpen(): boolean {
+    return this.#receiver?.hasHeardAll === false ? this.replays.obstacles === 0 : super.isOpen;
   }
 
   /** A frame of each channel that has one. */
   step(): boolean {
     let worked = false;
     for (const channel of this.channels) {
-      if (!channel.hasWork) continue;
+      if (!channel.hasWork || (channel.hasSpoken && this.#receiver?.hasHeardAll === false)) continue;
       if (worked && !this.isOpen) break;
       channel.step();
       worked = true;

@@ -11,4 +11,6 @@ export interface InstanceHooks {
 export interface OperatorHooks extends InstanceHooks {
   /** The operator has done what its event time asks for: its state may age. */
   advanced(timeMs: number): void;
+  /** All channels into the instance have said their first word. */
+  heardAll?(): void;
 }

@@ -35,6 +35,7 @@ export class OperatorInstance implements Receiver {
   readonly #hooks: OperatorHooks;
   readonly #gate: WatermarkGate;
   #ended = false;
+  #hasHeardAll = false;
   /** All inputs are idle, and rows that they gave before are still worked on. */
   #idleDue = false;
 
@@ -47,6 +48,11 @@ export class OperatorInstance implements Receiver {
     this.#hooks = parts.hooks;
     this.#gate = new WatermarkGate(parts.channels);
     this.barriers = new BarrierCount(parts.channels);
+  }
+
+  /** Every channel into it has said its first word. */
+  get hasHeardAll(): boolean {
+    return this.#hasHeardAll;
   }
 
   get watermarkMs(): number {
@@ -81,6 +87,15 @@ export class OperatorInstance implements Receiver {
   }
 
   #passOn(news: GateNews): void {
+    this.#tell(news);
+    if (this.#hasHeardAll || !this.#gate.heardAll) return;
+    this.#hasHeardAll = true;
+    // Those behind it wait for its first word as it did for those before it; idleness and watermarks are one.
+    if (!this.#gate.idle) for (const output of this.outputs.values()) output.active();
+    this.#hooks.heardAll?.();
+  }
+
+  #tell(news: GateNews): void {
     switch (news) {
       case "nothing":
         return;

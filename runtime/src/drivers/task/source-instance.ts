@@ -261,9 +261,18 @@ export class SourceInstance {
     this.#paused = paused;
   }
 
-  /** Says how far event time is before the first batch: an instance without splits is idle, and must not hold the others back. */
+  /**
+   * Says its first word before the first batch: how far event time is, or that it is idle, as an instance without splits is, which must
+   * not hold the others back; else only that it is there.
+   */
   announce(): void {
     this.#sendWatermark();
+    if (!this.#sentIdle) this.greet();
+  }
+
+  /** Says that it is there, and nothing of its time: rows of a snapshot that it must not go ahead of may be on their way. */
+  greet(): void {
+    this.#parts.output.active();
   }
 
   /** The task was kept from reading (back pressure, a pause): that silence is not idleness. */

@@ -15,6 +15,17 @@ describe("WatermarkGate", () => {
     expect(gate.currentMs).toBe(10);
   });
 
+  test("has heard of all channels once each has said something, whatever it is", () => {
+    const gate = new WatermarkGate(3);
+    gate.advance(0, 10);
+    gate.advance(0, 20);
+    gate.setIdle(1);
+    expect(gate.heardAll).toBe(false);
+    gate.setActive(2);
+    expect(gate.heardAll).toBe(true);
+    expect(gate.currentMs).toBe(-Infinity);
+  });
+
   test("does not wait for an idle channel, and waits again once it is active", () => {
     const gate = new WatermarkGate(2);
     gate.advance(0, 10);

@@ -12,12 +12,21 @@ export type GateNews = "nothing" | "advanced" | "becameIdle" | "becameActive";
 export class WatermarkGate {
   readonly #times: Float64Array;
   readonly #idle: Uint8Array;
+  readonly #heard: Uint8Array;
+  #unheard: number;
   #current = -Infinity;
   #isIdle = false;
 
   constructor(channels: number) {
     this.#times = new Float64Array(channels).fill(-Infinity);
     this.#idle = new Uint8Array(channels);
+    this.#heard = new Uint8Array(channels);
+    this.#unheard = channels;
+  }
+
+  /** Every channel has said how far its time is, or that it is idle: from now on the gate knows what it waits for. */
+  get heardAll(): boolean {
+    return this.#unheard === 0;
   }
 
   get currentMs(): number {
@@ -32,18 +41,26 @@ export class WatermarkGate {
   advance(channel: number, timeMs: number): GateNews {
     if (timeMs > (this.#times[channel] as number)) this.#times[channel] = timeMs;
     this.#idle[channel] = 0;
-    return this.#merge();
+    return this.#hear(channel);
   }
 
   /** Channel `channel` has nothing to say until it is active again. */
   setIdle(channel: number): GateNews {
     this.#idle[channel] = 1;
-    return this.#merge();
+    return this.#hear(channel);
   }
 
   /** Channel `channel` counts again, at the time that it had reached. */
   setActive(channel: number): GateNews {
     this.#idle[channel] = 0;
+    return this.#hear(channel);
+  }
+
+  #hear(channel: number): GateNews {
+    if (this.#heard[channel] === 0) {
+      this.#heard[channel] = 1;
+      this.#unheard--;
+    }
     return this.#merge();
   }
 

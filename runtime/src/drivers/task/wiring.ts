@@ -5,7 +5,7 @@ import type { InboundChannel } from "../exchange/inbound-channel.ts";
 import { OutboundChannel } from "../exchange/outbound-channel.ts";
 import { ChannelPlan } from "./channels.ts";
 import { BroadcastEdge, type Edge, type Fan, ForwardEdge, HashEdge, RebalanceEdge, type Receiver } from "./edge.ts";
-import { InboundEntry } from "./entries.ts";
+import { InboundEntry, ReplayEntry } from "./entries.ts";
 import { schemaOf } from "./in-flight.ts";
 import type { Obstacle } from "./obstacle.ts";
 import { OperatorInstance } from "./operator-instance.ts";
@@ -20,6 +20,10 @@ export interface Opened {
   readonly receivers: ReadonlyMap<DataflowNode, ReadonlyMap<number, Receiver>>;
   /** Stands in the way of everything that leads to the instance. */
   readonly obstacles: ReadonlyMap<Receiver, Obstacle>;
+  /** Stands in the way of everything that leads to the instance until it has the rows that a snapshot had in flight. */
+  readonly replays: ReadonlyMap<Receiver, Obstacle>;
+  /** Stands in the way of what leads to the instance from this task, until the instance has heard of all channels into it. */
+  readonly holds: ReadonlyMap<Receiver, Obstacle>;
 }
 
 export class Wiring {
@@ -53,7 +57,7 @@ export class Wiring {
     for (const entry of inbound) this.#lead(entry, [], this.#receiver(entry.uid, entry.subtask));
     for (const { instance, way } of operators) this.#lead(way, instance.outputs.values());
     for (const entry of replayEntries) {
-      // Its own instance takes what is replayed, whatever stands before it.
+      // Not held: what an instance has in flight stands before its first word, for which others wait. Its own instance takes what is replayed, whatever stands before it.
       if (entry.receiver instanceof OperatorInstance) this.#lead(entry, entry.receiver.outputs.values());
       else if (entry.receiver instanceof SinkInstance) entry.sinks.push(entry.receiver);
     }
@@ -139,7 +143,8 @@ export class Wiring {
         }
         firstChannel += channelsOf(input, upstream, parallelism);
       });
-      return channels.length === 0 ? [] : [new InboundEntry({ uid: node.uid, subtask: to, parallelism }, channels)];
+      const waiting = receiver instanceof OperatorInstance ? receiver : undefined;
+      return channels.length === 0 ? [] : [new InboundEntry({ uid: node.uid, subtask: to, parallelism }, channels, waiting)];
     });
   }
 
@@ -163,6 +168,9 @@ export class Wiring {
       if (seen.has(receiver)) continue;
       seen.add(receiver);
       this.#opened.obstacles.get(receiver)?.attach(way);
+      this.#opened.replays.get(receiver)?.attach(way.replays);
+      // The channels of an instance bring what it waits for: they are held one by one.
+      if (receiver !== first && !(way instanceof ReplayEntry)) this.#opened.holds.get(receiver)?.attach(way.holds);
       if (receiver instanceof OutboundChannel) receiver.obstacle.attach(way);
       else if (receiver instanceof SinkInstance) way.sinks.push(receiver);
       if (receiver instanceof OperatorInstance) next.push(...[...receiver.outputs.values()].flatMap((fan) => fan.receivers));

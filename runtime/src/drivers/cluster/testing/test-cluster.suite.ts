@@ -43,6 +43,8 @@ export interface TestClusterOptions {
   readonly alignmentTimeoutMs?: number;
   readonly restore?: SnapshotRef;
   readonly deadLetterSink?: Sink;
+  /** Starts the slots one by one, and calls this in between. Default all at once. */
+  readonly betweenStarts?: () => Promise<void>;
   /** Hears of everything that slots tell. */
   readonly onEvent?: (event: SlotEvent) => void;
 }
@@ -211,7 +213,12 @@ export class TestCluster {
     await this.#heard("deployed", () => true);
     if (this.#restored !== undefined && !this.#restored.committed) await this.#store.markCommitted(this.#restored.checkpointId);
     await this.#assignSplits();
-    this.#all({ kind: "start" });
+    const { betweenStarts } = this.#options;
+    if (betweenStarts === undefined) return this.#all({ kind: "start" });
+    for (const [index, slot] of this.slots.entries()) {
+      if (index > 0) await betweenStarts();
+      slot.command({ epoch: this.#epoch, slice: this.#slice(index), kind: "start" });
+    }
   }
 
   async #assignSplits(): Promise<void> {
