@@ -87,7 +87,8 @@ test("a checkpoint may fail as often as the manifest says, then its slices resta
   const input = writeInput(join(folder, "input"), ...lists);
   const output = join(folder, "output");
   const snapshots = join(folder, "snapshots");
-  // The folder of data files is a link: a folder would come and go with its files, and could not be replaced while they are written.
+  // The folder of data files is a link. A folder is made with the first file, which need not be of the first checkpoint (nothing is in
+  // state yet), goes with the last, and is made again by whoever writes while it is away.
   const data = join(snapshots, "counts", "data");
   const dataFiles = join(folder, "data-files");
   const noFolder = join(folder, "no-folder");
