@@ -53,7 +53,7 @@ beforeAll(async () => {
   for (let process = 0; process < 2; process++) {
     const app = new EmbeddedApp(
       watched,
-      { sessionTimeoutMs: 1000, commitIntervalMs: 20, http: { port: 0, token: "secret" } },
+      { sessionTimeoutMs: 10_000, commitIntervalMs: 20, http: { port: 0, token: "secret" } },
       { openClient: () => kafka.client() },
     );
     apps.push(app);
@@ -138,7 +138,7 @@ describe.each([0, 1])("at process %i", (process) => {
     const [split] = Object.keys(positions);
     expect(split).toMatch(/^watch-per-sensor-repartition-\d$/);
     expect((await at().query("per-sensor", { kind: "get", key: "s05" }, positions)).rows.length).toBe(1);
-    const ahead = new QueryClient({ urls: [urls()[process] as string], token: "secret", timeoutMs: 300 });
+    const ahead = new QueryClient({ urls: [urls()[process] as string], token: "secret", timeoutMs: 3000 });
     await expect(ahead.query("per-sensor", { kind: "get", key: "s05" }, { [split as string]: 1_000_000 })).rejects.toMatchObject({
       code: "QUERY_BEHIND",
     });

@@ -29,7 +29,7 @@ export interface StoreClient<Key, Value> {
 }
 
 const pauseMs = 100;
-const again: ReadonlySet<string> = new Set(["STORE_NOT_READY", "QUERY_BEHIND", "UNREACHABLE"]);
+const again: ReadonlySet<string> = new Set(["STORE_NOT_READY", "QUERY_BEHIND"]);
 
 /** One request to one process. Rejects with the code that it answers with. */
 export async function askStore(
@@ -71,21 +71,26 @@ export class QueryClient {
   async query(uid: string, query: StoreQuery, after?: Positions): Promise<QueryAnswer> {
     const { urls, token, timeoutMs = 10_000 } = this.#options;
     const untilMs = performance.now() + timeoutMs;
+    let told: MillraceError | undefined;
     for (;;) {
       const leftMs = untilMs - performance.now();
       try {
         const url = urls[this.#turn % urls.length] ?? "";
         return await askStore(url, { uid, query, ...(after === undefined ? {} : { after }) }, token, leftMs);
       } catch (error) {
-        const code = error instanceof MillraceError ? error.code : "UNREACHABLE";
-        if (!again.has(code) || leftMs <= pauseMs) {
-          if (error instanceof MillraceError) throw error;
-          throw new MillraceError("STORE_NOT_READY", `store ${uid}`, messageOf(error), "ask again when a process answers", {
-            cause: error,
-          });
+        if (error instanceof MillraceError) {
+          if (!again.has(error.code)) throw error;
+          told = error;
+        }
+        if (leftMs <= pauseMs) {
+          // The last try may have had no time for an answer: what was said before says more.
+          throw (
+            told ??
+            new MillraceError("STORE_NOT_READY", `store ${uid}`, messageOf(error), "ask again when a process answers", { cause: error })
+          );
         }
         this.#turn++;
-        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        await new Promise((resolve) => setTimeout(resolve, Math.min(pauseMs, Math.max(0, untilMs - performance.now()))));
       }
     }
   }
