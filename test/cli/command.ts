@@ -39,10 +39,11 @@ export class Command {
   readonly #onOutput = new Set<() => void>();
   #exited = false;
 
-  constructor(args: readonly string[]) {
+  constructor(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
     const child = spawn(process.execPath, [join(root, "runtime/bin/millrace.js"), ...args], {
       cwd: root,
       stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...environment },
     });
     this.#child = child;
     running.add(this);

@@ -2,7 +2,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
-import { build, Command, workFolder } from "./command.ts";
+import { build, Command, jobs, refused, workFolder } from "./command.ts";
+import { readings, writeInput } from "./readings.ts";
 
 const program = "docs/examples/frames/delays.ts";
 const hour = 3_600_000;
@@ -21,7 +22,8 @@ beforeAll(async () => {
 }, 120_000);
 
 async function run(...flags: readonly string[]): Promise<{ readonly code: number | null; readonly text: string }> {
-  const command = new Command(["run", program, ...flags, "--port", "0", "--log", "json"]);
+  // What an operator calls the run of its pods is nothing to a run of this command and its children.
+  const command = new Command(["run", program, ...flags, "--port", "0", "--log", "json"], { MILLRACE_RUN: "no number" });
   const code = await command.ended;
   return { code, text: command.stdout + command.stderr };
 }
@@ -60,14 +62,15 @@ test("an input that is not there is one clear error", async () => {
 }, 180_000);
 
 test("a MicroBatchJob's manifest says the trigger; a savepoint over REST stops the query, and another folder starts from it", async () => {
-  const manifest = join(folder, "delays.yaml");
+  const manifest = join(folder, "counts.yaml");
+  const input = writeInput(join(folder, "readings"), readings(500));
   const text = (name: string, more: string): string => `apiVersion: millrace.dev/v1alpha1
 kind: MicroBatchJob
-metadata: { name: delays }
+metadata: { name: batch-counts }
 spec:
   job:
-    module: ${join(process.cwd(), program)}
-    parameters: { input: ${folder}/flights.ndjson, output: ${folder}/manifest, as: stream }
+    module: ${join(jobs, "batch-counts.ts")}
+    parameters: { input: ${input}, output: ${folder}/manifest }
     ${more}
   trigger: { type: processing-time, interval: 100 ms }
   checkpoints: { storage: "file://${folder}/${name}" }
@@ -77,14 +80,16 @@ spec:
   await writeFile(token, "word");
   const flags = ["-f", manifest, "--port", "0", "--log", "json", "--token-file", token];
   const first = new Command(["run", ...flags]);
-  // The file has an end, but the manifest's trigger goes on.
   await first.logged("batch committed");
   const rest = String((await first.logged("query running"))["rest"]);
+  const authorized = { authorization: "Bearer word" };
+  // The program says a second.
+  expect(await (await fetch(`${rest}/v1/query`, { headers: authorized })).json()).toMatchObject({ state: "running", triggerMs: 100 });
   const ask = (headers: Record<string, string>): Promise<Response> =>
     fetch(`${rest}/v1/savepoints?wait=60s`, { method: "POST", headers, body: JSON.stringify({ id: "last", mode: "stop" }) });
   expect((await ask({})).status).toBe(401);
-  const answer = (await (await ask({ authorization: "Bearer word" })).json()) as { readonly phase: string; readonly location: string };
-  expect(answer.phase).toBe("completed");
+  const answer = (await (await ask(authorized)).json()) as { readonly location: string };
+  expect(answer).toMatchObject({ phase: "completed", failure: null });
   expect(await first.ended).toBe(0);
   await writeFile(manifest, text("manifest-2", `initialSavepoint: "${answer.location}"`));
   const second = new Command(["run", ...flags]);
@@ -106,6 +111,19 @@ test("on executors a stream gives the same rows as in its driver alone", async (
   expect(rows).toBe(expected);
   expect(rows).toBeGreaterThan(0);
   expect(code).toBe(0);
+}, 180_000);
+
+test("a driver whose run has no number says which variable is wrong", async () => {
+  const text = await refused(new Command(["driver", "--module", program, "--port", "0"], { MILLRACE_RUN: "no number" }), "OPTION_INVALID");
+  expect(text).toMatch(/MILLRACE_RUN: "no number" is not a positive whole number/);
+}, 60_000);
+
+test("an executor that cannot run the program ends the run", async () => {
+  const flags = ["-p", `input=${folder}/flights.ndjson`, "-p", `output=${folder}/failed`, "-p", "as=stream"];
+  const command = new Command(["run", join(jobs, "driver-only.ts"), ...flags, "--executors", "1", "--port", "0", "--log", "json"]);
+  await command.endsWith(1);
+  expect(command.stderr).toMatch(/error JOB_MODULE_FAILED\n.*no program for executors/);
+  expect(command.stderr).toMatch(/error PROCESS_FAILED\n.*executor 0/);
 }, 180_000);
 
 test("the plan of a stream names what keeps state; a query that runs once has none", async () => {

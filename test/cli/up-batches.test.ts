@@ -41,7 +41,7 @@ test("each change of the manifest is brought out between two batches, and the ou
   await command.said(/Upgraded: .* from savepoint .*, nothing was processed for \d+ ms/);
   // A version that cannot be loaded is given up after three attempts.
   write({ trigger: { interval: "200 ms" } }, join(jobs, "no-job.ts"));
-  await command.said(/! RollingBack: .*JOB_EXPORT_MISSING|! RollingBack: .*no DataFrame program/);
+  await command.said(/! RollingBack: .*its default export is not a DataFrame program/);
   await command.said(/RolledBack: /);
   writeInput(join(folder, "input"), first, [...second, closing]);
   write({ trigger: { type: "available-now" }, input: { maxRecordsPerBatch: 900 } });

@@ -63,7 +63,7 @@ export async function readClusterConfig(flags: ClusterFlags, environment: Enviro
   const name = environment["MILLRACE_POD_NAME"] ?? hostname();
   return {
     run,
-    runNumber: wholeNumber(flags.run ?? environment["MILLRACE_RUN"] ?? "1", "--run"),
+    runNumber: runNumberOf(flags, environment),
     standby: environment["MILLRACE_STANDBY"] === "1",
     advertise: flags.advertise ?? environment["MILLRACE_POD_IP"] ?? flags.host,
     listen: flags.host,
@@ -116,6 +116,12 @@ export function heartbeatsOf(timeout: string | undefined): HeartbeatOptions {
   if (timeout === undefined) return defaultHeartbeats;
   const timeoutMs = parseDuration(timeout, "--heartbeat-timeout");
   return { intervalMs: Math.max(50, Math.min(defaultHeartbeats.intervalMs, timeoutMs / 4)), timeoutMs };
+}
+
+/** Which run of its job a process belongs to; throws OPTION_INVALID that names the option or the variable, whichever said it. */
+export function runNumberOf({ run }: { readonly run?: string }, environment: Environment): number {
+  if (run !== undefined) return wholeNumber(run, "--run");
+  return wholeNumber(environment["MILLRACE_RUN"] ?? "1", "MILLRACE_RUN");
 }
 
 export function wholeNumber(text: string, option: string): number {

@@ -4,7 +4,7 @@ import { messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { QueryRestore } from "../../drivers/microbatch/query-options.ts";
 import { TlsFiles } from "../../drivers/tls/tls-files.ts";
-import { wholeNumber } from "../cluster/cluster-config.ts";
+import { runNumberOf } from "../cluster/cluster-config.ts";
 import { readQueryProcess } from "../frames/query-options.ts";
 import { runStream } from "../frames/run-frames.ts";
 import { tokenReader } from "../rest/auth.ts";
@@ -21,7 +21,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** Resolves when the query has ended in order; rejects when it failed. */
 export async function runDriver(flags: DriverFlags, environment: Environment = process.env): Promise<void> {
   const log = await openLog(flags.log, flags.logLevel, (line) => process.stderr.write(`${line}\n`));
-  const run = wholeNumber(flags.run ?? environment["MILLRACE_RUN"] ?? "1", "--run");
+  const run = runNumberOf(flags, environment);
   const path = flags.terminationLog ?? environment["MILLRACE_TERMINATION_LOG"];
   const release = endWithParent();
   let seen: object = { run, state: "failed" };

@@ -44,6 +44,8 @@ export function startLocalExecutors(parts: LocalExecutorsParts): () => Promise<v
       "--log-level",
       flags.logLevel,
     ],
+    // Said here, so that an operator's variable in this shell is not taken for the number of this run.
+    ...["--run", "1"],
     ...optional("--s3-endpoint", flags.s3Endpoint),
     ...optional("--state-backend", flags.stateBackend),
     ...optional("--token-file", flags.tokenFile),

@@ -7,7 +7,7 @@ import { type FrameJob, isFrameJob } from "../../dataframe/frame-job.ts";
 import type { StreamQuery } from "../../dataframe/query.ts";
 import type { HeartbeatOptions } from "../../drivers/cluster/rpc/connection.ts";
 import { collectParameter } from "../parameters.ts";
-import { heartbeatsOf, wholeNumber } from "../cluster/cluster-config.ts";
+import { heartbeatsOf, runNumberOf } from "../cluster/cluster-config.ts";
 import { withTrigger } from "../run/batch-config.ts";
 import { loadExport } from "../run/load-job.ts";
 import { readConfig } from "../run/read-config.ts";
@@ -70,7 +70,7 @@ export async function readQueryProcess(
   const query = streamOf(await loadExport(config.module), config);
   return {
     ...{ config, query },
-    run: wholeNumber(flags.run ?? environment["MILLRACE_RUN"] ?? "1", "--run"),
+    run: runNumberOf(flags, environment),
     advertise: flags.advertise ?? environment["MILLRACE_POD_IP"] ?? flags.host,
     tlsDir: flags.tlsDir ?? environment["MILLRACE_TLS_DIR"],
     tokenFile: flags.tokenFile ?? environment["MILLRACE_TOKEN_FILE"],

@@ -37,7 +37,7 @@ export async function runFrames(job: FrameJob, config: RunConfig, flags: Command
   const { initialSavepoint } = config;
   const restore = initialSavepoint === undefined ? {} : { location: initialSavepoint };
   const executors = undefined;
-  return runStream(withTrigger(query, config.batches), config, { host, port, tokenFile, run: 0, restore, executors }, terminal, log);
+  await runStream(withTrigger(query, config.batches), config, { host, port, tokenFile, run: 0, restore, executors }, terminal, log);
 }
 
 async function runBatch(query: BatchQuery, config: RunConfig, terminal: Terminal, log: Log): Promise<void> {
@@ -71,8 +71,7 @@ async function runOnExecutors(
   const { host, port, tokenFile, heartbeatTimeout } = flags;
   const token = tokenReader(tokenFile);
   let stopExecutors = async (): Promise<void> => {};
-  const { promise: broken, reject: breakOff } = Promise.withResolvers<never>();
-  broken.catch(() => {});
+  const broken = new AbortController();
   try {
     const executors: ExecutorOptions = {
       ...{ host, port: 0, partitions: parallelism, heartbeats: heartbeatsOf(heartbeatTimeout) },
@@ -82,20 +81,13 @@ async function runOnExecutors(
           ...{ count, driver: `${host}:${listening}`, module: flags.file === undefined ? config.module : undefined, flags, config },
           ...{ storage: config.storage, directory: folder.path, terminal, log },
           failed: (name, code) =>
-            breakOff(new MillraceError("PROCESS_FAILED", name, `ended with exit code ${code}`, "see what it said above")),
+            broken.abort(new MillraceError("PROCESS_FAILED", name, `ended with exit code ${code}`, "see what it said above")),
         });
       },
     };
     const restore = config.initialSavepoint === undefined ? {} : { location: config.initialSavepoint };
-    const running = runStream(
-      withTrigger(query, config.batches),
-      config,
-      { host, port, tokenFile, run: 0, restore, executors },
-      terminal,
-      log,
-    );
-    running.catch(() => {});
-    await Promise.race([running, broken]);
+    const serving = { host, port, tokenFile, run: 0, restore, executors, givenUp: broken.signal };
+    if ((await runStream(withTrigger(query, config.batches), config, serving, terminal, log)) === "stopped") broken.signal.throwIfAborted();
   } finally {
     await stopExecutors();
     await folder.remove();
@@ -113,9 +105,18 @@ export interface QueryServing {
   readonly ended?: (query: object) => void;
   /** Where executors connect to; undefined for a query that its driver computes. */
   readonly executors: ExecutorOptions | undefined;
+  /** Ends the query where it stands: it cannot go on, for a reason that whoever aborts tells. */
+  readonly givenUp?: AbortSignal;
 }
 
-export async function runStream(query: StreamQuery, config: RunConfig, serving: QueryServing, terminal: Terminal, log: Log): Promise<void> {
+/** Resolves with how the query ended; rejects when it failed. */
+export async function runStream(
+  query: StreamQuery,
+  config: RunConfig,
+  serving: QueryServing,
+  terminal: Terminal,
+  log: Log,
+): Promise<"finished" | "stopped"> {
   const { render, observe } = await openFramesMetrics(query.name);
   let executors = (): readonly object[] => [];
   const control = new FramesControl({ name: query.name, run: serving.run, config, metrics: render, executors: () => executors() });
@@ -162,6 +163,11 @@ export async function runStream(query: StreamQuery, config: RunConfig, serving: 
       log.info(mode === "batch" ? "stopping behind the batch under way" : "giving up the batch under way", {});
       running.stop(mode).catch((error: unknown) => log.error("stop failed", { reason: String(error) }));
     });
+    const giveUp = (): void => {
+      running.stop("immediate").catch(() => {});
+    };
+    if (serving.givenUp?.aborted === true) giveUp();
+    serving.givenUp?.addEventListener("abort", giveUp, { once: true });
     log.info("query running", {
       query: query.name,
       mode: query.mode,
@@ -172,6 +178,7 @@ export async function runStream(query: StreamQuery, config: RunConfig, serving: 
     const ended = await running.done;
     terminal.end();
     log.info(`query ${ended}`, { lastBatchId: running.lastBatchId });
+    return ended;
   } finally {
     terminal.end();
     stopSignals();
