@@ -1,5 +1,5 @@
 // Input of the command's tests, and what their job must make of it, computed plainly from the same records.
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 export interface Reading {
@@ -24,9 +24,15 @@ export function readings(count: number, shift = 0): readonly Reading[] {
 /** Writes one file of JSON lines per list; gives the folder. */
 export function writeInput(folder: string, ...lists: readonly (readonly Reading[])[]): string {
   mkdirSync(folder, { recursive: true });
-  for (const [number, list] of lists.entries())
-    writeFileSync(join(folder, `part-${number}.ndjson`), list.map((reading) => `${JSON.stringify(reading)}\n`).join(""));
+  for (const [number, list] of lists.entries()) addInput(folder, number, list);
   return folder;
+}
+
+/** Writes one file more; it comes whole into the folder, where a job may be reading. */
+export function addInput(folder: string, number: number, list: readonly Reading[]): void {
+  const file = `${folder}-part-${number}`;
+  writeFileSync(file, list.map((reading) => `${JSON.stringify(reading)}\n`).join(""));
+  renameSync(file, join(folder, `part-${number}.ndjson`));
 }
 
 /** One line per key and window, sorted: what the job must have written. */

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { build, Command, jobs, workFolder } from "./command.ts";
-import { expectedCounts, readings, seenCounts, writeInput } from "./readings.ts";
+import { addInput, expectedCounts, readings, seenCounts, writeInput } from "./readings.ts";
 
 const folder = workFolder();
 const timeoutMs = 240_000;
@@ -37,14 +37,14 @@ test("each change of the manifest is brought out between two batches, and the ou
   write({ trigger: { interval: "200 ms" }, input: { maxRecordsPerBatch: 700 } });
   const command = new Command(["up", "-f", manifest, "--folder", join(folder, "up"), "--exit-at-end"]);
   await command.said(/RunStable: /);
-  write({ trigger: { interval: "200 ms" }, input: { maxRecordsPerBatch: 900 } });
+  write({ trigger: { interval: "200 ms" }, input: { maxRecordsPerBatch: 300 } });
   await command.said(/Upgraded: .* from savepoint .*, nothing was processed for \d+ ms/);
   // A version that cannot be loaded is given up after three attempts.
   write({ trigger: { interval: "200 ms" } }, join(jobs, "no-job.ts"));
   await command.said(/! RollingBack: .*its default export is not a DataFrame program/);
   await command.said(/RolledBack: /);
-  writeInput(join(folder, "input"), first, [...second, closing]);
-  write({ trigger: { type: "available-now" }, input: { maxRecordsPerBatch: 900 } });
+  addInput(join(folder, "input"), 1, [...second, closing]);
+  write({ trigger: { type: "available-now" }, input: { maxRecordsPerBatch: 300 } });
   await command.said(/RunSucceeded: /);
   await command.endsWith(0);
   expect(command.stdout).toMatch(/= Finished\n/);
