@@ -27,7 +27,7 @@ export interface FilesReadOptions {
   readonly compression?: Compression | "auto";
   /** Longer records are bad records. Default 16 MiB, at most 256 MiB. */
   readonly maxRecordBytes?: number;
-  /** How many files an instance reads at a time, in turn. Default 4. */
+  /** How many files an instance reads at a time, in turn. Default 4; with `inTimeOrder` 1, because rows of a later file make those of an earlier one late. */
   readonly concurrentFiles?: number;
   /** Records per second of an instance. Default no limit. */
   readonly recordsPerSecond?: number;
@@ -142,7 +142,7 @@ function commonConfig(options: FilesReadOptions): CommonConfig {
     inTimeOrder: inTimeOrderOf(options),
     compression: oneOf("compression", options.compression, "auto", ["auto", "none", "gzip", "zstd"]),
     maxRecordBytes: integerOption(subject, "maxRecordBytes", options.maxRecordBytes, 16 * mebibyte, 1, 256 * mebibyte),
-    concurrentFiles: integerOption(subject, "concurrentFiles", options.concurrentFiles, 4, 1, 256),
+    concurrentFiles: integerOption(subject, "concurrentFiles", options.concurrentFiles, options.inTimeOrder === true ? 1 : 4, 1, 256),
     recordsPerSecond: positiveOption(subject, "recordsPerSecond", options.recordsPerSecond, Number.POSITIVE_INFINITY),
     follow: false,
     s3,

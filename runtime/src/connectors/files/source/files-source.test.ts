@@ -345,7 +345,7 @@ test("a file begins when its turn has come, by name also after a restore of what
   inDirectory(async (directory) => {
     const paths = ["1", "2", "3", "4"].map((name) => join(directory, `${name}.ndjson`));
     for (const path of paths) put(path, `${line(path, 0)}\n`);
-    const { source } = files({ path: directory, format: lineFormat, concurrentFiles: 1, inTimeOrder: true });
+    const { source } = files({ path: directory, format: lineFormat, inTimeOrder: true });
     expect(source.inTimeOrder).toBe(true);
     const reader = await source.openReader(contractContext(0));
     const begun: string[] = [];

@@ -150,15 +150,15 @@ export class ExactlyOnceWriter implements SinkWriter {
       epoch.checkpointId = checkpointId;
       this.#pending.push(epoch);
       this.#current = this.#begin();
-      return this.#secure(epoch);
+      return this.#secure(epoch, this.#current);
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  async #secure(epoch: Epoch): Promise<Uint8Array> {
+  async #secure(epoch: Epoch, next: Epoch): Promise<Uint8Array> {
     try {
-      return await this.#complete(epoch);
+      return await this.#complete(epoch, next);
     } catch (error) {
       // An epoch that is not whole in its transaction must never be committed by a later checkpoint.
       this.#parts.budget.fail(error);
@@ -167,10 +167,15 @@ export class ExactlyOnceWriter implements SinkWriter {
   }
 
   // Gets all of the epoch into its transaction, with the marker that will say that it was committed.
-  async #complete(epoch: Epoch): Promise<Uint8Array> {
+  async #complete(epoch: Epoch, next: Epoch): Promise<Uint8Array> {
     const { client, clock, life, prefix, rows, subtask } = this.#parts;
+    // A transaction that is open in front of this one's last records would hide them from readers beyond this one's commit.
+    const { producer: behind } = next.slot.output;
+    behind.held = true;
     await rows.settled();
     await epoch.slot.output.producer.flush();
+    behind.held = false;
+    behind.poke();
     this.#check();
     const [first] = epoch.batches;
     if (first === undefined) this.#release(epoch);

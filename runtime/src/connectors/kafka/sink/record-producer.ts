@@ -64,6 +64,8 @@ export class RecordProducer {
   #cancelWake: (() => void) | undefined;
   #failure: unknown;
   #closed = false;
+  /** While it is set nothing is sent, and what is appended waits. Call `poke` when it is set no longer. */
+  held = false;
   /** From the end of the latest acknowledged batch to its acknowledgement. */
   acknowledgeMs = 0;
 
@@ -188,7 +190,7 @@ export class RecordProducer {
   }
 
   #drain(nowMs: number): void {
-    if (this.#failure !== undefined || this.#closed || this.#identity === undefined) return;
+    if (this.#failure !== undefined || this.#closed || this.held || this.#identity === undefined) return;
     if (this.#transactionalId !== null) this.#addPartitions();
     const byLeader = new Map<number, PartitionQueue[]>();
     for (const queue of this.#queues.values()) {
