@@ -4,7 +4,7 @@ import { parseDuration } from "../../base/duration.ts";
 import { MillraceError } from "../../base/errors.ts";
 import { openExecutor } from "../../drivers/microbatch/executors/executor/open-executor.ts";
 import { TlsFiles } from "../../drivers/tls/tls-files.ts";
-import { makeWorkFolder } from "../../drivers/microbatch/work-folder.ts";
+import { makeWorkFolder } from "../../drivers/work-folder.ts";
 import { wholeNumber } from "../cluster/cluster-config.ts";
 import { startHealthServer } from "../cluster/health-server.ts";
 import { stopSignal } from "../cluster/stop-signal.ts";

@@ -9,7 +9,7 @@ import type { BatchQuery, StreamQuery } from "../../dataframe/query.ts";
 import { type BatchProgress, runBatchQuery } from "../../drivers/microbatch/batch-query.ts";
 import type { ExecutorOptions } from "../../drivers/microbatch/executors/driver/open-executors.ts";
 import type { QueryRestore } from "../../drivers/microbatch/query-options.ts";
-import { makeWorkFolder } from "../../drivers/microbatch/work-folder.ts";
+import { makeWorkFolder } from "../../drivers/work-folder.ts";
 import { heartbeatsOf, wholeNumber } from "../cluster/cluster-config.ts";
 import { startLocalExecutors } from "./local-executors.ts";
 import { StreamingQuery } from "../../drivers/microbatch/streaming-query.ts";

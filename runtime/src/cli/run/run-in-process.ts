@@ -1,9 +1,9 @@
 // Runs one job in this process: puts the parts together, shows the status, and ends in order.
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { systemClock } from "../../base/clock.ts";
 import { formatDuration } from "../../base/duration.ts";
 import type { Log } from "../../base/log.ts";
+import { makeWorkFolder } from "../../drivers/work-folder.ts";
 import { parallelismOf } from "../../drivers/task/placement.ts";
 import { Supervisor } from "../../drivers/continuous/supervisor.ts";
 import type { Dataflow } from "../../plan/dataflow.ts";
@@ -40,7 +40,23 @@ export async function runInProcess(module: string | undefined, flags: CommandFla
   }
   const dataflow = await loadJob(config.module, config.parameters);
   warnOfDerivedUids(dataflow, log);
-  const supervisor = await supervise(config, dataflow, log);
+  const work = await makeWorkFolder(tmpdir(), log);
+  try {
+    await runDataflow(config, dataflow, work.path, flags, terminal, log);
+  } finally {
+    await work.remove();
+  }
+}
+
+async function runDataflow(
+  config: RunConfig,
+  dataflow: Dataflow,
+  directory: string,
+  flags: CommandFlags,
+  terminal: Terminal,
+  log: Log,
+): Promise<void> {
+  const supervisor = await supervise(config, dataflow, directory, log);
   const metrics = await openMetrics(
     dataflow.name,
     () => supervisor.status().run ?? undefined,
@@ -81,7 +97,7 @@ export async function runInProcess(module: string | undefined, flags: CommandFla
   }
 }
 
-async function supervise(config: RunConfig, dataflow: Dataflow, log: Log): Promise<Supervisor> {
+async function supervise(config: RunConfig, dataflow: Dataflow, directory: string, log: Log): Promise<Supervisor> {
   checkVertexParallelism(dataflow, config);
   const deadLetterSink = await openDeadLetterSink(config.deadLetters);
   const stateBackend = await openStateBackend(config, keyedInstances(dataflow, config));
@@ -100,7 +116,7 @@ async function supervise(config: RunConfig, dataflow: Dataflow, log: Log): Promi
     clock: systemClock,
     log,
     stateBackend,
-    directory: join(tmpdir(), `millrace-${process.pid}`),
+    directory,
     checkpointIntervalMs: config.checkpointIntervalMs,
     bufferBytes: config.bufferBytes,
     badRows: { onBadRecord: config.onBadRecord, maxPerMinute: config.maxBadPerMinute },

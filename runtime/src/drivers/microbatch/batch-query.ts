@@ -14,7 +14,7 @@ import { OperatorRunner } from "./run/operator-runner.ts";
 import { openSink } from "./run/sink-runner.ts";
 import { SourceFeed } from "./run/source-feed.ts";
 import { StageRunner } from "./run/stage-runner.ts";
-import { makeWorkFolder } from "./work-folder.ts";
+import { makeWorkFolder } from "../work-folder.ts";
 import { buildStages } from "./stages/build-stages.ts";
 
 /** How far a batch query has come. */

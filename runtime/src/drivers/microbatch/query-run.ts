@@ -30,7 +30,7 @@ import { checkpointIdOf, openSink, type SinkRunner, sinkUid } from "./run/sink-r
 import { type Feed, SourceFeed } from "./run/source-feed.ts";
 import { StageRunner } from "./run/stage-runner.ts";
 import { timeColumnsOf, Watermarks } from "./run/watermarks.ts";
-import { makeWorkFolder } from "./work-folder.ts";
+import { makeWorkFolder } from "../work-folder.ts";
 import { buildStages } from "./stages/build-stages.ts";
 import type { BatchStages } from "./stages/stage.ts";
 

@@ -2,10 +2,10 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { messageOf } from "../../base/errors.ts";
-import { type Log, silentLog } from "../../base/log.ts";
+import { messageOf } from "../base/errors.ts";
+import { type Log, silentLog } from "../base/log.ts";
 
-const prefix = "millrace-query-";
+const prefix = "millrace-work-";
 /** Says whose a folder is. */
 const ownerName = "owner.json";
 

@@ -14,7 +14,7 @@ beforeEach(async () => {
 afterEach(() => rm(parent, { recursive: true, force: true }));
 
 async function left(name: string, owner: unknown): Promise<string> {
-  const path = join(parent, `millrace-query-${name}`);
+  const path = join(parent, `millrace-work-${name}`);
   await mkdir(path);
   await writeFile(join(path, "owner.json"), JSON.stringify(owner));
   return path;
@@ -39,7 +39,7 @@ test("folders of processes that are gone are removed, and no others", async () =
   const dead = await left("dead", { pid, host: hostname() });
   const alive = await left("alive", { pid: process.ppid, host: hostname() });
   const elsewhere = await left("elsewhere", { pid, host: "another" });
-  const nobody = join(parent, "millrace-query-nobody");
+  const nobody = join(parent, "millrace-work-nobody");
   await mkdir(nobody);
   const other = join(parent, "something-else");
   await mkdir(other);
