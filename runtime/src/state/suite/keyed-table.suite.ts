@@ -449,6 +449,17 @@ export function keyedTableSuite(backend: SuiteBackend): void {
       await checkAll(backend, keyKinds[0] as KeyKind, undefined, fc.array(scanOperation, { maxLength: 40 }), backend.runs * 4);
     });
 
+    it("keeps expired what a capture before the first watermark holds", async () => {
+      const operations: Operation[] = [
+        { kind: "update", keys: [0], namespaces: null, by: 1 },
+        { kind: "capture" },
+        { kind: "time", byMs: 1 },
+        { kind: "time", byMs: 100 },
+      ];
+      const ttl: TimeToLive = { ttlMs: 100, time: "event", refresh: "write" };
+      await checkAll(backend, keyKinds[0] as KeyKind, ttl, fc.constant(operations), 1);
+    });
+
     for (const kind of keyKinds) {
       for (const ttl of ttls) {
         const named = ttl === undefined ? "no time to live" : `${ttl.time} time to live, refreshed on ${ttl.refresh}`;

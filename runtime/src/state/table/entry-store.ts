@@ -133,6 +133,7 @@ export class EntryStore implements BlockSource {
     const { slots } = this;
     const { flags, dirtySlots } = slots;
     const cutOffMs = this.cutOffMs();
+    const eventTime = this.expiry?.eventTime ?? false;
     let count = 0;
     for (let i = 0; i < slots.dirtyCount; i++) {
       const slot = dirtySlots[i] as number;
@@ -140,8 +141,9 @@ export class EntryStore implements BlockSource {
       // A slot is in the list twice when its entry was deleted and it was used again; the first visit clears the mark.
       if ((marks & isDirty) === 0) continue;
       flags[slot] = marks & ~isDirty;
-      // What has expired by now is not written. An older capture may hold it, with an older stamp: it is expired there too.
-      if (this.isExpired(slot, cutOffMs)) continue;
+      // What has expired by now is not written. An older capture may hold it, with an older stamp: it is expired there too. In event
+      // time that stamp may be the one from before the first watermark, which a restore takes for the first that it sees: written.
+      if (this.isExpired(slot, cutOffMs) && !(eventTime && (marks & isPersisted) !== 0)) continue;
       flags[slot] = (marks & ~isDirty) | isPersisted;
       dirtySlots[count++] = slot;
     }
