@@ -221,6 +221,27 @@ describe("an executor", () => {
     }
   }, 60_000);
 
+  test("that ends while it is being welcomed is not taken for one that is there", async () => {
+    const world = await World.start(totals, "update", ["a"]);
+    await world.feed(...many(0, 50));
+    for (let ms = 0; ms < 16; ms++) {
+      await world.join(`z${ms}`);
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      await world.kill(`z${ms}`);
+    }
+    let to = 50;
+    await expect
+      .poll(
+        async () => {
+          await world.feed(...many(to, to + 50));
+          to += 50;
+          return world.status().map((one) => (one as { readonly id: string }).id);
+        },
+        { timeout: 20_000 },
+      )
+      .toEqual(["a"]);
+  }, 30_000);
+
   test("that leaves is let go once nothing of it is needed", async () => {
     const world = await World.start(totals, "update", ["a", "b"]);
     await world.feed(...many(0, 100));

@@ -54,6 +54,7 @@ export class SplitReader {
   #reader: SourceReader;
   #from: readonly SourceSplit[] = [];
   #open = 0;
+  #isClosed = false;
 
   private constructor(parts: SplitReaderParts, context: SourceContext, reader: SourceReader, rows: RecordRows) {
     this.#parts = parts;
@@ -219,6 +220,9 @@ export class SplitReader {
     });
     await Promise.race([this.#reader.ready(), patience]);
     cancel();
+    // What a closed reader says is there never comes.
+    if (this.#isClosed)
+      throw new MillraceError("JOB_STOPPING", `source "${this.#parts.scan.uid}"`, "was closed while it was read", "start the query again");
     // A source that is ready at once must not keep the process's I/O from its turn.
     await new Promise((resolve) => setImmediate(resolve));
   }
@@ -255,7 +259,9 @@ export class SplitReader {
     await this.#reader.checkpointCompleted?.(this.#from);
   }
 
+  /** What is being read fails. */
   close(): Promise<void> {
+    this.#isClosed = true;
     return this.#reader.close();
   }
 }

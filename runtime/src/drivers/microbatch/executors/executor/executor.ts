@@ -141,6 +141,8 @@ export class Executor {
       ...{ fingerprint, executorId, slots, address, partitions: held },
     });
     await Promise.race([over, this.#ended.promise]);
+    // Who leaves while it is being welcomed is not to be taken for somebody who is there.
+    connection.close();
     this.#connection = undefined;
     for (const one of this.#running.values()) one.isCancelled = true;
     if (welcomed || this.#state === "ended") return { kind: "closed" };

@@ -52,6 +52,7 @@ interface OpenReader {
   readonly reader: SplitReader;
   /** One at a time. */
   busy: Promise<unknown>;
+  isClosed: boolean;
 }
 
 export class TaskWorker {
@@ -89,7 +90,7 @@ export class TaskWorker {
       else await this.#drop(key);
     }
     await this.outputs.clear();
-    for (const name of [...this.#readers.keys()]) await this.#closeReader(name);
+    await this.#endReaders();
   }
 
   async run(task: ExecutorTask, output: string): Promise<TaskResult> {
@@ -98,8 +99,7 @@ export class TaskWorker {
 
   /** What waits in a group's splits; null where the connector does not know. */
   async look(group: SplitGroup, bounded: boolean, maxMs: number): Promise<Readonly<Record<string, number>> | null> {
-    const open = await this.#readerOf(group, bounded);
-    return this.#alone(open, async () => {
+    return this.#withReader(group, bounded, async (open) => {
       // Who asks may be behind a task that has read meanwhile: only a reader that has nothing yet is sent somewhere.
       if (open.reader.splits.length === 0) await this.#place(open, group);
       const lags = await open.reader.settledLags(maxMs);
@@ -108,8 +108,7 @@ export class TaskWorker {
   }
 
   async #read(task: ReadTask, output: string): Promise<TaskResult> {
-    const open = await this.#readerOf(task.group, task.bounded);
-    return this.#alone(open, async () => {
+    return this.#withReader(task.group, task.bounded, async (open) => {
       if (task.work.kind === "poll") await this.#place(open, task.group);
       const runner = this.#idle.pop() ?? (await ReadRunner.open(this.#runnerParts()));
       try {
@@ -118,7 +117,7 @@ export class TaskWorker {
         return { ...result, output: this.#ref(output) };
       } catch (error) {
         // Where the reader stands is not known: the next task opens it anew.
-        await this.#closeReader(task.group.name);
+        await this.#end(task.group.name, open);
         throw error;
       } finally {
         this.#idle.push(runner);
@@ -135,11 +134,14 @@ export class TaskWorker {
   async #readerOf(group: SplitGroup, bounded: boolean): Promise<OpenReader> {
     const known = this.#readers.get(group.name);
     if (known?.bounded === bounded) return known;
-    await this.#closeReader(group.name);
+    if (known !== undefined) await this.#endReader(group.name, known);
     const { stages, queryName, clock, log } = this.#parts;
     const scan = stages.scans.find(({ uid }) => uid === group.scan) as ScanStage;
     const reader = await SplitReader.open({ scan, jobName: queryName, clock, log, bounded, timeColumns: timeColumnsOf(stages, scan) });
-    const open = { bounded, reader, busy: Promise.resolve() };
+    const open = { bounded, reader, busy: Promise.resolve(), isClosed: false };
+    // Another task of the group may have opened one meanwhile.
+    const other = this.#readers.get(group.name);
+    if (other !== undefined) await this.#endReader(group.name, other);
     this.#readers.set(group.name, open);
     return open;
   }
@@ -151,17 +153,35 @@ export class TaskWorker {
     if (!stands) await reader.reopen(splits);
   }
 
+  async #withReader<T>(group: SplitGroup, bounded: boolean, work: (open: OpenReader) => Promise<T>): Promise<T> {
+    const open = await this.#readerOf(group, bounded);
+    // It may be let go before its turn comes.
+    return this.#alone(open, () => (open.isClosed ? this.#withReader(group, bounded, work) : work(open)));
+  }
+
   #alone<T>(open: OpenReader, work: () => Promise<T>): Promise<T> {
     const done = open.busy.then(work, work);
     open.busy = done.catch(() => {});
     return done;
   }
 
-  async #closeReader(name: string): Promise<void> {
-    const open = this.#readers.get(name);
-    if (open === undefined) return;
-    this.#readers.delete(name);
+  // A task that reads goes on to its end: its result is waited for, also when nobody will read with this reader again.
+  #endReader(name: string, open: OpenReader): Promise<void> {
+    return this.#alone(open, () => this.#end(name, open));
+  }
+
+  async #end(name: string, open: OpenReader): Promise<void> {
+    if (open.isClosed) return;
+    if (this.#readers.get(name) === open) this.#readers.delete(name);
+    open.isClosed = true;
     await open.reader.close();
+  }
+
+  // At once: tasks that read fail.
+  async #endReaders(): Promise<void> {
+    const all = [...this.#readers];
+    for (const [name, open] of all) await this.#end(name, open);
+    await Promise.allSettled(all.map(([, { busy }]) => busy));
   }
 
   async #state(task: StateTask, output: string): Promise<TaskResult> {
@@ -264,7 +284,10 @@ export class TaskWorker {
 
   async release(outputs: readonly string[], groups: readonly string[]): Promise<void> {
     await this.outputs.release(outputs);
-    for (const name of groups) await this.#closeReader(name);
+    for (const name of groups) {
+      const open = this.#readers.get(name);
+      if (open !== undefined) await this.#endReader(name, open);
+    }
   }
 
   /** A task's result is not wanted any more. */
@@ -285,7 +308,7 @@ export class TaskWorker {
 
   async close(): Promise<void> {
     await Promise.allSettled(this.#busy.values());
-    for (const name of [...this.#readers.keys()]) await this.#closeReader(name);
+    await this.#endReaders();
     for (const key of [...this.#partitions.keys()]) await this.#drop(key);
     for (const runner of this.#idle.splice(0)) await runner.close();
     await this.outputs.clear();
