@@ -1,7 +1,8 @@
 // Requests to an API server: address, certificates and credentials come from the Node client, the rest is plain HTTP.
-import { HttpMethod, KubeConfig, RequestContext } from "@kubernetes/client-node";
-import { type Dispatcher, fetch, type Response } from "undici";
+import { KubeConfig } from "@kubernetes/client-node";
+import { fetch, type Response } from "undici";
 import { ClusterError } from "../ports/cluster-error.ts";
+import { ApiAccess } from "./api-access.ts";
 import { apiError } from "./api-errors.ts";
 
 export interface ApiRequest {
@@ -22,6 +23,7 @@ export type RequestListener = (verb: string, kind: string, result: string) => vo
 
 export class ApiConnection {
   readonly #config: KubeConfig;
+  readonly #access: ApiAccess;
   readonly #listener: RequestListener;
 
   /** With `context` undefined: the service account of the pod, or KUBECONFIG with its current context. */
@@ -34,6 +36,7 @@ export class ApiConnection {
     if (options.kubeconfig === undefined) this.#config.loadFromDefault();
     else this.#config.loadFromFile(options.kubeconfig);
     if (options.context !== undefined) this.#config.setCurrentContext(options.context);
+    this.#access = new ApiAccess(this.#config);
     this.#listener = options.onRequest;
   }
 
@@ -82,12 +85,10 @@ export class ApiConnection {
   async #fetch({ method, path, query = {}, body, contentType = "application/json" }: ApiRequest, signal: AbortSignal): Promise<Response> {
     const url = new URL(`${this.server}${path}`);
     for (const [name, value] of Object.entries(query)) if (value !== "") url.searchParams.set(name, value);
-    const context = new RequestContext(url.toString(), HttpMethod[method]);
-    await this.#config.applySecurityAuthentication(context);
-    const dispatcher = context.getDispatcher() as unknown as Dispatcher | undefined;
+    const { headers, dispatcher } = await this.#access.now();
     return fetch(url, {
       method,
-      headers: { ...context.getHeaders(), accept: "application/json", ...(body === undefined ? {} : { "content-type": contentType }) },
+      headers: { ...headers, accept: "application/json", ...(body === undefined ? {} : { "content-type": contentType }) },
       signal,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       ...(dispatcher === undefined ? {} : { dispatcher }),
