@@ -2,7 +2,8 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
-const source = (path: string): string => fileURLToPath(new URL(`./runtime/src/${path}`, import.meta.url));
+const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const source = (path: string): string => at(`./runtime/src/${path}`);
 const alias = [
   { find: /^millrace\/testing$/, replacement: source("testing/index.ts") },
   { find: /^millrace\/connector$/, replacement: source("connector.ts") },
@@ -10,6 +11,8 @@ const alias = [
   { find: /^millrace\/dataframe$/, replacement: source("dataframe.ts") },
   { find: /^millrace\/api$/, replacement: source("api/index.ts") },
   { find: /^millrace$/, replacement: source("index.ts") },
+  // With the seed of the run.
+  { find: /^fast-check$/, replacement: at("./test/reference/fast-check.ts") },
 ];
 
 export default defineConfig({

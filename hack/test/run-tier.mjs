@@ -53,7 +53,14 @@ async function runStep(tier, step, { output, report, environment, stopped }) {
   output.write(`$ ${[name, ...args].join(" ")}\n`);
   // This Node comes first on the PATH, so that what a test starts runs on it too.
   const path = [...new Set([folder, join(repository, "node_modules/.bin")])].join(delimiter);
-  const env = { ...process.env, ...environment, PATH: `${path}${delimiter}${process.env.PATH}`, NO_COLOR: "1", FORCE_COLOR: undefined };
+  const env = {
+    ...process.env,
+    ...environment,
+    ...tier.variables,
+    PATH: `${path}${delimiter}${process.env.PATH}`,
+    NO_COLOR: "1",
+    FORCE_COLOR: undefined,
+  };
   const child = spawn(program, args, { cwd: repository, env, stdio: ["ignore", "pipe", "pipe"], detached: true });
   // Who computes all the time gives way to who waits for answers in time.
   if (tier.lane === "unit") setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);

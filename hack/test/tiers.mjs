@@ -7,8 +7,16 @@
 //   lane       tiers without one run first, one after the other. Those of the two lanes then run beside each other: "unit" computes on one
 //              core at low priority, "system" starts processes and servers and mostly waits for them
 //   needs      real servers that must be up: "kafka", "s3", "postgres", "cluster". Started before the first tier that needs them, ended at the end
+//   variables  of the environment of its steps
 //   counts     "tests": steps are vitest runs, their tests count; otherwise the tier counts as one
 //   minutes    longer than this and it has failed
+
+/**
+ * What a Node version can change in the library is what it takes from Node and from native modules, and how V8 runs the same code; every test of the
+ * library runs on each. Random tests look for mistakes of ours, which are the same on all of them: there they only need enough cases for
+ * every branch, and Node 26 looks for the rest.
+ */
+const otherNode = { MILLRACE_CASES: "0.2" };
 
 /** Vitest over some files with one of the supported Nodes. */
 const vitest = (node, project, ...more) => [node, "node_modules/vitest/vitest.mjs", "run", "--project", project, ...more];
@@ -96,6 +104,7 @@ export const tiers = [
     what: "the library's unit tests on Node 22",
     lane: "unit",
     steps: [vitest("node22", "unit", "runtime/src")],
+    variables: otherNode,
     counts: "tests",
     minutes: 20,
   },
@@ -104,6 +113,7 @@ export const tiers = [
     what: "the library's unit tests on Node 24",
     lane: "unit",
     steps: [vitest("node24", "unit", "runtime/src")],
+    variables: otherNode,
     counts: "tests",
     minutes: 20,
   },

@@ -1,6 +1,7 @@
 // `millrace run` as a process: exact output of a bounded job, after kills at any moment, and after an orderly stop.
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
+import { Random, runSeed } from "../reference/random.ts";
 import { build, jobs, run, workFolder } from "./command.ts";
 import { expectedCounts, readings, seenCounts, writeInput } from "./readings.ts";
 
@@ -29,11 +30,12 @@ test("killed at random moments, the job still writes every window once", { timeo
   const output = join(folder, "killed");
   const start = (rate: string): ReturnType<typeof run> =>
     run([job, "--storage", `file://${folder}/snapshots-killed`, "--checkpoint-interval", "100 ms"], { input, output, rate });
+  const random = new Random(runSeed());
   const livesMs: number[] = [];
   for (let kills = 0; kills < 3; kills++) {
     const command = start("2000");
     await command.logged("splits assigned");
-    const lifeMs = Math.round(200 + Math.random() * 600);
+    const lifeMs = random.int(200, 800);
     livesMs.push(lifeMs);
     await new Promise((resolve) => setTimeout(resolve, lifeMs));
     command.kill("SIGKILL");

@@ -3,9 +3,10 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import { canonicalJson } from "../../runtime/src/core/schema/schema.ts";
 import type { ChangeKind, HarnessRow } from "../../runtime/src/testing/operator-harness.ts";
 import { HarnessGroup, type HarnessGroupOptions } from "../../runtime/src/testing/harness-group.ts";
+import { runSeed } from "./random.ts";
 
 /** The seed of this run's random cases; set MILLRACE_SEED to repeat one. */
-export const seed: number = Number(process.env["MILLRACE_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+export const seed: number = runSeed();
 
 /** One step of a scenario: rows of an input, event time, processing time, or a restart from a snapshot at another parallelism. */
 export type Step =

@@ -5,9 +5,10 @@ import { seededRandom } from "../../src/simulation/virtual-time.ts";
 import { namespace, World } from "../../src/simulation/world.ts";
 import { firstSpec, reach } from "./scenarios.ts";
 import { invariants } from "./run-scenario.ts";
+import { casesOf, runSeed } from "../reference/random.ts";
 
-const first = Number(process.env["MILLRACE_SEED"] ?? 200);
-const lives = 3;
+const first = runSeed();
+const lives = casesOf(3);
 const minutes = 10;
 
 test.each(Array.from({ length: lives }, (_, index) => first + index))(

@@ -1,10 +1,11 @@
 // Watermarks of a source: bounds, the least of the active splits, idleness, alignment, what a snapshot brings back.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { runSeed } from "../../../../test/reference/random.ts";
 import { SplitWatermarks } from "./split-watermarks.ts";
 import { boundedOutOfOrderness, customWatermarks, monotonic, noWatermarks } from "./watermark-strategy.ts";
 
-const seed = Number(process.env["MILLRACE_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+const seed = runSeed();
 
 function of(
   strategy: ConstructorParameters<typeof SplitWatermarks>[0],

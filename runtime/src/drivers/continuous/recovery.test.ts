@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Random, runSeed } from "../../../../test/reference/random.ts";
 import { systemClock } from "../../base/clock.ts";
 import { silentLog } from "../../base/log.ts";
 import { type MemorySink, memorySink, memorySource } from "../../connectors/memory/index.ts";
@@ -22,7 +23,7 @@ import { Supervisor } from "./supervisor.ts";
 
 const Bid = schema({ bidder: string(), price: int32(), at: timestamp() });
 type Bid = RowType<typeof Bid>;
-const seed = Number(process.env["MILLRACE_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+const seed = runSeed();
 
 let directory = "";
 beforeEach(async () => {
@@ -30,15 +31,9 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-// Mulberry32 by Tommy Ettinger: the same numbers for the same seed.
 function random(start: number): () => number {
-  let state = start | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
+  const made = new Random(start);
+  return () => made.next();
 }
 
 function makeBids(next: () => number, howMany: number): readonly Bid[] {

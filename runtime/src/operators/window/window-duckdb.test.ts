@@ -1,6 +1,6 @@
 // Windows against SQL: random streams with late rows, the same rows and windows computed by DuckDB.
 import { expect, test, vi } from "vitest";
-import { Random, runSeed } from "../../../../test/reference/random.ts";
+import { casesOf, Random, runSeed } from "../../../../test/reference/random.ts";
 import { compareLines, eventSchema, harnessRow, randomSteps } from "../../../../test/reference/windows-cases.ts";
 import { type SqlCase, sqlCalls, sqlLine, windowsBySql } from "../../../../test/reference/windows-duckdb.ts";
 import { keyLayout } from "../../core/keys/key-layout.ts";
@@ -12,7 +12,7 @@ import type { WindowSpec } from "./window-spec.ts";
 // Many small cases: seconds on an idle machine, more on a busy one.
 vi.setConfig({ testTimeout: 180_000 });
 
-const casesPerKind = 40;
+const casesPerKind = casesOf(40);
 
 function randomWindow(random: Random, kind: string): SqlCase["window"] {
   const offsetMs = random.int(-3, 3);

@@ -1,5 +1,6 @@
 // The coordinator against a simulated world: whatever breaks and whoever leads, every record becomes visible once.
 import { expect, test } from "vitest";
+import { casesOf, runSeed } from "../../../../../test/reference/random.ts";
 import type { JobGraph, Vertex } from "./job-graph.ts";
 import { regionsOf } from "./job-graph.ts";
 import type { RecoveryRecord } from "./recoveries.ts";
@@ -71,9 +72,9 @@ test("a bounded job ends with everything visible once", () => {
 test("lost TaskManagers, cut connections, dead threads, failing slices, a failing storage and new leaders: still everything once", {
   timeout: 600_000,
 }, () => {
-  const { MILLRACE_SEEDS: count = "25", MILLRACE_FIRST_SEED: first = "1" } = process.env;
+  const [first, count] = [runSeed(), casesOf(25)];
   const sum = { leaders: 0, killed: 0, cut: 0, died: 0, storage: 0, checkpoints: 0, restarts: 0 };
-  for (let seed = Number(first); seed < Number(first) + Number(count); seed++) {
+  for (let seed = first; seed < first + count; seed++) {
     const made = world(seed);
     runUntil(made, () => made.outcome !== undefined);
     expect(made.outcome, `seed ${seed}`).toBe("ended");
@@ -81,7 +82,7 @@ test("lost TaskManagers, cut connections, dead threads, failing slices, a failin
     for (const key of Object.keys(sum) as (keyof typeof sum)[]) sum[key] += made.counts[key];
   }
   // The faults did happen.
-  for (const [fault, times] of Object.entries(sum)) expect(times, fault).toBeGreaterThan(Number(count) / 4);
+  for (const [fault, times] of Object.entries(sum)) expect(times, fault).toBeGreaterThan(count / 4);
 });
 
 function expectNoHoles(made: World): void {
@@ -99,9 +100,9 @@ test.each(["stop", "drain"] as const)(
   "savepoints and other parallelisms while everything breaks, ended by %s",
   { timeout: 600_000 },
   (mode) => {
-    const { MILLRACE_SEEDS: count = "15", MILLRACE_FIRST_SEED: first = "1" } = process.env;
+    const [first, count] = [runSeed(), casesOf(15)];
     let rescaled = 0;
-    for (let seed = Number(first); seed < Number(first) + Number(count); seed++) {
+    for (let seed = first; seed < first + count; seed++) {
       const made = world(seed * 7, { bounded: false, faults: 0.003 });
       made.addTaskManager(2);
       const wanted = [1, 4, 3, 2];
@@ -125,7 +126,7 @@ test.each(["stop", "drain"] as const)(
       );
       rescaled += made.rescales.filter((result) => !("code" in result)).length;
     }
-    expect(rescaled).toBeGreaterThan(Number(count));
+    expect(rescaled).toBeGreaterThan(count);
   },
 );
 
