@@ -243,7 +243,7 @@ export class EmbeddedApp {
       lags: { ...this.#foundLags, ...this.#standbys?.lags() },
       round: this.#round,
       shutdown: this.#shutdown,
-      url: this.#config.http?.advertisedUrl ?? this.url,
+      url: this.#ownUrl(),
     });
   }
 
@@ -258,7 +258,18 @@ export class EmbeddedApp {
     this.#config.log.info("tasks assigned", { active: orders.active, pending: orders.pending });
     this.#standbys?.want(orders.standby, orders.active);
     this.#tasks?.want(orders.active);
+    if (this.#isMissed(orders)) this.#rejoin();
     this.#refresh();
+  }
+
+  // A process that comes back under its instance id gets the orders of the round before, in which it had another address.
+  #isMissed({ hosts = {} }: Orders): boolean {
+    const url = this.#ownUrl();
+    return url !== undefined && Object.keys(hosts).length > 0 && hosts[url] === undefined;
+  }
+
+  #ownUrl(): string | undefined {
+    return this.#config.http?.advertisedUrl ?? this.url;
   }
 
   // What was given back may go to its next owner: another round.

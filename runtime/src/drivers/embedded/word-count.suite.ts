@@ -194,5 +194,22 @@ export function wordCountSuite(implementation: string, connect: () => KafkaClien
       await settled(setting);
       for (const [word, all] of await setting.counts()) expect([word, all]).toEqual([word, [...new Set(all)].toSorted((a, b) => a - b)]);
     }, 120_000);
+
+    it("finds the state of a process that comes back under its instance id at another address", async () => {
+      const setting = await setUp(4);
+      await setting.say(some(0, 60));
+      const config = { sessionTimeoutMs: 60_000, heartbeatIntervalMs: 200, http: { port: 0 } };
+      const first = await setting.start({ ...config, instanceId: "a" });
+      const second = await setting.start({ ...config, instanceId: "b" });
+      const running = (app: EmbeddedApp) => () => app.health().tasks.filter((task) => task.state === "running").length;
+      await expect.poll(running(second), limit).toBe(4);
+      await settled(setting);
+      await second.close();
+      const back = await setting.start({ ...config, instanceId: "b" });
+      expect(back.url).not.toBe(second.url);
+      await expect.poll(running(back), limit).toBe(4);
+      const words = async (): Promise<number> => (await first.queries.query({ uid: "count", query: { kind: "all" } })).rows.length;
+      await expect.poll(() => words().catch(String), limit).toBe(setting.expected.size);
+    }, 120_000);
   });
 }
