@@ -6,7 +6,7 @@ import { storageLease } from "../../drivers/cluster/leadership/storage-lease.ts"
 import type { ClusterConfig } from "./cluster-config.ts";
 
 /** In a folder a look costs little, and a dead holder on this machine is seen at once: so look often. */
-const fileTimes: ElectionTimes = { ...leaseTimes, retryMs: 250 };
+const fileTimes: ElectionTimes = { ...leaseTimes, retryMs: 250, lookMs: 50 };
 
 export async function openLease(
   config: ClusterConfig,

@@ -13,6 +13,8 @@ export interface ElectionTimes {
   readonly durationMs: number;
   readonly renewMs: number;
   readonly retryMs: number;
+  /** How often those who do not lead look, where that costs little. Default: `retryMs`. */
+  readonly lookMs?: number;
 }
 
 export const leaseTimes: ElectionTimes = { durationMs: 15_000, renewMs: 10_000, retryMs: 2000 };
@@ -81,7 +83,8 @@ export class Elector {
         .catch((error: unknown) => this.#parts.log.warn("the lease cannot be reached", { reason: messageOf(error) }))
         .then(() => {
           // Candidates that lost the same leader do not ask at one instant.
-          this.#schedule(this.#parts.times.retryMs * (this.#leading ? 1 : 0.9 + 0.2 * this.#parts.random()));
+          const { retryMs, lookMs = retryMs } = this.#parts.times;
+          this.#schedule(this.#leading ? retryMs : lookMs * (0.9 + 0.2 * this.#parts.random()));
         });
     });
   }
