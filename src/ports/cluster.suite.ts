@@ -12,7 +12,7 @@ export interface ClusterUnderTest {
   close(): Promise<void>;
 }
 
-const limitMs = 30_000;
+const limitMs = 60_000;
 
 async function eventually<T>(look: () => T | undefined | Promise<T | undefined>, what: string): Promise<T> {
   const untilMs = Date.now() + limitMs;
@@ -49,7 +49,7 @@ export function clusterSuite(name: string, open: () => Promise<ClusterUnderTest>
     beforeEach(async () => {
       under = await open();
       ({ cluster, namespace } = under);
-    }, 60_000);
+    });
     afterEach(() => under.close(), 60_000);
 
     test("what is not there is undefined, and deleting it is no error", async () => {

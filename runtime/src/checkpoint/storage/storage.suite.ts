@@ -110,7 +110,7 @@ export function snapshotStorageSuite(name: string, under: StorageUnderTest): voi
       expect(await pathsOf(storage, "list/")).toEqual(["list/a", "list/ab-c/d", "list/ab/b"]);
     });
 
-    test("a listing is whole when there are more objects than fit an answer", { timeout: 60_000 }, async () => {
+    test("a listing is whole when there are more objects than fit an answer", async () => {
       const paths = Array.from({ length: 1_050 }, (_, i) => `many/${String(i).padStart(5, "0")}`);
       for (let from = 0; from < paths.length; from += 50)
         await Promise.all(paths.slice(from, from + 50).map((path) => storage.put(path, bytes("x"))));

@@ -143,7 +143,7 @@ describe("a crash at any change to the storage", () => {
     );
   });
 
-  test.each(["before", "after"] as const)("%s it happens, in memory: each one", { timeout: 120_000 }, async (moment) => {
+  test.each(["before", "after"] as const)("%s it happens, in memory: each one", async (moment) => {
     const changes = await changesOf(() => Promise.resolve(new MemoryStorage()));
     for (let at = 0; at < changes.length; at++) {
       await crashAt(new MemoryStorage(), at, moment).catch((error: unknown) => {
@@ -152,7 +152,7 @@ describe("a crash at any change to the storage", () => {
     }
   });
 
-  test("on the file system: every fifth", { timeout: 120_000 }, async () => {
+  test("on the file system: every fifth", async () => {
     const root = mkdtempSync(join(tmpdir(), "millrace-crash-"));
     let made = 0;
     const newStorage = (): Promise<SnapshotStorage> => openStorage(join(root, String(made++)));

@@ -64,7 +64,7 @@ describe("slots as threads", () => {
     await second.close();
     expect(seenCounts(join(directory, "output"))).toEqual(expectedCounts(parts.flat()));
     expect(await readdir(join(directory, "work"))).toEqual([]);
-  }, 60_000);
+  });
 
   test("a plan that differs from the leader's is refused", async () => {
     writeInput(join(directory, "input"), readings(10));
@@ -82,7 +82,7 @@ describe("slots as threads", () => {
     const failed = await cluster.failed();
     expect([failed.code, failed.fatal]).toEqual(["SLOT_PLAN_DIFFERS", true]);
     await cluster.close();
-  }, 60_000);
+  });
 
   test("a slot can be profiled while it runs", async () => {
     writeInput(join(directory, "input"), readings(10));
@@ -90,5 +90,5 @@ describe("slots as threads", () => {
     const slot = cluster.slots[0] as unknown as { profile(durationMs: number): Promise<{ readonly nodes: readonly unknown[] }> };
     expect((await slot.profile(50)).nodes.length).toBeGreaterThan(1);
     await cluster.close();
-  }, 60_000);
+  });
 });

@@ -44,7 +44,7 @@ export function sinkContract(test: RegisterTest, fixture: SinkFixture): void {
 
 type Check = (claim: string, run: (job: SinkJob, exactlyOnce: boolean) => Promise<void>) => void;
 
-const patienceMs = 10_000;
+const patienceMs = 60_000;
 
 const expectedRows = (count: number): SinkRow[] => Array.from({ length: count }, (_, id) => sinkRow(id));
 

@@ -7,7 +7,7 @@ import type { SourceContext } from "../../core/ports/source.ts";
 export type RegisterTest = (name: string, run: () => Promise<void>) => unknown;
 
 /** How long a contract check waits for something that must happen, ms. */
-export const patienceMs = 20_000;
+export const patienceMs = 60_000;
 
 /** The promise, or a rejection that names `what` after `patienceMs`. */
 export async function within<T>(promise: Promise<T>, what: string, limitMs: number = patienceMs): Promise<T> {

@@ -105,11 +105,11 @@ test("a restored entry is as old as the watermark of the snapshot says, before a
     source.push(beats[0] as Beat);
     source.push(beats[1] as Beat);
     const seen = (): SubtaskStatus | undefined => first.status().run?.operators.find(({ uid }) => uid === "seen")?.subtasks[0];
-    await expect.poll(() => seen()?.rowsIn, { timeout: 20_000, interval: 2 }).toBe(2);
+    await expect.poll(() => seen()?.rowsIn, { timeout: 60_000, interval: 2 }).toBe(2);
     // The entry is in a snapshot of this time; what follows changes the watermark and no entry.
     await first.savepoint("early", "keep");
     source.push(beats[2] as Beat);
-    await expect.poll(() => seen()?.watermarkMs, { timeout: 20_000, interval: 2 }).toBeGreaterThan(9000);
+    await expect.poll(() => seen()?.watermarkMs, { timeout: 60_000, interval: 2 }).toBeGreaterThan(9000);
     await first.stop();
     await done;
     source.push(beats[3] as Beat);

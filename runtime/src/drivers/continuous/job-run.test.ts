@@ -57,12 +57,12 @@ test("a savepoint that was asked for while a timed checkpoint is under way begin
   });
   try {
     clock.advance(1000);
-    await expect.poll(() => saves.length, { interval: 1, timeout: 20_000 }).toBe(1);
+    await expect.poll(() => saves.length, { interval: 1, timeout: 60_000 }).toBe(1);
     const asked = run.snapshot("stop", "upgrade");
     // The loop has gone to rest again before the checkpoint completes.
     for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
     saves[0]?.finish();
-    await expect.poll(() => saves.length, { interval: 1, timeout: 20_000 }).toBe(2);
+    await expect.poll(() => saves.length, { interval: 1, timeout: 60_000 }).toBe(2);
     saves[1]?.finish();
     expect((await asked).location).toBe("memory:2/upgrade");
     expect(await run.done).toBe("stopped");
@@ -103,7 +103,7 @@ test("a checkpoint whose storage never answers ends the run once it has been lat
     restoredSources: new Map(),
   });
   clock.advance(1000);
-  await expect.poll(() => saves, { interval: 1, timeout: 20_000 }).toBe(1);
+  await expect.poll(() => saves, { interval: 1, timeout: 60_000 }).toBe(1);
   clock.advance(5000);
   expect(run.checkpointer.history[0]).toMatchObject({ phase: "writing", failures: ["not complete within 5.0 s, still writing"] });
   clock.advance(5000);

@@ -20,7 +20,7 @@ import { splitDataflow } from "./topology/sub-topologies.ts";
 
 const bootstrapServers = "127.0.0.1:1";
 const Reading = schema({ sensor: string(), value: int53() });
-const limit = { timeout: 20_000, interval: 20 };
+const limit = { timeout: 60_000, interval: 20 };
 let kafka: MemoryKafka;
 let client: KafkaClient;
 const apps: EmbeddedApp[] = [];

@@ -144,6 +144,6 @@ test.each(Object.entries(cases))("%s", async (_name, make) => {
       rows.push(...(await fetchFrom(client, "out", { partition }, "read_committed")).values);
     return rows.map((row) => text(JSON.parse(row) as Record<string, unknown>)).toSorted();
   };
-  await expect.poll(async () => (await seen()).length, { timeout: 20_000, interval: 50 }).toBeGreaterThanOrEqual(expected.length);
+  await expect.poll(async () => (await seen()).length, { timeout: 60_000, interval: 50 }).toBeGreaterThanOrEqual(expected.length);
   expect(await seen()).toEqual(expected);
 });

@@ -105,7 +105,7 @@ export function wordCountSuite(implementation: string, connect: () => KafkaClien
       expect(app.health()).toMatchObject({ ready: true });
       await setting.say(some(50, 50));
       await settled(setting);
-    }, 90_000);
+    });
 
     it("goes on where it was after a close, with the state from the changelog", async () => {
       const setting = await setUp(3);
@@ -118,7 +118,7 @@ export function wordCountSuite(implementation: string, connect: () => KafkaClien
       const second = await setting.start();
       await settled(setting);
       expect(second.health().tasks.reduce((sum, task) => sum + task.restore.records, 0)).toBeGreaterThan(0);
-    }, 90_000);
+    });
 
     it("reads only what came after its last commit when it starts again with its disk", async () => {
       const setting = await setUp(3);
@@ -151,7 +151,7 @@ export function wordCountSuite(implementation: string, connect: () => KafkaClien
       } finally {
         await rm(stateDirectory, { recursive: true, force: true });
       }
-    }, 120_000);
+    });
 
     it("deletes from its repartition topic what it has committed", async () => {
       const setting = await setUp(2);
@@ -175,7 +175,7 @@ export function wordCountSuite(implementation: string, connect: () => KafkaClien
         ]);
       await setting.say(some(40, 40));
       await settled(setting);
-    }, 90_000);
+    });
 
     it("spreads over two processes, and each count is put out exactly once", async () => {
       const setting = await setUp(4);
@@ -193,7 +193,7 @@ export function wordCountSuite(implementation: string, connect: () => KafkaClien
       await setting.say(some(120, 60));
       await settled(setting);
       for (const [word, all] of await setting.counts()) expect([word, all]).toEqual([word, [...new Set(all)].toSorted((a, b) => a - b)]);
-    }, 120_000);
+    });
 
     it("finds the state of a process that comes back under its instance id at another address", async () => {
       const setting = await setUp(4);
@@ -210,6 +210,6 @@ export function wordCountSuite(implementation: string, connect: () => KafkaClien
       await expect.poll(running(back), limit).toBe(4);
       const words = async (): Promise<number> => (await first.queries.query({ uid: "count", query: { kind: "all" } })).rows.length;
       await expect.poll(() => words().catch(String), limit).toBe(setting.expected.size);
-    }, 120_000);
+    });
   });
 }

@@ -45,7 +45,7 @@ beforeAll(async () => {
     join(folder, "stream.ndjson"),
     `${flights}${JSON.stringify({ scheduled: 4_000_000_000_000, origin: "ZZZ", destination: "ZZZ", delay: 0, distance: 0 })}\n`,
   );
-}, 60_000);
+});
 
 afterAll(async () => {
   connection.closeSync();

@@ -161,7 +161,7 @@ export function kafkaClientSuite(implementation: string, connect: () => Promise<
         await client.endTransaction(owner, true);
         const seen = async (): Promise<readonly string[]> => (await fetchFrom(client, name, {}, "read_committed")).values;
         // A commit is certain when it is answered; readers see it a little later.
-        await expect.poll(async () => (await seen()).length, { timeout: 30_000 }).toBe(values.length + 2);
+        await expect.poll(async () => (await seen()).length, { timeout: 60_000 }).toBe(values.length + 2);
         expect(await seen()).toEqual([...values, "i", "t"]);
       },
     );

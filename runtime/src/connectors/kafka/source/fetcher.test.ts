@@ -224,7 +224,7 @@ it("goes on with the others while a paused partition's records take all the room
   const { client, fetcher, read } = await setup({ maxPartitionBytes: 4000, maxBufferedBytes: 6000 }, 2);
   for (let at = 0; at < 40; at++) await produceTo(client, "t", 0, batchOf(values(50, at * 50)));
   await read(0, 50);
-  await expect.poll(() => fetcher.bufferedBytes, { interval: 1, timeout: 20_000 }).toBeGreaterThanOrEqual(6000);
+  await expect.poll(() => fetcher.bufferedBytes, { interval: 1, timeout: 60_000 }).toBeGreaterThanOrEqual(6000);
   fetcher.setPaused("t-0", true);
   const seen: string[] = [];
   for (let at = 0; at < 40; at++) await produceTo(client, "t", 1, batchOf(values(50, at * 50)));

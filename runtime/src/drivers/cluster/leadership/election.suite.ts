@@ -98,7 +98,7 @@ export function leaseSuite(name: string, openPlace: () => Promise<LeasePlace>): 
       }
     };
 
-    test("one of two leads, for as long as it renews, and both know where", { timeout: 60_000 }, async () => {
+    test("one of two leads, for as long as it renews, and both know where", async () => {
       place = await openPlace();
       const clock = new ManualClock();
       const [one, two] = [await candidate(clock, "one"), await candidate(clock, "two")];
@@ -110,7 +110,7 @@ export function leaseSuite(name: string, openPlace: () => Promise<LeasePlace>): 
       await Promise.all([one.elector.stop(), two.elector.stop()]);
     });
 
-    test("a leader that cannot renew stops leading before anybody else begins", { timeout: 60_000 }, async () => {
+    test("a leader that cannot renew stops leading before anybody else begins", async () => {
       place = await openPlace();
       const clock = new ManualClock();
       const one = await candidate(clock, "one");
@@ -132,7 +132,7 @@ export function leaseSuite(name: string, openPlace: () => Promise<LeasePlace>): 
       await Promise.all([one.elector.stop(), two.elector.stop()]);
     });
 
-    test("a leader that leaves gives the lease back, and the next one need not wait for it to run out", { timeout: 60_000 }, async () => {
+    test("a leader that leaves gives the lease back, and the next one need not wait for it to run out", async () => {
       place = await openPlace();
       const clock = new ManualClock();
       const one = await candidate(clock, "one");

@@ -83,7 +83,7 @@ test("32 slots that all send to each other hold no more than their buffers befor
   await cluster.finish();
   const numbers = sink.written.map(({ row }) => (row as { n: number }).n).sort((a, b) => a - b);
   expect(numbers).toEqual(Array.from({ length: rowCount }, (_, n) => n));
-}, 60_000);
+});
 
 test("the more channels, the smaller their windows and frames: the buffers of a slice are shared, down to a least size", () => {
   const options = { limits: defaultFrameLimits, flushTimeoutMs: 5, bufferBytes: 32 * 1024 * 1024 };

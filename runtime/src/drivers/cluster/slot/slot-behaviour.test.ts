@@ -132,7 +132,7 @@ describe(`pressure (seed ${seed})`, () => {
     free.resolve();
     await cluster.finish();
     expect(sink.table.map((row) => (row as { n: number }).n)).toEqual(Array.from({ length: 50 }, () => 800));
-  }, 60_000);
+  });
 
   test("a checkpoint does not wait for a stuck sink: it overtakes what is on its way, and a restore goes on from there", async () => {
     const Row = schema({ key: string(), n: int32() });
@@ -175,7 +175,7 @@ describe(`pressure (seed ${seed})`, () => {
       ({ key, n }) => `${key} ${n % 4}`,
     );
     for (const lane of lanes.values()) expect(lane.map(({ n }) => n)).toEqual(lane.map(({ n }) => n).sort((a, b) => a - b));
-  }, 60_000);
+  });
 
   test("rows that a restored checkpoint had in flight are in flight again for the next one, at any parallelism, while the sink is stuck still", async () => {
     const Row = schema({ key: string(), n: int32() });
@@ -216,7 +216,7 @@ describe(`pressure (seed ${seed})`, () => {
       ({ key, n }) => `${key} ${n % 4}`,
     );
     for (const lane of lanes.values()) expect(lane.map(({ n }) => n)).toEqual(lane.map(({ n }) => n).sort((a, b) => a - b));
-  }, 60_000);
+  });
 });
 
 describe(`an instance that takes nothing (seed ${seed})`, () => {
@@ -256,7 +256,7 @@ describe(`an instance that takes nothing (seed ${seed})`, () => {
     const second = await start({ dataflow: windows.build(source, sink), parallelism: 1, slots: 1, storage, restore: ref });
     await second.finish();
     expect(sorted(shown(sink))).toEqual(sorted(windows.expected(all)));
-  }, 60_000);
+  });
 });
 
 describe("ends of a job", () => {
@@ -434,7 +434,7 @@ describe("commands and failures", () => {
 describe(`dead letters, rules and time (seed ${seed})`, () => {
   test("dead letters are there once, whatever overtakes them, over restores at other parallelisms", async () => {
     for (let round = 0; round < 6; round++) await lettersInPhases(new Random(seed + round), round === 5 ? 0 : Infinity);
-  }, 60_000);
+  });
 
   // Each phase starts from the last one's checkpoint; what was processed after that is lost, letters too, and comes again.
   async function lettersInPhases(random: Random, alignmentTimeoutMs: number): Promise<void> {
@@ -528,7 +528,7 @@ describe(`dead letters, rules and time (seed ${seed})`, () => {
       expect(new Set(sink.written.map(({ row }) => (row as { n: number }).n))).toEqual(new Set([200]));
       expect(sink.written).toHaveLength(40);
     }
-  }, 60_000);
+  });
 
   test("timers of processing time fire by the job's clock in every slot", async () => {
     const clock = new ManualClock(1000);

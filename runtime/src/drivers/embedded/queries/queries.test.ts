@@ -17,7 +17,7 @@ import { QueryClient } from "./query-client.ts";
 const bootstrapServers = "127.0.0.1:1";
 const Reading = schema({ sensor: string(), room: int53(), value: int53(), at: timestamp() });
 const partitions = 4;
-const limit = { timeout: 20_000, interval: 20 };
+const limit = { timeout: 60_000, interval: 20 };
 const kafka = new MemoryKafka();
 const apps: EmbeddedApp[] = [];
 const readings = Array.from({ length: 240 }, (_, index) => ({

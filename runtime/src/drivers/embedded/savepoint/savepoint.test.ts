@@ -23,7 +23,7 @@ import type { EmbeddedConfig } from "../config.ts";
 const bootstrapServers = "127.0.0.1:1";
 const Reading = schema({ sensor: string(), value: int53(), at: timestamp() });
 const partitions = 3;
-const limit = { timeout: 30_000, interval: 20 };
+const limit = { timeout: 60_000, interval: 20 };
 let kafka: MemoryKafka;
 let client: KafkaClient;
 let folder: string;

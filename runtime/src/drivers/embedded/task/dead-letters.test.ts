@@ -75,7 +75,7 @@ test("a record that is no row keeps its bytes and its place; a row that a functi
   await app.start();
   const good = (value: number): string => JSON.stringify({ sensor: "a", value });
   expect(await produceTo(client, "in", 1, batchOf([good(1), "no json", good(-5), good(2)]))).toBe(0);
-  const limit = { timeout: 20_000, interval: 20 };
+  const limit = { timeout: 60_000, interval: 20 };
   await expect.poll(async () => (await letters(1)).length, limit).toBe(2);
   const [unread, failed] = await letters(1);
   expect(unread).toMatchObject({
