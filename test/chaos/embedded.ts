@@ -197,11 +197,18 @@ async function storeContents(): Promise<ReadonlyMap<string, number>> {
   const urls = services.map((service) => service.url).filter((url) => url !== undefined);
   const queries = new QueryClient({ urls, timeoutMs: 60_000 });
   const contents = new Map<string, number>();
-  for (let digit = 0; digit < 10; digit++) {
-    const { rows, complete } = await queries.query("count", { kind: "prefix", prefix: `w${digit}`, limit: 10_000 });
-    if (!complete) throw new Error("more than 10,000 words begin alike: use fewer words");
+  const read = async (prefix: string): Promise<void> => {
+    const { rows, complete } = await queries.query("count", { kind: "prefix", prefix, limit: 10_000 });
+    // More begin alike than one answer may hold: by the next digit then, and the word that has none alone.
+    if (!complete) {
+      for (let digit = 0; digit < 10; digit++) await read(`${prefix}${digit}`);
+      const word = await queries.store<{ word: string }, { times: number }>("count").get({ word: prefix });
+      if (word !== undefined) contents.set(prefix, word.times);
+      return;
+    }
     for (const { key, value } of rows) contents.set((key as { word: string }).word, (value as { times: number }).times);
-  }
+  };
+  await read("w");
   return contents;
 }
 
