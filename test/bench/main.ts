@@ -28,7 +28,7 @@ const usage = `usage: npm run bench -- SUITE [--records N] [--runs N] [--json]
   memory      the queries of suite kafka in containers of several sizes (Linux, with the right to make control groups)
               [--queries q0,q12e,count] [--limits 256,320,512] [--peers FOLDER]
   microbatch  DataFrame queries in micro-batches: windows from Kafka, latency by trigger, batches over many keys
-              [--cases windows,trigger,keys] [--rate 10000] [--seconds 60] [--keys 5000000]
+              [--cases windows,trigger,keys] [--rate 10000] [--seconds 60] [--keys 5000000] [--peers FOLDER]
   start       process start to first output record [--peers FOLDER]
   checkpoint  a checkpoint each second against none [--queries q0,q12e,count] [--peers FOLDER]
   recovery    SIGKILL under load and an immediate restart: how long output stands still [--peers FOLDER]
@@ -120,11 +120,12 @@ if (positionals.length === 1 && positionals[0] === "core") {
 } else if (positionals.length === 1 && positionals[0] === "microbatch") {
   const passed = await microbatchSuite({
     cases: chosen(values.cases ?? microbatchCases.join(), microbatchCases, "cases"),
-    records: positive(values.records ?? "2000000", "records"),
+    records: positive(values.records ?? "5000000", "records"),
     runs: positive(values.runs, "runs"),
     rate: positive(values.rate, "rate"),
     seconds: positive(values.seconds, "seconds"),
     keys: positive(values.keys, "keys"),
+    peers: values.peers,
   });
   process.exitCode = passed ? 0 : 1;
 } else if (positionals.length === 1 && positionals[0] === "start") {

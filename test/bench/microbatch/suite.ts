@@ -3,11 +3,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { realKafka } from "../../support/real.ts";
-import { produceBlock } from "../../support/produce.ts";
-import { type BidBlock, generateBids } from "../bids.ts";
-import { createOutputTopic, openClient, partitionCount } from "../kafka/topics.ts";
+import { createOutputTopic, openClient } from "../kafka/topics.ts";
 import { startProcess } from "../latency/process.ts";
 import { median, printTable, thousands } from "../table.ts";
+import { windowsCase } from "./windows.ts";
 
 export const microbatchCases = ["windows", "trigger", "keys"] as const;
 export type MicrobatchCase = (typeof microbatchCases)[number];
@@ -19,9 +18,11 @@ export interface MicrobatchOptions {
   readonly rate: number;
   readonly seconds: number;
   readonly keys: number;
+  /** The folder of the peers' programs. */
+  readonly peers: string | undefined;
 }
 
-const program = fileURLToPath(new URL("run.ts", import.meta.url));
+const programs = { steady: "steady-run.ts", keys: "keys-run.ts" } as const;
 
 interface Started {
   readonly child: ChildProcess;
@@ -29,8 +30,9 @@ interface Started {
   readonly result: Promise<Record<string, unknown>>;
 }
 
-function start(scenario: string, options: Readonly<Record<string, string>>): Started {
-  const child = spawn(process.execPath, [program, scenario, JSON.stringify(options)], { stdio: ["ignore", "pipe", "inherit"] });
+function start(scenario: keyof typeof programs, options: Readonly<Record<string, string>>): Started {
+  const program = fileURLToPath(new URL(programs[scenario], import.meta.url));
+  const child = spawn(process.execPath, [program, JSON.stringify(options)], { stdio: ["ignore", "pipe", "inherit"] });
   let last = "";
   let announce = (): void => {};
   const running = new Promise<void>((resolve) => {
@@ -48,66 +50,6 @@ function start(scenario: string, options: Readonly<Record<string, string>>): Sta
   });
   result.catch(() => {});
   return { child, running, result };
-}
-
-const lateMs = 4000;
-const windowMs = 10_000;
-
-/** What the closed windows must hold: those that end at or before the latest time less the lateness. */
-function expectedWindows({ bids }: BidBlock): { readonly rows: number; readonly count: number; readonly highest: number } {
-  const until = bids.dateTime.reduce((latest, time) => Math.max(latest, time), 0) - lateMs;
-  const groups = new Map<string, { n: number; highest: number }>();
-  for (let i = 0; i < bids.dateTime.length; i++) {
-    const start = Math.floor((bids.dateTime[i] as number) / windowMs) * windowMs;
-    if (start + windowMs > until) continue;
-    const id = `${start} ${bids.bidder[i]}`;
-    const group = groups.get(id) ?? { n: 0, highest: 0 };
-    group.n++;
-    group.highest = Math.max(group.highest, bids.price[i] as number);
-    groups.set(id, group);
-  }
-  let [count, highest] = [0, 0];
-  for (const group of groups.values()) {
-    count += group.n;
-    highest += group.highest;
-  }
-  return { rows: groups.size, count, highest };
-}
-
-async function windowsCase({ records, runs }: MicrobatchOptions): Promise<boolean> {
-  const bootstrap = realKafka().bootstrap.join(",");
-  const client = openClient(bootstrap);
-  const topic = `microbatch-bids-${Date.now()}`;
-  try {
-    await createOutputTopic(client, topic);
-    const block = generateBids({ count: records, auctions: 1000, seed: 7 });
-    const expected = expectedWindows(block);
-    await produceBlock(client, topic, partitionCount, block);
-    const figures: { readonly perCpuSecond: number; readonly perSecond: number }[] = [];
-    for (let run = 0; run < runs; run++) {
-      const result = await start("windows", { brokers: bootstrap, topic }).result;
-      const [count, highest] = result["sums"] as [number, number];
-      if (result["rows"] !== expected.rows || count !== expected.count || highest !== expected.highest) {
-        process.stdout.write(`WRONG: ${JSON.stringify(result)}, expected ${JSON.stringify(expected)}\n`);
-        return false;
-      }
-      figures.push({ perCpuSecond: records / (result["cpuSeconds"] as number), perSecond: records / (result["wallSeconds"] as number) });
-    }
-    printTable(
-      ["10 s windows per bidder from Kafka", "records/CPU-s", "records/s"],
-      [
-        [
-          `${thousands(records)} records`,
-          thousands(median(figures.map((one) => one.perCpuSecond))),
-          thousands(median(figures.map((one) => one.perSecond))),
-        ],
-      ],
-    );
-    return true;
-  } finally {
-    await client.deleteTopics([topic]);
-    await client.close();
-  }
 }
 
 interface Seen {
@@ -153,17 +95,56 @@ async function triggerCase({ rate, seconds }: MicrobatchOptions): Promise<boolea
   return passed;
 }
 
+interface BatchFigures {
+  readonly rows: number;
+  readonly ms: number;
+  readonly cpuMs: number;
+  readonly bytes: number;
+  readonly keys: number;
+}
+
+const perBatch = 50_000;
+const batches = 100;
+const smaller = 50;
+
 async function keysCase({ keys }: MicrobatchOptions): Promise<boolean> {
-  const result = await start("keys", { keys: String(keys) }).result;
-  const durations = result["durations"] as number[];
-  const quarter = Math.floor(durations.length / 4);
-  const first = median(durations.slice(0, quarter));
-  const last = median(durations.slice(-quarter));
+  const given = { keys, batch: perBatch, batches, smaller };
+  const result = await start("keys", Object.fromEntries(Object.entries(given).map(([name, value]) => [name, String(value)]))).result;
+  const figures = result["figures"] as readonly BatchFigures[];
+  const many = figures.slice(-(batches + smaller), -smaller);
+  const few = figures.slice(-smaller);
+  const row = (name: string, of: readonly BatchFigures[]): string[] => [
+    name,
+    thousands(of[0]?.rows ?? 0),
+    median(of.map(({ ms }) => ms)).toFixed(0),
+    Math.max(...of.map(({ ms }) => ms)).toFixed(0),
+    median(of.map(({ cpuMs }) => cpuMs)).toFixed(0),
+    thousands(median(of.map(({ bytes }) => bytes))),
+    thousands(Math.max(...of.map(({ bytes }) => bytes))),
+  ];
+  const quarter = batches / 4;
+  const quarters = [0, 1, 2, 3].map((at) => many.slice(at * quarter, (at + 1) * quarter));
   printTable(
-    [`batches of 50,000 records over ${thousands(result["keys"] as number)} keys`, "first quarter ms", "last quarter ms", "greatest ms"],
-    [[`${durations.length} batches`, String(first), String(last), String(Math.max(...durations))]],
+    [
+      `batches over ${thousands(figures.at(-1)?.keys ?? 0)} keys${result["right"] === true ? "" : " WRONG"}`,
+      "rows",
+      "ms",
+      "max ms",
+      "CPU ms",
+      "bytes written",
+      "max bytes",
+    ],
+    [
+      ...quarters.map((of, at) => row(`${at * quarter + 1} to ${(at + 1) * quarter}`, of)),
+      row(`${batches + 1} to ${batches + smaller}`, few),
+    ],
   );
-  return last < first * 2;
+  const fill = figures.slice(0, -(batches + smaller));
+  process.stdout.write(
+    `fill: ${fill.length} batches, ${thousands(fill.reduce((sum, { bytes }) => sum + bytes, 0))} bytes written; ` +
+      `peak RSS ${thousands((result["peakBytes"] as number) / 2 ** 20)} MiB\n`,
+  );
+  return result["right"] === true;
 }
 
 /** True when every output was right. */

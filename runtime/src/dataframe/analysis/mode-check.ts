@@ -127,7 +127,7 @@ function checkJoin(node: Extract<Plan, { kind: "join" }>, mode: OutputMode): voi
     if (!oneSided) {
       throw unsupported(
         `a ${type} join of two streams without a bound in time`,
-        "it is never known that a row has no partner",
+        type === "semi" ? "a row would wait for its partner for ever" : "it is never known that a row has no partner",
         "call withWatermark on both sides and add a condition such as right.time between left.time and left.time + 1 hour",
       );
     }

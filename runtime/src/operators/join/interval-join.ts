@@ -1,6 +1,6 @@
 // Interval join: rows of two streams with equal keys whose times are at most so far apart.
 import { MillraceError } from "../../base/errors.ts";
-import type { Batch } from "../../core/batch/batch.ts";
+import type { Batch, Rows } from "../../core/batch/batch.ts";
 import type { KeyBatch } from "../../core/keys/key-batch.ts";
 import type { KeyLayout } from "../../core/keys/key-layout.ts";
 import type { Operator, OperatorContext, OperatorFactory } from "../../core/operator/operator.ts";
@@ -8,12 +8,12 @@ import { delayedWatermark } from "../../core/time/end-of-time.ts";
 import { Sequence } from "../rows/sequence.ts";
 import { IntervalSide } from "./interval-side.ts";
 import { checkJoinKeys } from "./join-keys.ts";
-import { JoinOutput, type JoinSides, keepsLeft, keepsRight } from "./join-output.ts";
+import { JoinOutput, type JoinSides, type JoinType, keepsLeft, keepsRight } from "./join-output.ts";
 
 export interface IntervalJoinParams<Left = unknown, Right = unknown, Out = unknown> extends JoinSides<Left, Right, Out> {
   readonly leftKey: KeyLayout;
   readonly rightKey: KeyLayout;
-  readonly type: "inner" | "left" | "right" | "full";
+  readonly type: JoinType;
   /** A right row matches where left time + lower <= right time <= left time + upper; ms, either may be negative. */
   readonly lowerMs: number;
   readonly upperMs: number;
@@ -24,7 +24,8 @@ export interface IntervalJoinParams<Left = unknown, Right = unknown, Out = unkno
 
 /**
  * Both inputs are append-only. A pair is given out when its second row comes, with the greater of the two times; a row without
- * a match when the watermark shows that none can come, with its own time (the output's watermark waits for that).
+ * a match when the watermark shows that none can come, with its own time (the output's watermark waits for that). A semi join gives a
+ * left row out once, with its own time, as soon as there is a match; an anti join those that have none.
  * Throws INTERVAL_INVALID, JOIN_FIELD and JOIN_KEY_MISMATCH.
  */
 export function intervalJoin<Left, Right, Out>(params: IntervalJoinParams<Left, Right, Out>): OperatorFactory {
@@ -48,11 +49,14 @@ class IntervalJoin implements Operator {
   readonly #left: IntervalSide;
   readonly #right: IntervalSide;
   readonly #sequence: Sequence;
+  /** Left rows alone are given out: those with a match, or those without. */
+  readonly #filters: "semi" | "anti" | undefined;
   readonly #output: JoinOutput;
 
   constructor(context: OperatorContext, params: IntervalJoinParams) {
     const { lowerMs, upperMs, type } = params;
     this.#context = context;
+    this.#filters = type === "semi" || type === "anti" ? type : undefined;
     this.#output = new JoinOutput(context, params, type);
     this.#sequence = new Sequence(context);
     // Half of the interval: a look-up reads at most three buckets, and few rows outside of the interval.
@@ -64,6 +68,7 @@ class IntervalJoin implements Operator {
       key: params.leftKey,
       late: params.lateLeft,
       outer: keepsLeft(type),
+      once: this.#filters !== undefined,
       lowerMs,
       upperMs,
       bucketMs,
@@ -78,7 +83,7 @@ class IntervalJoin implements Operator {
       upperMs: -lowerMs,
       bucketMs,
     });
-    this.#delayMs = Math.max(0, keepsLeft(type) ? upperMs : 0, keepsRight(type) ? -lowerMs : 0);
+    this.#delayMs = Math.max(0, keepsLeft(type) || type === "semi" ? upperMs : 0, keepsRight(type) ? -lowerMs : 0);
     this.holdsWatermarks = this.#delayMs > 0;
   }
 
@@ -97,11 +102,18 @@ class IntervalJoin implements Operator {
       }
       const isNull = own.nulls.has(rows, row);
       const matched = !isNull && this.#probe(batch, input, other, keys, k, row, timeMs);
-      if (!isNull && own.mayStillMatch(timeMs, watermarkMs)) own.add(batch, row, keys, k, matched, this.#sequence.take());
+      // What a left row has found decides about it for good.
+      if (this.#filters !== undefined && input === 0 && matched) this.#decide(batch.rows, row, timeMs);
+      else if (!isNull && own.mayStillMatch(timeMs, watermarkMs)) own.add(batch, row, keys, k, matched, this.#sequence.take());
       else if (own.outer && !matched) this.#emitAlone(input, batch, row, timeMs);
     }
     this.#output.flush();
     own.late.flush(batch);
+  }
+
+  // A left row of a semi or an anti join has a match.
+  #decide(rows: Rows, row: number, timeMs: number): void {
+    if (this.#filters === "semi") this.#output.emit(rows, row, null, 0, timeMs);
   }
 
   #emitAlone(input: number, { rows }: Pick<Batch, "rows">, row: number, timeMs: number): void {
@@ -122,6 +134,13 @@ class IntervalJoin implements Operator {
         const otherMs = other.timeOf(slot);
         if (otherMs < fromMs || otherMs > toMs) continue;
         matched = true;
+        if (this.#filters !== undefined) {
+          // One match of a left row is as good as many.
+          if (input === 0) return true;
+          this.#decide(rows, slot, otherMs);
+          other.markMatched(slot);
+          continue;
+        }
         other.markMatched(slot);
         const pairMs = Math.max(timeMs, otherMs);
         if (input === 0) this.#output.emit(batch.rows, row, rows, slot, pairMs);

@@ -18,6 +18,8 @@ export interface IntervalSideParams {
   readonly late: string | undefined;
   /** True where rows without a match are given out. */
   readonly outer: boolean;
+  /** True where a row is done with at its first match: it is given out once, or never. */
+  readonly once?: boolean;
   /** A row at t matches rows of the other side in [t + lower, t + upper]. */
   readonly lowerMs: number;
   readonly upperMs: number;
@@ -30,6 +32,7 @@ export class IntervalSide {
   readonly late: LateRows;
   readonly nulls: NullKeys;
   readonly outer: boolean;
+  readonly #once: boolean;
   readonly lowerMs: number;
   readonly upperMs: number;
   readonly #bucketMs: number;
@@ -38,6 +41,7 @@ export class IntervalSide {
 
   constructor(context: OperatorContext, params: IntervalSideParams) {
     this.outer = params.outer;
+    this.#once = params.once ?? false;
     this.lowerMs = params.lowerMs;
     this.upperMs = params.upperMs;
     this.#bucketMs = this.#keepBucketSize(context, params);
@@ -86,7 +90,9 @@ export class IntervalSide {
     this.#timers.register(keys, k, bucket, lastMs + this.upperMs);
   }
 
+  /** A row of the other side matches the one at `slot`. */
   markMatched(slot: number): void {
+    if (this.#once) return this.table.delete(slot);
     if (!this.outer) return;
     const matched = this.stored.note(1).numbers;
     if (matched[slot] === 1) return;

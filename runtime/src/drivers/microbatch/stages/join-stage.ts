@@ -21,21 +21,13 @@ const unbounded = 2 ** 52;
 
 export function joinStage(builder: StageBuilding, plan: JoinPlan): OperatorStage {
   const { type, condition, using } = plan;
-  if (type === "semi" || type === "anti") {
-    throw new MillraceError(
-      "DATAFRAME_UNSUPPORTED",
-      `a ${type} join of two streams`,
-      "is not possible yet",
-      "use an inner or left join and drop duplicates",
-    );
-  }
   const keys = condition.equal.map(({ left, right }, index) => keyPair(plan, left, right, index));
   const left = side(
     builder,
     plan.left,
     keys.map((key) => key.left),
     condition.timeBound?.leftTime,
-    type === "left" || type === "full",
+    type === "left" || type === "full" || type === "anti",
   );
   const right = side(
     builder,
