@@ -18,7 +18,7 @@
 // |          | broadcastProcess  | maybe | rows, broadcast           | any              | what the functions say                    |
 // |          | instanceProcess   | no    | rows                      | any              | what the functions say                    |
 // | join     | windowJoin        | yes   | left, right               | append           | append                                    |
-// |          | intervalJoin      | yes   | left, right               | append           | append; outer ones hold watermarks        |
+// |          | intervalJoin      | yes   | left, right               | append           | append; all but inner hold watermarks     |
 // |          | temporalJoin      | yes   | stream, table             | any; by key      | as the stream                             |
 // |          | lookupJoin        | yes   | stream, table             | any; by key      | as the stream                             |
 // |          | regularJoin       | yes   | left, right               | append, retract  | retract                                   |
