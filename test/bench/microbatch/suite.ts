@@ -22,7 +22,7 @@ export interface MicrobatchOptions {
   readonly peers: string | undefined;
 }
 
-const programs = { steady: "steady-run.ts", keys: "keys-run.ts" } as const;
+const programs = { steady: "steady-main.ts", keys: "keys-main.ts" } as const;
 
 interface Started {
   readonly child: ChildProcess;
