@@ -1,8 +1,10 @@
 // Files as a sink: whole files become visible when the checkpoint after them is complete.
+import { MillraceError } from "../../../base/errors.ts";
 import type { ChangelogMode, Sink, SinkContext, SinkWriter } from "../../../core/ports/sink.ts";
 import type { Schema } from "../../../core/schema/schema.ts";
 import { CsvEncoder } from "../csv/csv-encoder.ts";
 import { parquetEncoders } from "../parquet/parquet-encoder.ts";
+import { publishBatch } from "./batch-manifest.ts";
 import { FilesWriter, readState } from "./files-writer.ts";
 import { LineEncoder } from "./line-encoder.ts";
 import { LocalOutput } from "./local-output.ts";
@@ -29,7 +31,10 @@ function outputOf({ location, s3 }: FilesSinkConfig): OutputStore {
 async function recover(config: FilesSinkConfig, context: SinkContext, store: OutputStore): Promise<void> {
   const { restored, subtask, parallelism } = context;
   const files = (restored?.states ?? []).flatMap(readState);
-  if (restored !== undefined && !restored.committed && subtask === 0) await commitAll(config, files, store);
+  if (restored !== undefined && !restored.committed && subtask === 0) {
+    await commitAll(config, files, store);
+    if (config.manifest) await publishBatch(store, config.location, { ...context, checkpointId: restored.checkpointId }, files);
+  }
   // Each instance clears up after itself, so that nobody removes what another one has just begun; instance 0 also after
   // those that are no more. What the restored checkpoint lists is left alone: instance 0 may be committing it.
   const isLeft = (name: string): boolean => {
@@ -58,6 +63,11 @@ async function commitAll(config: FilesSinkConfig, files: readonly PendingFile[],
  * FILES_COMMIT_LOST or SINK_STATE_CORRUPT.
  */
 export function filesSink(options: FilesSinkOptions): Sink {
+  return filesSinkOver(options, outputOf);
+}
+
+/** The same, over an output that `open` makes. */
+export function filesSinkOver(options: FilesSinkOptions, open: (config: FilesSinkConfig) => OutputStore): Sink {
   const config = filesSinkConfig(options);
   const { format } = config;
   const accepts: ChangelogMode = typeof format === "object" && format.changelog === "retract" ? "retract" : "append";
@@ -67,9 +77,17 @@ export function filesSink(options: FilesSinkOptions): Sink {
     accepts,
     delivery: config.delivery,
     async openWriter(context: SinkContext, schema: Schema): Promise<SinkWriter> {
+      if (config.manifest && context.parallelism > 1) {
+        throw new MillraceError(
+          "OPTION_INVALID",
+          'files sink option "manifest"',
+          `cannot be used by ${context.parallelism} instances: each would know its own files only`,
+          "give the sink the parallelism 1",
+        );
+      }
       const partitionOf = partitionPath(config.partition, schema);
       const newEncoder = await encodersOf(config, schema);
-      const store = outputOf(config);
+      const store = open(config);
       try {
         await recover(config, context, store);
       } catch (error) {

@@ -18,6 +18,7 @@ const mebibyte = 1 << 20;
 function outputOf(file: (name: string) => OpenFile): OutputStore {
   return {
     create: async (name) => file(name),
+    publish: async () => {},
     commit: async () => {},
     removeLeftovers: async () => {},
     close: async () => {},

@@ -4,6 +4,7 @@ import { MillraceError, messageOf } from "../../../base/errors.ts";
 import { Signal } from "../../../base/signal.ts";
 import type { Batch } from "../../../core/batch/batch.ts";
 import type { SinkContext, SinkWriter } from "../../../core/ports/sink.ts";
+import { publishBatch } from "./batch-manifest.ts";
 import type { OutputStore, PendingFile } from "./output-store.ts";
 import { type Backlog, PartFile } from "./part-file.ts";
 import { partName } from "./part-name.ts";
@@ -181,7 +182,9 @@ export class FilesWriter implements SinkWriter {
 
   async commit(checkpointId: number): Promise<void> {
     const due = this.#epochs.filter((epoch) => epoch.checkpointId <= checkpointId);
-    await this.#store.commit(due.flatMap((epoch) => epoch.files));
+    const files = due.flatMap((epoch) => epoch.files);
+    await this.#store.commit(files);
+    if (this.#config.manifest) await publishBatch(this.#store, this.#config.location, { ...this.#context, checkpointId }, files);
     this.#epochs = this.#epochs.filter((epoch) => epoch.checkpointId > checkpointId);
   }
 

@@ -1,5 +1,5 @@
 // Output on this machine: files are written under `.inprogress/` and renamed when they are committed.
-import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { MillraceError } from "../../../base/errors.ts";
 import { localError } from "../store/store-errors.ts";
@@ -50,6 +50,21 @@ export class LocalOutput implements OutputStore {
     }
     // A rename is safe once its directory is.
     for (const directory of directories) await syncDirectory(directory);
+  }
+
+  async publish(name: string, content: Uint8Array): Promise<void> {
+    const path = join(this.#base, name);
+    const temporary = join(this.#base, inProgress, name.slice(name.lastIndexOf("/") + 1));
+    try {
+      await mkdir(dirname(temporary), { recursive: true });
+      const made = await mkdir(dirname(path), { recursive: true });
+      await writeFile(temporary, content, { flush: true });
+      await rename(temporary, path);
+      for (const parent of parentsOf(dirname(path), made)) await syncDirectory(parent);
+    } catch (error) {
+      throw localError(path, error, "write");
+    }
+    await syncDirectory(dirname(path));
   }
 
   async removeLeftovers(isLeft: (partName: string) => boolean, kept: readonly PendingFile[]): Promise<void> {

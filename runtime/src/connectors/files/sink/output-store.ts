@@ -27,6 +27,8 @@ export interface Owner {
 export interface OutputStore {
   /** Begins the file `name`, a relative path whose last part is made by `partName`. */
   create(name: string): Promise<OpenFile>;
+  /** Writes the file `name` whole, in place of one that has its name: readers see all of it or nothing. */
+  publish(name: string, content: Uint8Array): Promise<void>;
   /** Makes files visible. What is visible already stays so. */
   commit(files: readonly PendingFile[]): Promise<void>;
   /**

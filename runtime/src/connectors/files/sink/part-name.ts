@@ -12,7 +12,7 @@ export interface PartName extends Owner {
 }
 
 // Parts are joined by dots, so they have none; the first character keeps the file from being a hidden one.
-function safe(text: string): string {
+export function safePart(text: string): string {
   return text
     .replace(/[^A-Za-z0-9-]/g, (character) => (character === "_" ? "_" : `~${character.codePointAt(0)?.toString(16)}`))
     .replace(/^_/, "~5f");
@@ -21,12 +21,13 @@ function safe(text: string): string {
 /** `flights.hourly.0.000003.00001.1f2e3d4c.ndjson` */
 export function partName({ jobName, uid, subtask, afterCheckpoint, number, run, ending }: PartName): string {
   const order = `${String(afterCheckpoint).padStart(6, "0")}.${String(number).padStart(5, "0")}`;
-  return `${safe(jobName)}.${safe(uid)}.${subtask}.${order}.${run}${ending}`;
+  return `${safePart(jobName)}.${safePart(uid)}.${subtask}.${order}.${run}${ending}`;
 }
 
 /** The instance that a file of this job and uid belongs to; undefined for files of others. */
 export function subtaskOf(name: string, owner: Pick<Owner, "jobName" | "uid">): number | undefined {
   const [jobName, uid, subtask, , , run] = name.split(".");
-  if (jobName !== safe(owner.jobName) || uid !== safe(owner.uid) || run === undefined || !/^\d+$/.test(subtask ?? "")) return undefined;
+  if (jobName !== safePart(owner.jobName) || uid !== safePart(owner.uid) || run === undefined || !/^\d+$/.test(subtask ?? ""))
+    return undefined;
   return Number(subtask);
 }

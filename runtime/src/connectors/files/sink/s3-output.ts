@@ -68,6 +68,15 @@ export class S3Output implements OutputStore {
     }
   }
 
+  async publish(name: string, content: Uint8Array): Promise<void> {
+    const { sdk, client } = await this.#connect();
+    const key = keyBelow(this.#base, name);
+    const request = new sdk.PutObjectCommand({ Bucket: this.#bucket, Key: key, Body: content });
+    await client.send(request).catch((error: unknown) => {
+      throw s3Error(`s3://${this.#bucket}/${key}`, error, "write");
+    });
+  }
+
   async removeLeftovers(isLeft: (partName: string) => boolean, kept: readonly PendingFile[]): Promise<void> {
     const { sdk, client } = await this.#connect();
     const keep = new Set(kept.map((file) => (file.kind === "s3" ? file.uploadId : "")));

@@ -25,6 +25,11 @@ export interface FilesSinkOptions {
   readonly maxFileAge?: number | string;
   /** Default `exactly-once`: files are seen when the checkpoint after them is complete. `at-least-once`: when they are ended. */
   readonly delivery?: Delivery;
+  /**
+   * Writes `_batches/*.json` too: one for each checkpoint, once all of its files can be seen, so that readers who go by them see whole
+   * batches. Needs exactly-once and one instance, as a DataFrame query has. Default false.
+   */
+  readonly manifest?: boolean;
   /** Default `none`. Parquet is compressed inside: `none` is Snappy there. */
   readonly compression?: Compression;
   /** Files that are written at the same time, of different partitions; above it the one that was begun first is ended. Default 64. */
@@ -41,6 +46,7 @@ export interface FilesSinkConfig {
   readonly maxFileRows: number;
   readonly maxFileAgeMs: number;
   readonly delivery: Delivery;
+  readonly manifest: boolean;
   readonly compression: Compression;
   readonly maxOpenFiles: number;
   readonly s3: FilesS3Options;
@@ -56,6 +62,7 @@ const known: readonly (keyof FilesSinkOptions)[] = [
   "maxFileRows",
   "maxFileAge",
   "delivery",
+  "manifest",
   "compression",
   "maxOpenFiles",
   "s3",
@@ -81,6 +88,10 @@ export function filesSinkConfig(options: FilesSinkOptions): FilesSinkConfig {
     throw invalid("format", format.name, "records are written as lines: use a text format, csv or parquet");
   }
   if (delivery !== "exactly-once" && delivery !== "at-least-once") throw invalid("delivery", delivery, "use exactly-once or at-least-once");
+  const { manifest = false } = options;
+  if (typeof manifest !== "boolean") throw invalid("manifest", manifest, "use true or false");
+  if (manifest && delivery !== "exactly-once")
+    throw invalid("manifest", true, "leave out the delivery: batches are whole with exactly-once");
   if (!["none", "gzip", "zstd"].includes(compression)) throw invalid("compression", compression, "use none, gzip or zstd");
   refuseUnknownOptions(`${subject} csv`, csv, ["delimiter", "header", "nullText"]);
   refuseUnknownOptions(`${subject} s3`, s3, filesS3OptionNames);
@@ -95,6 +106,7 @@ export function filesSinkConfig(options: FilesSinkOptions): FilesSinkConfig {
     maxFileRows: integerOption(subject, "maxFileRows", options.maxFileRows, Number.POSITIVE_INFINITY, 1, Number.POSITIVE_INFINITY),
     maxFileAgeMs: positiveOption(subject, "maxFileAge", ageMs, Number.POSITIVE_INFINITY),
     delivery,
+    manifest,
     compression,
     maxOpenFiles: integerOption(subject, "maxOpenFiles", options.maxOpenFiles, 64, 1, 10_000),
     s3,
@@ -112,12 +124,13 @@ export function fileEnding({ format, compression }: FilesSinkConfig): string {
 
 /** What the plan prints. */
 export function printedSinkOptions(config: FilesSinkConfig): Readonly<Record<string, unknown>> {
-  const { location, format, partition, maxFileBytes, maxFileRows, maxFileAgeMs, delivery, compression, s3 } = config;
+  const { location, format, partition, maxFileBytes, maxFileRows, maxFileAgeMs, delivery, manifest, compression, s3 } = config;
   return {
     path: location.text,
     format: typeof format === "string" ? format : format.name,
     delivery,
     compression,
+    ...(manifest ? { manifest } : {}),
     ...(partition === undefined ? {} : { partition }),
     ...(Number.isFinite(maxFileBytes) ? { maxFileBytes } : {}),
     ...(Number.isFinite(maxFileRows) ? { maxFileRows } : {}),

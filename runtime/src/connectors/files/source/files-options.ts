@@ -31,6 +31,8 @@ export interface FilesReadOptions {
   readonly concurrentFiles?: number;
   /** Records per second of an instance. Default no limit. */
   readonly recordsPerSecond?: number;
+  /** Reads only files of whole batches, as the files sink with `manifest` wrote them: a directory, no pattern. Default false. */
+  readonly manifest?: boolean;
   readonly s3?: FilesS3Options;
 }
 
@@ -58,6 +60,7 @@ interface CommonConfig {
   readonly maxRecordBytes: number;
   readonly concurrentFiles: number;
   readonly recordsPerSecond: number;
+  readonly manifest: boolean;
   readonly follow: boolean;
   readonly s3: FilesS3Options;
 }
@@ -79,6 +82,7 @@ const commonNames = [
   "maxRecordBytes",
   "concurrentFiles",
   "recordsPerSecond",
+  "manifest",
   "s3",
 ];
 const mebibyte = 1 << 20;
@@ -129,6 +133,12 @@ function inTimeOrderOf({ inTimeOrder = false, order }: FilesReadOptions): boolea
   return inTimeOrder;
 }
 
+function manifestOf({ manifest = false, path }: FilesReadOptions): boolean {
+  if (typeof manifest !== "boolean") throw invalid("manifest", manifest, "use true or false");
+  if (manifest && parseLocation(path).matches !== undefined) throw invalid("path", path, "give the directory that the sink writes to");
+  return manifest;
+}
+
 function commonConfig(options: FilesReadOptions): CommonConfig {
   if (typeof options.path !== "string") throw invalid("path", options.path, "give a file, a directory or a glob");
   const s3 = options.s3 ?? {};
@@ -144,6 +154,7 @@ function commonConfig(options: FilesReadOptions): CommonConfig {
     maxRecordBytes: integerOption(subject, "maxRecordBytes", options.maxRecordBytes, 16 * mebibyte, 1, 256 * mebibyte),
     concurrentFiles: integerOption(subject, "concurrentFiles", options.concurrentFiles, options.inTimeOrder === true ? 1 : 4, 1, 256),
     recordsPerSecond: positiveOption(subject, "recordsPerSecond", options.recordsPerSecond, Number.POSITIVE_INFINITY),
+    manifest: manifestOf(options),
     follow: false,
     s3,
   };
@@ -151,7 +162,8 @@ function commonConfig(options: FilesReadOptions): CommonConfig {
 
 /** What the plan prints. */
 export function printedOptions(config: FilesConfig): Readonly<Record<string, unknown>> {
-  const { location, bounded, order, inTimeOrder, compression, maxRecordBytes, concurrentFiles, recordsPerSecond, follow, s3 } = config;
+  const { location, bounded, order, inTimeOrder, compression, maxRecordBytes, concurrentFiles, recordsPerSecond, manifest, follow, s3 } =
+    config;
   return {
     path: location.text,
     format: config.format,
@@ -161,6 +173,7 @@ export function printedOptions(config: FilesConfig): Readonly<Record<string, unk
     compression,
     maxRecordBytes,
     concurrentFiles,
+    ...(manifest ? { manifest } : {}),
     follow,
     ...(Number.isFinite(recordsPerSecond) ? { recordsPerSecond } : {}),
     ...(bounded ? {} : { discoverIntervalMs: config.discoverIntervalMs }),

@@ -6,16 +6,20 @@ import type { Schema } from "../../../core/schema/schema.ts";
 import { compressionOf } from "../store/compression.ts";
 import { openStore } from "../store/open-store.ts";
 import { pathMissing } from "../store/store-errors.ts";
+import { CommittedBatches } from "./committed-batches.ts";
 import { type FilesConfig, filesConfig, type FilesLinesOptions, type FilesRowsOptions, printedOptions } from "./files-options.ts";
 import { FilesReader } from "./files-reader.ts";
 
 async function openEnumerator(config: FilesConfig): Promise<SplitEnumerator> {
   const { location, bounded, order, compression, format, follow } = config;
   const store = openStore(location, config.s3);
+  const batches = config.manifest ? new CommittedBatches(location, config.s3) : undefined;
   return {
     intervalMs: bounded ? Number.POSITIVE_INFINITY : config.discoverIntervalMs,
     async discover(known) {
-      const found = [...(await store.list())];
+      // Manifests first: what they list is there by then.
+      const committed = await batches?.paths();
+      const found = (await store.list()).filter(({ path }) => committed === undefined || committed.has(path));
       if (bounded && found.length === 0) throw pathMissing(location.text);
       found.sort((a, b) => (order === "modified" ? a.modifiedMs - b.modifiedMs : 0) || (a.path < b.path ? -1 : 1));
       const fresh = found.filter((file) => !known.has(file.path));
@@ -33,7 +37,10 @@ async function openEnumerator(config: FilesConfig): Promise<SplitEnumerator> {
       }
       return fresh.map((file) => ({ id: file.path, position: { at: 0 } }));
     },
-    close: () => store.close(),
+    async close() {
+      await batches?.close();
+      await store.close();
+    },
   };
 }
 
