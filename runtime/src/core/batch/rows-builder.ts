@@ -166,6 +166,12 @@ function writeAbsent(rows: Rows, row: number, field: SchemaField, value: null | 
   else column.numbers[row] = 0;
 }
 
+/**
+ * A text that a function has put together from pieces is kept by V8 as a tree of them, which can take ten times the memory of its characters
+ * and is not what memory budgets count. Looking at a character makes one piece of it; shorter texts are not worth the look.
+ */
+const mostPieces = 64;
+
 // Generated from the schema alone: one straight sequence of checks and stores per row.
 function compileWriter(schema: Schema): RowWriter {
   const lines = schema.fields.map((field) => {
@@ -187,7 +193,7 @@ function compileWriter(schema: Schema): RowWriter {
         : field.column === "int64"
           ? "c.setInt64(row, v);"
           : field.column === "text"
-            ? "c.setText(row, v);"
+            ? `if (v.length > ${mostPieces}) seen ^= v.charCodeAt(0); c.setText(row, v);`
             : type.kind === "decimal"
               ? `c.objects[row] = v.rescale(${type.scale});`
               : "c.objects[row] = v;";
@@ -195,7 +201,7 @@ function compileWriter(schema: Schema): RowWriter {
       if (v === null || v === undefined) absent(rows, row, fields[${index}], v);
       else if (${quick}) { ${store} } else refuse(fields[${index}], v); }`;
   });
-  const source = `return (rows, row, value) => {
+  const source = `let seen = 0; return (rows, row, value) => {
     if (value === null || typeof value !== "object") throw new TypeError("a row must be an object, not " + (value === null ? "null" : typeof value));
     ${lines.join("\n")} };`;
   return new Function("fields", "fits", "absent", "refuse", source)(schema.fields, fits, writeAbsent, refuse) as RowWriter;
