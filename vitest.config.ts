@@ -33,8 +33,8 @@ export default defineConfig({
             "docs/examples/**/*.test.ts",
           ],
           exclude: ["**/*.real.test.ts"],
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
         },
       },
       {

@@ -193,18 +193,20 @@ describe(`recovery (seed ${seed})`, () => {
     const source = memorySource(Bid, { splits: 3 });
     const sink = memorySink();
     const dataflow = dataflowOf(source, sink, () => false);
-    const pushing = pushInBackground(source, bids, 20);
+    // The input does not end before the savepoint is taken, however long that takes.
+    const pushing = pushInBackground(source, bids.slice(0, 1500), 20, false);
     const first = supervise(dataflow, 2);
     const done = first.run();
     while (first.state !== "running") await new Promise((resolve) => setTimeout(resolve, 1));
-    await new Promise((resolve) => setTimeout(resolve, 20));
     const savepoint = await first.savepoint("upgrade", "stop");
     expect(await done).toBe("stopped");
+    await pushing;
+    const rest = pushInBackground(source, bids.slice(1500), 20);
     const before = shown(sink);
     await rm(join(directory, "snapshots", "recovery", "latest"), { force: true });
     const second = supervise({ ...dataflow, name: "recovery-2" }, 3, savepoint.location);
     expect(await second.run()).toBe("ended");
-    await pushing;
+    await rest;
     expect(before.length).toBeLessThan(expected(bids).length);
     expect(shown(sink)).toEqual(expected(bids));
   });

@@ -11,14 +11,18 @@ export interface Faults {
 
 const writing = ["put", "create", "replace", "openWriter", "delete"] as const;
 
-/** From write `crashAt` on (counted from 1) nothing works any more. */
-export function faultyStorage(crashAt: number, when: "before" | "after"): Faults {
+/** From write `crashAt` on (counted from 1) nothing works any more. `openGood` opens what is beneath. */
+export function faultyStorage(
+  crashAt: number,
+  when: "before" | "after",
+  openGood: (url: string) => Promise<SnapshotStorage> = openStorage,
+): Faults {
   let calls = 0;
   let dead = false;
   const died = (): MillraceError => new MillraceError("STORAGE_DENIED", "storage", "the process was killed here", "start it again");
   const deadList = (): AsyncIterable<never> => ({ [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(died()) }) });
   const open = async (url: string): Promise<SnapshotStorage> => {
-    const storage = await openStorage(url);
+    const storage = await openGood(url);
     return new Proxy(storage, {
       get(target, name) {
         const value: unknown = Reflect.get(target, name);
