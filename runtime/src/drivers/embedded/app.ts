@@ -10,7 +10,7 @@ import { ClientPool } from "./client-pool.ts";
 import { AppDisk } from "./app-disk.ts";
 import { type AppPlan, checkDataflow, firstCluster, planApp } from "./app-plan.ts";
 import { AppState, type EmbeddedHealth, type EmbeddedState, type StateListener } from "./app-state.ts";
-import { decodeOrders, type Orders } from "./assignment/group-protocol.ts";
+import { decodeOrders, missesAddress, type Orders } from "./assignment/group-protocol.ts";
 import { type CompleteConfig, completeConfig, type EmbeddedConfig, type EmbeddedParts } from "./config.ts";
 import { membershipOptions, newsOf, refusedError } from "./group-news.ts";
 import { lead } from "./leader.ts";
@@ -243,7 +243,7 @@ export class EmbeddedApp {
       lags: { ...this.#foundLags, ...this.#standbys?.lags() },
       round: this.#round,
       shutdown: this.#shutdown,
-      url: this.#ownUrl(),
+      url: this.#config.http?.advertisedUrl ?? this.url,
     });
   }
 
@@ -258,18 +258,8 @@ export class EmbeddedApp {
     this.#config.log.info("tasks assigned", { active: orders.active, pending: orders.pending });
     this.#standbys?.want(orders.standby, orders.active);
     this.#tasks?.want(orders.active);
-    if (this.#isMissed(orders)) this.#rejoin();
+    if (missesAddress(orders, this.#config.http?.advertisedUrl ?? this.url)) this.#rejoin();
     this.#refresh();
-  }
-
-  // A process that comes back under its instance id gets the orders of the round before, in which it had another address.
-  #isMissed({ hosts = {} }: Orders): boolean {
-    const url = this.#ownUrl();
-    return url !== undefined && Object.keys(hosts).length > 0 && hosts[url] === undefined;
-  }
-
-  #ownUrl(): string | undefined {
-    return this.#config.http?.advertisedUrl ?? this.url;
   }
 
   // What was given back may go to its next owner: another round.

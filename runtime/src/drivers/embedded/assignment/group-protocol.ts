@@ -77,6 +77,11 @@ export function decodeOrders(assignment: Buffer): Orders {
   return JSON.parse(String(userData)) as Orders;
 }
 
+/** A process that comes back under its instance id gets the orders of the round before, in which it had another address. */
+export function missesAddress({ hosts = {} }: Orders, url: string | undefined): boolean {
+  return url !== undefined && Object.keys(hosts).length > 0 && hosts[url] === undefined;
+}
+
 /** Orders from an assignment. */
 export function ordersOf({ byMember, warming, handedOver }: GroupAssignment, memberId: string): Orders {
   const { active, standby } = byMember.get(memberId) ?? { active: [], standby: [] };
