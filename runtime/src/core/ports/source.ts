@@ -89,6 +89,11 @@ export interface Source {
   readonly bounded: boolean;
   /** The splits follow each other in time, in the order in which they are found: one that has not begun has only later rows. Default false. */
   readonly inTimeOrder?: boolean;
+  /**
+   * Splits end by themselves and are read in turn, so that what is left of them may hold rows of any time (unless `inTimeOrder` says
+   * otherwise). Default false.
+   */
+  readonly splitsInTurn?: boolean;
   /** The schema of its rows when it makes rows itself; undefined when a format decodes its records. */
   readonly schema?: Schema;
   /** `restored` is what `SplitEnumerator.snapshot` returned in the snapshot that the job starts from. */

@@ -3,9 +3,10 @@ import type { Clock } from "../../base/clock.ts";
 import type { CapturedList } from "../task/operator-state-registry.ts";
 import type { OffsetEntry, SourceRange } from "./log/batch-log.ts";
 import { isoTime, perSecond, Phases, positionsOf, type QueryProgress, type SourceProgress } from "./progress.ts";
-import { watermarkUid } from "./query-dataflow.ts";
+import { watermarkScans, watermarkUid } from "./query-dataflow.ts";
 import type { QueryRun } from "./query-run.ts";
 import { identityList } from "./query-snapshots.ts";
+import type { WatermarkStage } from "./stages/stage.ts";
 import { checkpointIdOf, sinkName, sinkUid } from "./run/sink-runner.ts";
 
 /** A batch that is planned: what it reads is in the log. */
@@ -101,13 +102,25 @@ export class BatchExecutor {
   async #observe(): Promise<number> {
     const { stages, watermarks, feeds, runner } = this.#run;
     let latestMs = -Infinity;
-    for (const [index, { from }] of stages.watermarks.entries()) {
+    for (const [index, stage] of stages.watermarks.entries()) {
+      const { from } = stage;
       const latest =
         from.kind === "scan" ? (feeds.get(from.uid)?.latestMs.get(from.column) ?? -Infinity) : await runner.latestMs(from.sql, from.tables);
-      watermarks.observe(index, latest);
+      watermarks.observe(index, latest, this.#isHeld(stage));
       latestMs = Math.max(latestMs, latest);
     }
     return latestMs;
+  }
+
+  #isHeld(stage: WatermarkStage): boolean {
+    return watermarkScans(stage).some((uid) => this.#run.feeds.get(uid)?.holdsTime === true);
+  }
+
+  /** Sources may have come to their end without a further record: then the time of what they gave counts. */
+  releaseTime(): void {
+    const { stages, watermarks } = this.#run;
+    for (const [index, stage] of stages.watermarks.entries()) watermarks.observe(index, -Infinity, this.#isHeld(stage));
+    watermarks.advance();
   }
 
   async #publish(batchId: number, prepared: Uint8Array, watermarkMs: number): Promise<string> {
@@ -137,6 +150,7 @@ export class BatchExecutor {
     const { watermarks } = this.#run;
     const entries = [
       { key: "reached", value: doubleBytes(watermarks.each[index] ?? -Infinity) },
+      { key: "latest", value: doubleBytes(watermarks.latest[index] ?? -Infinity) },
       { key: "current", value: doubleBytes(watermarks.currentMs) },
       { key: "previous", value: doubleBytes(previousMs) },
     ];

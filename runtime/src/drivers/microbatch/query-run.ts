@@ -230,7 +230,8 @@ class Opening {
     const policy = this.#options.multipleWatermarkPolicy ?? "min";
     if (snapshots.restored === undefined) return new Watermarks(delays, policy, undefined);
     const each = delays.map((_delay, index) => snapshots.number(watermarkUid(index), "reached", "reached"));
-    return new Watermarks(delays, policy, { currentMs: restoredWatermark(snapshots, "current"), each });
+    const latest = delays.map((_delay, index) => snapshots.number(watermarkUid(index), "reached", "latest"));
+    return new Watermarks(delays, policy, { currentMs: restoredWatermark(snapshots, "current"), each, latest });
   }
 
   async #openFeeds(

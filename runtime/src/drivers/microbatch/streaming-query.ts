@@ -287,6 +287,7 @@ export class StreamingQuery {
     const phases = new Phases();
     const ranges = new Map<string, SourceRange>();
     const records = await phases.time("latestOffset", () => this.#read(ranges));
+    if (records === 0) this.#executor.releaseTime();
     if (records === 0 && !always && !this.#needsEmptyBatch()) return false;
     const batch = await this.#executor.plan(this.#nextBatchId, ranges, records, phases);
     const startedMs = this.#clock.now();

@@ -50,6 +50,7 @@ function filesSource(config: FilesConfig): Source {
     options: printedOptions(config),
     bounded: config.bounded,
     ...(config.inTimeOrder ? { inTimeOrder: true } : {}),
+    ...(config.follow ? {} : { splitsInTurn: true }),
     ...(config.schema === undefined ? {} : { schema: config.schema }),
     openEnumerator: () => openEnumerator(config),
     openReader: async (context) => new FilesReader(config, openStore(config.location, config.s3), context),

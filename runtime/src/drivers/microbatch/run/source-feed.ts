@@ -1,6 +1,6 @@
 // One source of a query: finds its splits, reads a batch's records into the kernel, and knows where each batch begins and ends.
 import { messageOf } from "../../../base/errors.ts";
-import type { SourceContext, SourceSplit, SplitEnumerator } from "../../../core/ports/source.ts";
+import type { Source, SourceContext, SourceSplit, SplitEnumerator } from "../../../core/ports/source.ts";
 import type { TableLoader } from "../kernel/table-loader.ts";
 import type { SourceRange } from "../log/batch-log.ts";
 import { type FeedBatch, SplitReader, type SplitReaderParts } from "./split-reader.ts";
@@ -23,6 +23,8 @@ export interface Feed {
   /** True when all splits have ended and no further ones will come. */
   readonly exhausted: boolean;
   readonly malformed: number;
+  /** Rows of any time may be left in splits that end: nothing that was read says how far event time is. */
+  readonly holdsTime: boolean;
   /** Where the next batch begins. */
   readonly splits: readonly SourceSplit[];
   ready(): Promise<void>;
@@ -97,6 +99,10 @@ export class SourceFeed implements Feed {
     return (this.#parts.bounded || this.#enumerator.intervalMs === Infinity) && this.#reader.open === 0;
   }
 
+  get holdsTime(): boolean {
+    return leavesAnyTime(this.#parts.scan.plan.relation.source) && this.#reader.open > 0;
+  }
+
   get latestMs(): ReadonlyMap<string, number> {
     return this.#reader.latestMs;
   }
@@ -150,6 +156,11 @@ export class SourceFeed implements Feed {
     await this.#reader.close();
     await this.#enumerator.close();
   }
+}
+
+/** What is left of a source's splits may have any time. */
+export function leavesAnyTime({ splitsInTurn = false, inTimeOrder = false }: Source): boolean {
+  return splitsInTurn && !inTimeOrder;
 }
 
 /** Splits with an end where the run ends with what is there now, else without one. */

@@ -78,6 +78,8 @@ export class SplitReader {
     this.#open += splits.length;
     this.#reader.assign(splits);
     this.#from = this.#reader.snapshot();
+    // Restored ones may have ended before.
+    this.#takeFinished();
   }
 
   /** The splits, where the next batch begins. */

@@ -6,6 +6,8 @@ export type WatermarkPolicy = "min" | "max";
 export class Watermarks {
   readonly #delaysMs: readonly number[];
   readonly #reachedMs: Float64Array;
+  /** The latest time of all rows so far, those of inputs that hold time back among them. */
+  readonly #latestMs: Float64Array;
   readonly #policy: WatermarkPolicy;
   #currentMs: number;
 
@@ -13,11 +15,12 @@ export class Watermarks {
   constructor(
     delaysMs: readonly number[],
     policy: WatermarkPolicy,
-    restored: { readonly currentMs: number; readonly each: readonly number[] } | undefined,
+    restored: { readonly currentMs: number; readonly each: readonly number[]; readonly latest: readonly number[] } | undefined,
   ) {
     this.#delaysMs = delaysMs;
     this.#policy = policy;
     this.#reachedMs = Float64Array.from(delaysMs, (_delay, index) => restored?.each[index] ?? -Infinity);
+    this.#latestMs = Float64Array.from(delaysMs, (_delay, index) => restored?.latest[index] ?? -Infinity);
     this.#currentMs = restored?.currentMs ?? -Infinity;
   }
 
@@ -30,9 +33,15 @@ export class Watermarks {
     return [...this.#reachedMs];
   }
 
-  /** A batch had rows up to `latestMs` where watermark `index` is declared. */
-  observe(index: number, latestMs: number): void {
-    const reached = latestMs - (this.#delaysMs[index] as number);
+  get latest(): readonly number[] {
+    return [...this.#latestMs];
+  }
+
+  /** A batch had rows up to `latestMs` where watermark `index` is declared. While its input is `held`, that counts for nothing yet. */
+  observe(index: number, latestMs: number, held = false): void {
+    this.#latestMs[index] = Math.max(this.#latestMs[index] as number, latestMs);
+    if (held) return;
+    const reached = (this.#latestMs[index] as number) - (this.#delaysMs[index] as number);
     if (reached > (this.#reachedMs[index] as number)) this.#reachedMs[index] = reached;
   }
 

@@ -4,7 +4,7 @@ import { messageOf } from "../../../../base/errors.ts";
 import type { Log } from "../../../../base/log.ts";
 import type { SourceContext, SourceSplit, SplitEnumerator } from "../../../../core/ports/source.ts";
 import type { SourceRange } from "../../log/batch-log.ts";
-import { boundedSplits, type Feed, type RestoredFeed } from "../../run/source-feed.ts";
+import { boundedSplits, type Feed, leavesAnyTime, type RestoredFeed } from "../../run/source-feed.ts";
 import type { FeedBatch } from "../../run/split-reader.ts";
 import { SplitQuotas } from "../../run/split-quotas.ts";
 import type { ScanStage } from "../../stages/stage.ts";
@@ -109,6 +109,10 @@ export class RemoteFeed implements Feed {
     return (this.#parts.bounded || this.#enumerator.intervalMs === Infinity) && this.#open.length === 0 && this.#discovered.length === 0;
   }
 
+  get holdsTime(): boolean {
+    return leavesAnyTime(this.#parts.scan.plan.relation.source) && this.#open.length > 0;
+  }
+
   get #open(): readonly SourceSplit[] {
     return this.#splits.filter(({ id }) => !this.#ended.has(id));
   }
@@ -134,7 +138,8 @@ export class RemoteFeed implements Feed {
     const ids = open.map(({ id }) => id).join("\n");
     if (grouping.version !== pool.version || grouping.ids !== ids) {
       const slots = pool.active.flatMap((id) => Array.from({ length: pool.slotsOf(id) }, () => id));
-      const count = Math.max(1, Math.min(slots.length, open.length));
+      // Files that follow each other in time go to one reader: another one would be ahead of it, and make its rows late.
+      const count = this.#parts.scan.plan.relation.source.inTimeOrder === true ? 1 : Math.max(1, Math.min(slots.length, open.length));
       const number = grouping.number + 1;
       const placed = Array.from({ length: count }, (_, index) => ({
         ids: open.filter((_split, at) => at % count === index).map(({ id }) => id),
