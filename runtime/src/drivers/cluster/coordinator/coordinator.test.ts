@@ -1,6 +1,7 @@
 // The coordinator against a simulated world: whatever breaks and whoever leads, every record becomes visible once.
 import { expect, test } from "vitest";
 import { casesOf, runSeed } from "../../../../../test/reference/random.ts";
+import type { CoordinatorEvent } from "./types.ts";
 import type { JobGraph, Vertex } from "./job-graph.ts";
 import { regionsOf } from "./job-graph.ts";
 import type { RecoveryRecord } from "./recoveries.ts";
@@ -205,6 +206,41 @@ test("a record that fails every attempt is named with its split and position", (
   expect(made.logs.some((line) => line.includes("a record fails every attempt"))).toBe(true);
   // The other region goes on untouched.
   expect(made.coordinator.state.regions.find((region) => region.id === "a")?.attempt).toBe(1);
+});
+
+test("a region that deploys to a TaskManager that is away outlives the loss of the one that its slot's number was given to", () => {
+  const { coordinator } = new World({ graph, seed: 1, parallelism: 1, splits: {}, recordsPerSplit: 0, bounded: true, faults: 0 });
+  let nowMs = 0;
+  const deployed: string[] = [];
+  const tell = (event: CoordinatorEvent, afterMs = 1): void => {
+    for (const action of coordinator.handle(event, (nowMs += afterMs))) {
+      if (action.kind === "writeRecord") tell({ kind: "recordWritten", record: action.record });
+      if (action.kind === "send" && action.command.kind === "deploy")
+        deployed.push(`${action.command.slice.region}#${action.command.slice.attempt} on ${action.taskManagerId}`);
+    }
+  };
+  const slots = [{ index: 0, incarnation: 1, host: "h", port: 1 }];
+  const states = (): readonly string[] => coordinator.state.regions.map(({ state }) => state);
+  tell({ kind: "registered", taskManagerId: "first", slots, slices: [] });
+  expect(deployed).toEqual(["a#1 on first", "b#1 on first"]);
+  tell({ kind: "registered", taskManagerId: "second", slots, slices: [] });
+  tell({
+    kind: "slot",
+    taskManagerId: "first",
+    index: 0,
+    event: { slice: { region: "a", attempt: 1, slot: 0 }, kind: "failed", code: "INTERNAL", message: "no", fatal: false },
+  });
+  tell({ kind: "disconnected", taskManagerId: "first", gone: false, reason: "away" });
+  // Region a does not wait for the slot to come back; b does.
+  tell({ kind: "tick" }, 50);
+  expect(deployed.slice(2)).toEqual(["a#2 on second"]);
+  tell({ kind: "disconnected", taskManagerId: "second", gone: true, reason: "lost" });
+  expect(states()[1]).toBe("deploying");
+  // The first one comes back without its slices: both regions begin again there.
+  tell({ kind: "registered", taskManagerId: "first", slots, slices: [] });
+  tell({ kind: "tick" }, 50);
+  expect(deployed.slice(3)).toEqual(["a#3 on first", "b#2 on first"]);
+  expect(states()).toEqual(["deploying", "deploying"]);
 });
 
 test("what ran on a lost TaskManager moves to spare slots at once, and each step of the restart is told", () => {

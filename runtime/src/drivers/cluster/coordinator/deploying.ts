@@ -258,7 +258,7 @@ function advanceDeploying(job: JobState, region: Region): void {
       kind: "deploy",
       planFingerprint: graph.fingerprint,
       vertices: region.vertices,
-      slots: pool.addresses(region.slices.size),
+      slots: pool.addresses(region.slices.values()),
       ...(restore === undefined ? {} : { restore }),
       checkpointIntervalMs: options.checkpointIntervalMs,
       alignmentTimeoutMs: options.alignmentTimeoutMs,

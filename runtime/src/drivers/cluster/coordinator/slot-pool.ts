@@ -125,11 +125,19 @@ export class SlotPool {
     return slot !== undefined && slot.leftovers.size === 0 && this.isConnected(slot.taskManagerId);
   }
 
-  addresses(count: number): readonly SlotAddress[] {
-    return Array.from({ length: count }, (_, number) => {
-      const slot = this.#numbers.get(number) as PhysicalSlot;
-      return { slot: number, taskManagerId: slot.taskManagerId, host: slot.host, port: slot.port };
-    });
+  /**
+   * Where the slices of a deployment are. Their numbers may stand for other slots by now, or for none: a region that waits gives the number of
+   * a slot that is away to another slot, which may then be lost, while the deployment of another region waits for the first one to come back.
+   */
+  addresses(
+    slices: Iterable<{ readonly id: { readonly slot: number }; readonly taskManagerId: string; readonly index: number }>,
+  ): readonly SlotAddress[] {
+    return [...slices]
+      .flatMap(({ id, taskManagerId, index }) => {
+        const found = this.slotOf(taskManagerId, index);
+        return found === undefined ? [] : [{ slot: id.slot, taskManagerId, host: found.host, port: found.port }];
+      })
+      .sort((a, b) => a.slot - b.slot);
   }
 
   /** Slots of connected TaskManagers. */
