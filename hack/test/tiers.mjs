@@ -172,6 +172,7 @@ export const tiers = [
       ["node", "test/chaos/embedded.ts", "--records", "60000", "--seconds", "25", "--partitions", "6", "--disk"],
       ["node", "test/chaos/embedded-backlog.ts", "--records", "300000"],
       ["node", "test/chaos/embedded-smoke.ts", "--keys", "1000", "--per-key", "6", "--seconds", "12"],
+      ["node", "test/chaos/embedded-full-disk.ts"],
     ],
     needs: ["kafka"],
     minutes: 10,

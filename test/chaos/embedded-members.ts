@@ -26,6 +26,7 @@ export const noFigures = (): MemberFigures => ({ assignments: 0, tasksOpened: 0,
 
 export class Member {
   readonly name: string;
+  readonly #command: readonly string[];
   readonly #env: Readonly<Record<string, string>>;
   readonly #figures: MemberFigures;
   readonly #onEntry: (entry: MemberEntry) => void;
@@ -34,20 +35,24 @@ export class Member {
   /** As the process has told it last. */
   state = "";
 
+  /** `prefix` is a command that runs the process, with its arguments. */
   constructor(
     name: string,
     env: Readonly<Record<string, string>>,
     figures: MemberFigures,
     onEntry: (entry: MemberEntry) => void = () => {},
+    prefix: readonly string[] = [],
   ) {
     this.name = name;
+    this.#command = [...prefix, process.execPath, "test/chaos/embedded-member.ts"];
     this.#env = env;
     this.#figures = figures;
     this.#onEntry = onEntry;
   }
 
   start(): void {
-    const child = spawn(process.execPath, ["test/chaos/embedded-member.ts"], {
+    const [program = "", ...args] = this.#command;
+    const child = spawn(program, args, {
       cwd: root,
       stdio: ["ignore", "pipe", "inherit"],
       env: { ...process.env, ...this.#env },
@@ -79,6 +84,11 @@ export class Member {
     this.#onEntry(entry);
   }
 
+  /** The exit code, once the process has ended by itself. */
+  get exited(): Promise<number | null> {
+    return this.#exited;
+  }
+
   /** Sends the signal and waits for the end; returns the exit code, null after a kill. */
   async end(signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
     this.#child?.kill(signal);
@@ -88,12 +98,12 @@ export class Member {
   }
 }
 
-/** Waits until `done` holds. Rejects with what was waited for after `limitMs`. */
-export async function until(what: string, limitMs: number, done: () => boolean | Promise<boolean>): Promise<void> {
+/** Looks again and again until `done` holds. Rejects with what was waited for after `limitMs`. */
+export async function until(what: string, limitMs: number, done: () => boolean | Promise<boolean>, everyMs: number = 100): Promise<void> {
   const deadlineMs = Date.now() + limitMs;
   while (!(await done())) {
     if (Date.now() > deadlineMs) throw new Error(`after ${limitMs / 1000} s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }
 

@@ -117,6 +117,12 @@ export class RocksDatabase {
     batch._clear();
   }
 
+  /** Forgets what waits: a write failed, and what it was to write is not there. */
+  discard(): void {
+    this.pending = 0;
+    this.#batch?._clear();
+  }
+
   getMany(keys: readonly Uint8Array[]): readonly (Buffer | undefined)[] {
     return this.#native._getManySync(keys, buffers);
   }

@@ -108,10 +108,9 @@ export class CopyStore {
     }
   }
 
-  /** Writes records of a copy together with its position. */
+  /** Writes records of a copy together with its position. When that fails, the copy is what it was before. */
   write(stored: Stored, records: readonly (readonly [key: Uint8Array, value: Uint8Array | null])[], position: number): void {
-    stored.position = position;
-    stored.usedAtMs = this.#clock.now();
+    const usedAtMs = this.#clock.now();
     const prefix = recordPrefix(stored);
     for (const [key, value] of records) {
       const at = Buffer.concat([prefix, key]);
@@ -127,9 +126,11 @@ export class CopyStore {
     writer.string(stored.topic);
     writer.varint(stored.partition);
     writer.f64(position);
-    writer.f64(stored.usedAtMs);
+    writer.f64(usedAtMs);
     this.#database.put(positionKey(stored), writer.view());
     this.#checked(() => this.#database.write());
+    stored.position = position;
+    stored.usedAtMs = usedAtMs;
   }
 
   *records(stored: Stored): Generator<readonly [Uint8Array, Uint8Array]> {
@@ -153,6 +154,7 @@ export class CopyStore {
     try {
       work();
     } catch (error) {
+      this.#database.discard();
       throw failed(this.#directory, "it could not be written", error);
     }
   }
