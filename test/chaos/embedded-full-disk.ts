@@ -46,14 +46,14 @@ class SmallDisk {
   }
 
   /** What runs a program inside. */
-  get prefix(): readonly string[] {
+  get prefix(): readonly [string, ...string[]] {
     const user = asRoot ? [] : ["--user", "--preserve-credentials"];
     // As the namespaces of files only: the working directory stays.
     return ["nsenter", "--target", String(this.#keeper.pid), ...user, "--mount", `--wdns=${process.cwd()}`];
   }
 
   grow(): void {
-    const [program = "", ...args] = [...this.prefix, "mount", "-o", "remount,size=512m", directory];
+    const [program, ...args] = [...this.prefix, "mount", "-o", "remount,size=512m", directory];
     execFileSync(program, args);
   }
 
