@@ -7,6 +7,7 @@ const {
   BROKERS = "localhost:9092",
   INPUT = "payments",
   OUTPUT = "totals",
+  QUIET = "quiet",
   STORAGE = "file:///var/lib/savepoints",
   FROM_SAVEPOINT,
   PORT = "8081",
@@ -15,7 +16,7 @@ const {
 // #region shape
 const app = embedded(spending, {
   applicationId: APPLICATION_ID,
-  parameters: { brokers: BROKERS, input: INPUT, output: OUTPUT },
+  parameters: { brokers: BROKERS, input: INPUT, output: OUTPUT, quiet: QUIET },
   savepointStorage: STORAGE,
   ...(FROM_SAVEPOINT === undefined ? {} : { fromSavepoint: FROM_SAVEPOINT }),
   http: { port: Number(PORT) },

@@ -124,7 +124,7 @@ export interface BatchInputSpec {
    */
   readonly maxRecordsPerBatch?: number;
   /**
-   * The most bytes of one batch, such as `512Mi`. Default no limit.
+   * The most bytes of one batch, such as `512Mi`, of a job of the dataflow API, which holds them in memory. Default a share of the container's memory.
    * @format size
    */
   readonly maxBytesPerBatch?: string | number;

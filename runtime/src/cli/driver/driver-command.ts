@@ -10,7 +10,9 @@ export interface DriverFlags extends QueryFlags {
 
 export function driverCommand(): Command {
   return addQueryOptions(
-    new Command("driver").description("run a query in batches as one numbered run of it; a run with a higher number takes it over"),
+    new Command("driver").description(
+      "run a query or a job in batches as one numbered run of it; a run with a higher number takes it over",
+    ),
   )
     .option("--port <n>", "port of the REST API and metrics; 0 chooses a free one", parsePort, 8081)
     .option(

@@ -6,6 +6,7 @@ import type { QueryRestore } from "../../drivers/microbatch/query-options.ts";
 import { TlsFiles } from "../../drivers/tls/tls-files.ts";
 import { runNumberOf } from "../cluster/cluster-config.ts";
 import { readQueryProcess } from "../frames/query-options.ts";
+import { runBatchJob } from "../frames/run-batch-job.ts";
 import { runStream } from "../frames/run-frames.ts";
 import { tokenReader } from "../rest/auth.ts";
 import { openLog } from "../run/logging.ts";
@@ -45,7 +46,7 @@ async function runQuery(
   log: Log,
   ended: (query: object) => void,
 ): Promise<void> {
-  const { config, query, tokenFile, tlsDir, heartbeats } = await readQueryProcess(flags, environment);
+  const { config, work, tokenFile, tlsDir, heartbeats } = await readQueryProcess(flags, environment);
   const { host, port } = flags;
   const restore = restorePoint(environment, config.initialSavepoint);
   const rpcPort = flags.rpcPort ?? ((config.batches.executors ?? 0) > 0 ? defaultRpcPort : undefined);
@@ -60,7 +61,10 @@ async function runQuery(
           onListening: (listening: number) => log.info("driver listening for executors", { rpc: `${host}:${listening}` }),
         };
   const terminal = openTerminal(process.stderr, false);
-  await runStream(query, config, { host, port, tokenFile, run, restore, ended, executors }, terminal, log);
+  const serving = { host, port, tokenFile, run, restore, ended, executors };
+  await (work.kind === "query"
+    ? runStream(work.query, config, serving, terminal, log)
+    : runBatchJob(work.dataflow, config, serving, terminal, log));
 }
 
 function restorePoint(environment: Environment, initialSavepoint: string | undefined): QueryRestore {

@@ -5,7 +5,7 @@ import type { CheckpointRecord } from "../../drivers/continuous/checkpointer.ts"
 import type { SavepointMode } from "../../drivers/continuous/job-run.ts";
 import type { QueryProgress } from "../../drivers/microbatch/progress.ts";
 import type { StopMode } from "../../drivers/microbatch/query-state.ts";
-import type { StreamingQuery } from "../../drivers/microbatch/streaming-query.ts";
+import type { RunningBatches } from "../../drivers/microbatch/running-batches.ts";
 import type { ExceptionsAnswer, JobControl, MetricsText, SavepointAnswer } from "../rest/job-control.ts";
 import { publicConfig, type RunConfig } from "../run/run-config.ts";
 import { profileThread } from "../slot/profile-thread.ts";
@@ -30,7 +30,7 @@ export class FramesControl implements JobControl {
   readonly #parts: FramesControlParts;
   readonly #startedAtMs = Date.now();
   readonly #savepoints = new Map<string, Asked>();
-  #query: StreamingQuery | undefined;
+  #query: RunningBatches | undefined;
   #runningSinceMs: number | undefined;
   #lastSavepoint: { readonly id: string; readonly location: string } | undefined;
 
@@ -39,7 +39,7 @@ export class FramesControl implements JobControl {
   }
 
   /** The query is open and restored; until then the process answers that it is restoring. */
-  use(query: StreamingQuery): void {
+  use(query: RunningBatches): void {
     this.#query = query;
     this.#runningSinceMs = Date.now();
   }
@@ -181,7 +181,7 @@ export class FramesControl implements JobControl {
     return undefined;
   }
 
-  #running(): StreamingQuery {
+  #running(): RunningBatches {
     if (this.#query !== undefined) return this.#query;
     throw new MillraceError("JOB_NOT_RUNNING", `query ${this.#parts.name}`, "is restoring", "wait until it runs, and ask again");
   }

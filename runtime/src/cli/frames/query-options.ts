@@ -3,9 +3,11 @@ import { type Command, Option } from "commander";
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { MillraceError } from "../../base/errors.ts";
-import { type FrameJob, isFrameJob } from "../../dataframe/frame-job.ts";
+import { isFrameJob } from "../../dataframe/frame-job.ts";
 import type { StreamQuery } from "../../dataframe/query.ts";
 import type { HeartbeatOptions } from "../../drivers/cluster/rpc/connection.ts";
+import { isJob } from "../../dsl/job.ts";
+import type { Dataflow } from "../../plan/dataflow.ts";
 import { collectParameter } from "../parameters.ts";
 import { heartbeatsOf, runNumberOf } from "../cluster/cluster-config.ts";
 import { withTrigger } from "../run/batch-config.ts";
@@ -29,7 +31,7 @@ export interface QueryFlags extends RunFlags {
 export function addQueryOptions(command: Command): Command {
   return command
     .option("-f, --file <manifest>", "the MicroBatchJob manifest")
-    .option("--module <path>", "a module whose default export is a DataFrame program, instead of a manifest")
+    .option("--module <path>", "a module whose default export is a DataFrame program or a job, instead of a manifest")
     .option("-p, --param <name=value>", "a parameter of the program; may be repeated", collectParameter)
     .option("--parallelism <n>", "parts of each operator's state")
     .option("--storage <url>", "where the query's logs and state go: file:///path or s3://bucket/prefix")
@@ -47,9 +49,12 @@ export function addQueryOptions(command: Command): Command {
     .addOption(new Option("--log-level <level>", "what is logged").choices(["debug", "info", "warn", "error"]).default("info"));
 }
 
+export type BatchWork = { readonly kind: "query"; readonly query: StreamQuery } | { readonly kind: "job"; readonly dataflow: Dataflow };
+
 export interface QueryProcess {
   readonly config: RunConfig;
-  readonly query: StreamQuery;
+  /** What runs in batches: a DataFrame query, or a job of the dataflow API. */
+  readonly work: BatchWork;
   readonly run: number;
   readonly advertise: string;
   readonly tlsDir: string | undefined;
@@ -67,9 +72,9 @@ export async function readQueryProcess(
   if ((flags.file === undefined) === (flags.module === undefined))
     throw new MillraceError("OPTION_INVALID", "the query", "needs either -f manifest or --module", "give one of them");
   const config = await readConfig(flags.module, flags);
-  const query = streamOf(await loadExport(config.module), config);
+  const work = workOf(await loadExport(config.module), config);
   return {
-    ...{ config, query },
+    ...{ config, work },
     run: runNumberOf(flags, environment),
     advertise: flags.advertise ?? environment["MILLRACE_POD_IP"] ?? flags.host,
     tlsDir: flags.tlsDir ?? environment["MILLRACE_TLS_DIR"],
@@ -79,16 +84,17 @@ export async function readQueryProcess(
   };
 }
 
-function streamOf(exported: unknown, config: RunConfig): StreamQuery {
+function workOf(exported: unknown, config: RunConfig): BatchWork {
+  if (isJob(exported)) return { kind: "job", dataflow: exported.build(config.parameters) };
   if (!isFrameJob(exported)) {
     throw new MillraceError(
       "JOB_EXPORT_MISSING",
       config.module,
-      "its default export is not a DataFrame program",
-      'write: export default frames("name", ...)',
+      "its default export is not a DataFrame program, and no job either",
+      'write: export default frames("name", ...) or export default job("name", ...)',
     );
   }
-  const query = (exported as FrameJob).build(config.parameters);
-  if (query.kind === "stream") return withTrigger(query, config.batches);
+  const query = exported.build(config.parameters);
+  if (query.kind === "stream") return { kind: "query", query: withTrigger(query, config.batches) };
   throw new MillraceError("DATAFRAME_UNSUPPORTED", config.module, "runs once and ends, which needs no driver", "run it with millrace run");
 }

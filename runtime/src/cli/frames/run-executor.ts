@@ -13,12 +13,15 @@ import { openLog } from "../run/logging.ts";
 import { openStateBackend } from "../run/state-backend.ts";
 import type { ExecutorFlags } from "./executor-command.ts";
 import { readQueryProcess } from "./query-options.ts";
+import { noExecutors } from "./run-batch-job.ts";
 
 export async function runExecutor(flags: ExecutorFlags): Promise<void> {
   const driver = flags.driver ?? process.env["MILLRACE_DRIVER"];
   if (driver === undefined) throw new MillraceError("OPTION_INVALID", "--driver", "is not given", "give host:port of the query's driver");
   const asked = await readQueryProcess(flags, process.env);
-  const { config, query, advertise, tokenFile, heartbeats, instance } = asked;
+  const { config, work: program, advertise, tokenFile, heartbeats, instance } = asked;
+  if (program.kind === "job") throw noExecutors("millrace executor");
+  const { query } = program;
   const { storage } = config;
   if (storage === undefined) {
     throw new MillraceError(

@@ -8,7 +8,6 @@ import type { FrameJob } from "../../dataframe/frame-job.ts";
 import type { BatchQuery, StreamQuery } from "../../dataframe/query.ts";
 import { type BatchProgress, runBatchQuery } from "../../drivers/microbatch/batch-query.ts";
 import type { ExecutorOptions } from "../../drivers/microbatch/executors/driver/open-executors.ts";
-import type { QueryRestore } from "../../drivers/microbatch/query-options.ts";
 import { makeWorkFolder } from "../../drivers/work-folder.ts";
 import { heartbeatsOf, wholeNumber } from "../cluster/cluster-config.ts";
 import { startLocalExecutors } from "./local-executors.ts";
@@ -17,15 +16,10 @@ import type { CommandFlags } from "../run/run-command.ts";
 import { withTrigger } from "../run/batch-config.ts";
 import type { RunConfig } from "../run/run-config.ts";
 import { openStateBackend } from "../run/state-backend.ts";
-import { onStopSignals } from "../run/stop-signals.ts";
 import type { Terminal } from "../run/terminal.ts";
 import { tokenReader } from "../rest/auth.ts";
-import { startRestServer } from "../rest/rest-server.ts";
-import { FramesControl } from "./frames-control.ts";
-import { openFramesMetrics } from "./frames-metrics.ts";
-import { framesOpenApiDocument } from "./frames-openapi.ts";
-import { addFramesRoutes } from "./frames-routes.ts";
-import { progressBar, queryLine } from "./progress-line.ts";
+import { progressBar } from "./progress-line.ts";
+import { type QueryServing, serveBatches } from "./serve-batches.ts";
 
 /** Resolves when the query has ended or was stopped; rejects when it failed. */
 export async function runFrames(job: FrameJob, config: RunConfig, flags: CommandFlags, terminal: Terminal, log: Log): Promise<void> {
@@ -94,21 +88,6 @@ async function runOnExecutors(
   }
 }
 
-/** Where a query answers, and as which run of it. */
-export interface QueryServing {
-  readonly host: string;
-  readonly port: number;
-  readonly tokenFile: string | undefined;
-  readonly run: number;
-  readonly restore: QueryRestore;
-  /** Told at the end what `/v1/query` would answer. */
-  readonly ended?: (query: object) => void;
-  /** Where executors connect to; undefined for a query that its driver computes. */
-  readonly executors: ExecutorOptions | undefined;
-  /** Ends the query where it stands: it cannot go on, for a reason that whoever aborts tells. */
-  readonly givenUp?: AbortSignal;
-}
-
 /** Resolves with how the query ended; rejects when it failed. */
 export async function runStream(
   query: StreamQuery,
@@ -117,17 +96,7 @@ export async function runStream(
   terminal: Terminal,
   log: Log,
 ): Promise<"finished" | "stopped"> {
-  const { render, observe } = await openFramesMetrics(query.name);
-  let executors = (): readonly object[] => [];
-  const control = new FramesControl({ name: query.name, run: serving.run, config, metrics: render, executors: () => executors() });
-  const server = await startRestServer(control, {
-    host: serving.host,
-    port: serving.port,
-    token: tokenReader(serving.tokenFile),
-    more: { routes: (app) => addFramesRoutes(app, control), document: framesOpenApiDocument },
-  });
-  let stopSignals = (): void => {};
-  try {
+  return serveBatches(query.name, config, serving, terminal, log, async ({ onProgress, onPool }) => {
     const running = await StreamingQuery.start(query, {
       log,
       stateBackend: await openStateBackend(config),
@@ -146,43 +115,11 @@ export async function runStream(
               maxTaskAttempts: config.batches.maxTaskAttempts ?? 4,
               speculation: config.batches.speculation ?? false,
               ...serving.executors,
-              onPool: (status) => {
-                executors = status;
-              },
+              onPool,
             },
           }),
-      onProgress: (progress) => {
-        observe(progress);
-        log.debug("progress", { progress });
-        terminal.live(queryLine(progress, terminal.columns));
-      },
+      onProgress,
     });
-    control.use(running);
-    stopSignals = onStopSignals(() => {
-      const mode = config.batches.stopMode ?? "batch";
-      log.info(mode === "batch" ? "stopping behind the batch under way" : "giving up the batch under way", {});
-      running.stop(mode).catch((error: unknown) => log.error("stop failed", { reason: String(error) }));
-    });
-    const giveUp = (): void => {
-      running.stop("immediate").catch(() => {});
-    };
-    if (serving.givenUp?.aborted === true) giveUp();
-    serving.givenUp?.addEventListener("abort", giveUp, { once: true });
-    log.info("query running", {
-      query: query.name,
-      mode: query.mode,
-      storage: config.storage ?? "none",
-      restoredFrom: running.restoredFrom ?? "nothing",
-      rest: server.url,
-    });
-    const ended = await running.done;
-    terminal.end();
-    log.info(`query ${ended}`, { lastBatchId: running.lastBatchId });
-    return ended;
-  } finally {
-    terminal.end();
-    stopSignals();
-    serving.ended?.(control.query());
-    await server.close();
-  }
+    return { running, about: { mode: query.mode } };
+  });
 }

@@ -1,13 +1,18 @@
 // What the manifest of a MicroBatchJob says of batches and executors, for the driver.
 import type { MicroBatchJobSpec } from "../../api/index.ts";
 import { parseDuration } from "../../base/duration.ts";
+import { parseSize } from "../../base/size.ts";
 import type { StreamQuery, Trigger } from "../../dataframe/query.ts";
 import type { QueryOptions } from "../../drivers/microbatch/query-options.ts";
 
 export interface BatchConfig {
+  /** A MicroBatchJob's manifest or a trigger was given: a job of the dataflow API runs in batches, which otherwise runs record by record. */
+  readonly wanted?: boolean;
   /** Instead of the query's own. */
   readonly trigger?: Trigger;
   readonly input?: Pick<QueryOptions, "maxRecordsPerTrigger" | "backpressure">;
+  /** The most bytes of a batch, of a job of the dataflow API. */
+  readonly maxBytesPerTrigger?: number;
   readonly stopMode?: "batch" | "immediate";
   /** The most executors that there will be. */
   readonly executors?: number;
@@ -18,7 +23,9 @@ export interface BatchConfig {
 
 export function batchConfig({ trigger, input, stopMode, executors }: MicroBatchJobSpec): BatchConfig {
   return {
+    wanted: true,
     ...(trigger === undefined ? {} : { trigger: triggerOf(trigger) }),
+    ...(input?.maxBytesPerBatch === undefined ? {} : { maxBytesPerTrigger: parseSize(input.maxBytesPerBatch, "input.maxBytesPerBatch") }),
     input: {
       ...(input?.maxRecordsPerBatch === undefined ? {} : { maxRecordsPerTrigger: input.maxRecordsPerBatch }),
       backpressure: input?.backpressure ?? true,
@@ -34,6 +41,12 @@ export function batchConfig({ trigger, input, stopMode, executors }: MicroBatchJ
 /** The query with the manifest's trigger, where it has one. */
 export function withTrigger(query: StreamQuery, { trigger }: BatchConfig): StreamQuery {
   return trigger === undefined ? query : { ...query, trigger };
+}
+
+/** What `--trigger` says: `available-now`, `once`, or the time between two batches. */
+export function triggerFlag(text: string): BatchConfig {
+  if (text === "available-now" || text === "once") return { wanted: true, trigger: triggerOf({ type: text }) };
+  return { wanted: true, trigger: { kind: "processingTime", intervalMs: parseDuration(text, "--trigger") } };
 }
 
 function triggerOf({ type = "processing-time", interval }: NonNullable<MicroBatchJobSpec["trigger"]>): Trigger {

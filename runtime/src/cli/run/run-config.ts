@@ -50,7 +50,7 @@ export interface RunConfig {
   readonly restarts: RestartStrategy;
   readonly initialSavepoint: string | undefined;
   readonly allowNonRestoredState: boolean;
-  /** What only a MicroBatchJob's manifest says; empty without one. */
+  /** What a MicroBatchJob's manifest and `--trigger` say; empty without them. */
   readonly batches: BatchConfig;
 }
 
@@ -65,6 +65,7 @@ export interface RunFlags {
   readonly stateBackend?: string;
   readonly fromSavepoint?: string;
   readonly allowNonRestoredState?: boolean;
+  readonly trigger?: string;
 }
 
 /** The configuration of a manifest in file `path`, with flags on top. */

@@ -4,7 +4,6 @@ import { systemClock } from "../../base/clock.ts";
 import { formatDuration } from "../../base/duration.ts";
 import type { Log } from "../../base/log.ts";
 import { makeWorkFolder } from "../../drivers/work-folder.ts";
-import { parallelismOf } from "../../drivers/task/placement.ts";
 import { Supervisor } from "../../drivers/continuous/supervisor.ts";
 import type { Dataflow } from "../../plan/dataflow.ts";
 import { jobSnapshots } from "../../drivers/continuous/job-snapshots.ts";
@@ -22,7 +21,7 @@ import { readRunConfig } from "./read-config.ts";
 import type { RunConfig } from "./run-config.ts";
 import { statusFigures, statusLine } from "./status-line.ts";
 import { onStopSignals } from "./stop-signals.ts";
-import { openStateBackend } from "./state-backend.ts";
+import { keyedInstances, openStateBackend } from "./state-backend.ts";
 import { type Terminal, openTerminal } from "./terminal.ts";
 import { checkVertexParallelism } from "./vertex-parallelism.ts";
 
@@ -40,6 +39,11 @@ export async function runInProcess(module: string | undefined, flags: CommandFla
   }
   const dataflow = await loadJob(config.module, config.parameters);
   warnOfDerivedUids(dataflow, log);
+  if (config.batches.wanted === true) {
+    const { batchServing, runBatchJob } = await import("../frames/run-batch-job.ts");
+    await runBatchJob(dataflow, config, batchServing(config, flags), terminal, log);
+    return;
+  }
   const work = await makeWorkFolder(tmpdir(), log);
   try {
     await runDataflow(config, dataflow, work.path, flags, terminal, log);
@@ -138,11 +142,6 @@ async function supervise(config: RunConfig, dataflow: Dataflow, directory: strin
     }),
     random: Math.random,
   });
-}
-
-function keyedInstances(dataflow: Dataflow, config: RunConfig): number {
-  const keyed = dataflow.nodes.filter(({ body }) => body.kind === "operator" && body.keyed);
-  return keyed.reduce((sum, node) => sum + parallelismOf(node, config), 0);
 }
 
 function warnOfDerivedUids(dataflow: Dataflow, log: Log): void {

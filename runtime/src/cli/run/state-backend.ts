@@ -1,5 +1,7 @@
 // The state backend that a configuration asks for; RocksDB is loaded only when it is used.
 import type { StateBackendFactory } from "../../core/ports/state-backend.ts";
+import { parallelismOf } from "../../drivers/task/placement.ts";
+import type { Dataflow } from "../../plan/dataflow.ts";
 import { memoryBackend } from "../../state/memory/memory-backend.ts";
 import type { RunConfig } from "./run-config.ts";
 
@@ -20,4 +22,10 @@ export async function openStateBackend(
   if (config.databaseBytes === undefined) return rocksdbBackend({ heapBytes: config.memoryBudgetBytes });
   const bytes = Math.min(mostDatabaseBytes, Math.max(leastDatabaseBytes, Math.floor(config.databaseBytes / Math.max(1, instances) / 2)));
   return rocksdbBackend({ heapBytes: config.memoryBudgetBytes, blockCacheBytes: bytes, writeBufferBytes: bytes });
+}
+
+/** How many instances with state per key a dataflow has: they share what is in memory. */
+export function keyedInstances(dataflow: Dataflow, config: RunConfig): number {
+  const keyed = dataflow.nodes.filter(({ body }) => body.kind === "operator" && body.keyed);
+  return keyed.reduce((sum, node) => sum + parallelismOf(node, config), 0);
 }

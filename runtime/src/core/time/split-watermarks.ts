@@ -74,6 +74,14 @@ export class SplitWatermarks {
     if (split.state === "idle" || split.state === "waiting") move(split, "active");
   }
 
+  /** Rows of a split are there and wait for their turn: it is not idle, and it was not until now. */
+  present(splitId: string, nowMs: number): void {
+    const split = this.#splits.get(splitId);
+    if (split === undefined) return;
+    split.lastRowMs = nowMs;
+    if (split.state === "idle") move(split, "active");
+  }
+
   /** No more rows will come from a split. It holds nobody back any more. */
   finish(splitId: string): void {
     const split = this.#splits.get(splitId);

@@ -31,10 +31,26 @@ export interface JobSnapshotOptions {
   readonly hasDeadLetterSink: boolean;
   readonly log: Log;
   readonly clock: Clock;
+  /** The number of this deployment of the job; it fences those below it. Default 0. */
+  readonly run?: number;
+  /** Only a checkpoint of a run numbered so or above is gone on from. Default 0: whatever there is. */
+  readonly sinceRun?: number;
+  /** Opens `storage`. Default: what the URL's scheme says. */
+  readonly openStorage?: (url: string, options: StorageOptions) => Promise<SnapshotStorage>;
+}
+
+/** A start, and what is known of the job's storage then. */
+export interface SnapshotStart extends RunStart {
+  readonly store: CheckpointStore | undefined;
+  readonly storage: SnapshotStorage | undefined;
+  /** Fences earlier writers; 0 without a storage. */
+  readonly epoch: number;
+  /** What is restored is one of the job's own checkpoints. */
+  readonly ownRestored: boolean;
 }
 
 /** A function that prepares one attempt to run the job. */
-export function jobSnapshots(options: JobSnapshotOptions): () => Promise<RunStart> {
+export function jobSnapshots(options: JobSnapshotOptions): () => Promise<SnapshotStart> {
   return async () => {
     const opened: SnapshotStorage[] = [];
     try {
@@ -46,14 +62,16 @@ export function jobSnapshots(options: JobSnapshotOptions): () => Promise<RunStar
   };
 }
 
-async function begin(options: JobSnapshotOptions, opened: SnapshotStorage[]): Promise<RunStart> {
+async function begin(options: JobSnapshotOptions, opened: SnapshotStorage[]): Promise<SnapshotStart> {
   const store = await openStore(options, opened);
-  await store?.acquireEpoch();
-  const ref = (await store?.latest()) ?? (await initialSnapshot(options, opened));
+  const epoch = (await store?.acquireEpoch(options.run)) ?? 0;
+  const storage = opened[0];
+  const own = await store?.latest(options.sinceRun);
+  const ref = own ?? (await initialSnapshot(options, opened));
   const restored = ref === undefined ? undefined : await (store?.restore(ref, (found) => check(options, found)) ?? loadOnly(options, ref));
   const saver = store === undefined ? undefined : new StoreSaver(store, options);
   return {
-    saver,
+    ...{ saver, store, storage, epoch, ownRestored: own !== undefined },
     restore: restored,
     restoredSources: restored === undefined ? new Map() : restoredSources(options.dataflow, restored),
     nextCheckpointId: store?.nextCheckpointId ?? (restored?.checkpointId ?? 0) + 1,
@@ -61,8 +79,8 @@ async function begin(options: JobSnapshotOptions, opened: SnapshotStorage[]): Pr
     ...(saver === undefined ? {} : { background: (task) => saver.scanner.step(task) }),
     async sinksRestored() {
       // A savepoint of somebody else's is not written to.
-      const own = restored !== undefined && ref !== undefined && ref.storage === opened[0] && restored.manifest.kind === "checkpoint";
-      if (own && !restored.committed) await store?.markCommitted(restored.checkpointId);
+      if (own !== undefined && restored?.manifest.kind === "checkpoint" && !restored.committed)
+        await store?.markCommitted(restored.checkpointId);
     },
     async close() {
       await saver?.scanner.close();
@@ -74,7 +92,7 @@ async function begin(options: JobSnapshotOptions, opened: SnapshotStorage[]): Pr
 
 async function openStore(options: JobSnapshotOptions, opened: SnapshotStorage[]): Promise<CheckpointStore | undefined> {
   if (options.storage === undefined) return undefined;
-  const storage = await openStorage(options.storage, options.storageOptions);
+  const storage = await (options.openStorage ?? openStorage)(options.storage, options.storageOptions);
   opened.push(storage);
   const { dataflow, maxParallelism, retained, merging, clock, log } = options;
   return CheckpointStore.open({

@@ -19,7 +19,8 @@ import { type Executors, openExecutors } from "./executors/driver/open-executors
 import { RemoteFeed } from "./executors/driver/remote-feed.ts";
 import type { RemoteState } from "./executors/driver/remote-state.ts";
 import { Kernel } from "./kernel/kernel.ts";
-import { BatchLog, type OffsetEntry } from "./log/batch-log.ts";
+import { BatchLog } from "./log/batch-log.ts";
+import { type Recovery, recoverBatches } from "./log/recovery.ts";
 import { checkRunEnd, writeRunEnd } from "./log/run-end.ts";
 import { checkIdentity, claimLocation, identityOf, type QueryIdentity } from "./log/query-identity.ts";
 import { queryDataflow, watermarkUid } from "./query-dataflow.ts";
@@ -35,15 +36,6 @@ import { buildStages } from "./stages/build-stages.ts";
 import type { BatchStages } from "./stages/stage.ts";
 
 const namePattern = /^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/;
-
-/** What a restart found: the batch whose state is restored, and the one that was planned after it and not finished. */
-export interface Recovery {
-  /** -1 where there is none. */
-  readonly lastBatchId: number;
-  readonly unfinished: OffsetEntry | undefined;
-  /** The last batch's commit was not recorded: its sink's commit was finished when the sink opened. */
-  readonly commitMissing: boolean;
-}
 
 export interface QueryRun {
   readonly query: StreamQuery;
@@ -134,7 +126,7 @@ class Opening {
     });
     this.#opened.push(() => snapshots.close());
     const batchLog = new BatchLog(storage, `${name}/`, firstEpochOfRun(restore.sinceRun ?? 0));
-    const recovery = await this.#recover(batchLog, snapshots, storage);
+    const recovery = await recoverBatches(batchLog, snapshots, `checkpoint location ${storage.url}/${name}`);
     const watermarks = this.#watermarks(stages, snapshots);
     const executors = await this.#openExecutors(stages, dataflow);
     const elsewhere = executors?.distribution.operators ?? [];
@@ -207,22 +199,6 @@ class Opening {
     const opened = await openExecutors(asked, { stages, queryName: this.#query.name, fingerprint, maxParallelism, clock, log: this.#log });
     if (opened !== undefined) this.#opened.push(() => opened.close());
     return opened;
-  }
-
-  async #recover(batchLog: BatchLog, snapshots: QuerySnapshots, storage: SnapshotStorage): Promise<Recovery> {
-    const { lastBatchId } = snapshots;
-    const planned = await batchLog.lastOffsets();
-    const committed = await batchLog.lastCommit();
-    if (planned !== undefined && planned.batchId > lastBatchId + 1) {
-      throw new MillraceError(
-        "QUERY_STATE_LOST",
-        `checkpoint location ${storage.url}/${this.#query.name}`,
-        `its log goes to batch ${planned.batchId}, but the newest state is that of batch ${lastBatchId}`,
-        "restore the checkpoints that are missing, or start anew with another checkpoint location",
-      );
-    }
-    const unfinished = planned !== undefined && planned.batchId === lastBatchId + 1 ? planned : undefined;
-    return { lastBatchId, unfinished, commitMissing: snapshots.ownRestored && (committed ?? -1) < lastBatchId };
   }
 
   #watermarks(stages: BatchStages, snapshots: QuerySnapshots): Watermarks {

@@ -15,6 +15,7 @@ import { moved, nextTriggerMs, type QueryState, type StopMode } from "./query-st
 import { RateEstimator } from "./rate-estimator.ts";
 import { FeedWatch } from "./run/feed-watch.ts";
 import { checkpointIdOf } from "./run/sink-runner.ts";
+import type { RunningBatches } from "./running-batches.ts";
 import { type QuerySavepointMode, SavepointRequests } from "./savepoint-requests.ts";
 
 const keptProgress = 100;
@@ -24,7 +25,7 @@ const readMs = 1000;
 /** How long the loop rests when nothing wakes it, ms. */
 const restMs = 500;
 
-export class StreamingQuery {
+export class StreamingQuery implements RunningBatches {
   readonly name: string;
   readonly runId: string = randomUUID();
   /** Settles when the query has ended; rejects with why it failed. */

@@ -41,6 +41,7 @@ export interface BadRowOptions {
 
 export class BadRowPolicy {
   total = 0;
+  readonly #byUid = new Map<string, number>();
   readonly #options: BadRowOptions;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -58,9 +59,15 @@ export class BadRowPolicy {
     this.#letters = output === undefined ? undefined : new RowsBuilder(deadLetterSchema, output);
   }
 
+  /** How many a node has given. */
+  countOf(uid: string): number {
+    return this.#byUid.get(uid) ?? 0;
+  }
+
   /** Takes a bad row; throws when the job must fail. `hold` keeps its letter back until `releaseHeld`. */
   take(uid: string, bad: BadRow, hold = false): void {
     this.total++;
+    this.#byUid.set(uid, this.countOf(uid) + 1);
     const nowMs = this.#clock.now();
     const place = bad.splitId === undefined ? uid : `${uid}, ${bad.splitId} at ${bad.position}`;
     if (this.#options.onBadRecord === "fail") {

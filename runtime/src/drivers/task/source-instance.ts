@@ -280,6 +280,21 @@ export class SourceInstance {
     this.#watermarks.excuse(durationMs);
   }
 
+  /** Rows of these splits are at hand: that none were handed on was not their silence, so none of them is idle. */
+  rowsAtHand(splitIds: Iterable<string>): void {
+    if (this.#parts.body.watermarks?.idleAfterMs === undefined) return;
+    const nowMs = this.#parts.clock.now();
+    for (const splitId of splitIds) this.#watermarks.present(splitId, nowMs);
+    this.#sendWatermark();
+  }
+
+  /** Its next step would say something of event time without any row: a split has fallen silent. */
+  get hasNews(): boolean {
+    if (this.#ended || this.#parts.body.watermarks?.idleAfterMs === undefined) return false;
+    const nowMs = this.#parts.clock.now();
+    return this.#watermarks.current(nowMs) > this.#sentMs || (this.#watermarks.idle(nowMs) && !this.#isEnding) !== this.#sentIdle;
+  }
+
   /** Counts again where it was idle. */
   activate(): void {
     if (!this.#sentIdle) return;
