@@ -104,7 +104,7 @@ export class BatchInputs {
   }
 
   /** Reads the next batch, within limits that are shared out in proportion to what waits. */
-  async fill({ maxRecords, maxBytes, maxMs }: FillLimits): Promise<InputBatch> {
+  async readBatch({ maxRecords, maxBytes, maxMs }: FillLimits): Promise<InputBatch> {
     const readers = this.#readers;
     await Promise.all(readers.map((reader) => reader.prepare(maxMs)));
     const lags = readers.map(lagOf);
@@ -115,7 +115,7 @@ export class BatchInputs {
       const own = known > maxRecords ? Math.max(1, Math.ceil(maxRecords * share)) : maxRecords;
       return { maxRecords: Math.min(own, maxRecords), maxBytes: Math.max(1, maxBytes / readers.length), maxMs };
     };
-    const filled = await Promise.all(readers.map((reader, index) => reader.fill(limits(index))));
+    const filled = await Promise.all(readers.map((reader, index) => reader.readBatch(limits(index))));
     const records = filled.reduce((sum, each) => sum + each.records, 0);
     return { ranges: this.#ranges(filled), records, full: filled.some(({ full }) => full) };
   }

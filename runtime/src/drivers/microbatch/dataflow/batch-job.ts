@@ -268,7 +268,7 @@ export class BatchJob implements RunningBatches {
     const { trigger, maxRecordsPerTrigger = defaultMaxRecords, maxBytesPerTrigger: maxBytes = defaultMaxBytes } = this.#options;
     const once = trigger.kind === "once";
     const maxRecords = once ? Infinity : Math.min(maxRecordsPerTrigger, this.#estimator?.maxRecords() ?? Infinity);
-    const batch = await this.#open.batches.inputs.fill({ maxRecords, maxBytes, maxMs: readMs });
+    const batch = await this.#open.batches.inputs.readBatch({ maxRecords, maxBytes, maxMs: readMs });
     if (once && batch.full && !this.#open.batches.inputs.exhausted) throw tooLarge(this.name, maxBytes);
     return batch;
   }

@@ -27,7 +27,7 @@ test("gives nothing before it is filled, then what was there, and its positions 
   expect(reader.poll()).toBeNull();
   expect(reader.snapshot()).toEqual([{ id: "split-0", position: 0 }]);
   await reader.prepare(0);
-  const { range, records } = await reader.fill(limits);
+  const { range, records } = await reader.readBatch(limits);
   source.push({ value: "later" });
   expect([records, range.counts, reader.isDrained]).toEqual([3, { "split-0": 3 }, false]);
   expect(texts(reader.poll())).toEqual(["a", "bb", ""]);
@@ -47,7 +47,7 @@ test("a split has begun with its first block and ended behind its last, whose ev
   source.end();
   reader.assign(["a", "b"].map((id) => ({ id, position: 0 })));
   await reader.prepare(0);
-  await reader.fill(limits);
+  await reader.readBatch(limits);
   expect(reader.open).toBe(0);
   expect(reader.takeFinished()).toEqual([]);
   expect(texts(reader.poll())).toEqual(["1"]);
@@ -65,7 +65,7 @@ test("a split that waits for slower ones comes after them, and waits no longer w
   source.push({ value: "slow" }, "slow");
   reader.assign(["fast", "slow"].map((id) => ({ id, position: 0 })));
   await reader.prepare(0);
-  await reader.fill(limits);
+  await reader.readBatch(limits);
   reader.setPaused("fast", true);
   expect([texts(reader.poll()), texts(reader.poll()), reader.poll()]).toEqual([["slow"], ["fast"], null]);
   await reader.close();
@@ -85,7 +85,7 @@ test("asks a source in which nothing waits all the same: it may have to let go o
   );
   reader.assign([{ id: "split-0", position: 0 }]);
   await reader.prepare(0);
-  await reader.fill(limits);
+  await reader.readBatch(limits);
   expect(polls).toBe(1);
   await reader.close();
 });

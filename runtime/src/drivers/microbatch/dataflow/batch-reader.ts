@@ -106,7 +106,7 @@ export class BatchReader implements SourceReader {
     return new Set(this.#queue.flatMap((each) => (each.kind === "block" ? [each.splitId] : [])));
   }
 
-  /** Takes over new splits, and waits until the connector knows what is in each, or for `maxMs`. Called before `fill`. */
+  /** Takes over new splits, and waits until the connector knows what is in each, or for `maxMs`. Called before `readBatch`. */
   async prepare(maxMs: number): Promise<void> {
     await this.#takeOver();
     const splits = this.#inner.snapshot().length;
@@ -119,7 +119,7 @@ export class BatchReader implements SourceReader {
   }
 
   /** Reads what is there, within the limits, and holds it. */
-  async fill(limits: FillLimits): Promise<Filled> {
+  async readBatch(limits: FillLimits): Promise<Filled> {
     const { bounded } = this.#parts;
     const startedMs = performance.now();
     const before = this.#inner.snapshot();
