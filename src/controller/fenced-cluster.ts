@@ -8,7 +8,7 @@ export function fencedCluster(cluster: Cluster, leading: () => boolean): Cluster
   };
   return {
     get: (kind, key) => cluster.get(kind, key),
-    list: (kind, scope) => cluster.list(kind, scope),
+    list: (kind, scope, keep) => cluster.list(kind, scope, keep),
     watch: (kind, scope, sink, signal) => cluster.watch(kind, scope, sink, signal),
     async apply(object) {
       check("apply");

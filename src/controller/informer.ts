@@ -109,7 +109,7 @@ export class Informer<K extends Kind> {
   }
 
   async #list(scope: ListScope): Promise<string> {
-    const { items, resourceVersion } = await this.#cluster.list(this.kind, scope);
+    const { items, resourceVersion } = await this.#cluster.list(this.kind, scope, (object) => this.#kept(object));
     this.#relists++;
     const listed = new Set(items.map(keyOf));
     for (const [key, object] of this.#objects) {
@@ -162,12 +162,15 @@ export class Informer<K extends Kind> {
   #take(event: WatchEvent<Kinds[K]>): string | undefined {
     if (event.type === "BOOKMARK") return event.resourceVersion;
     if (event.type === "DELETED") this.#remove(keyOf(event.object), event.object);
-    else this.#put(event.object);
+    else this.#put(this.#kept(event.object));
     return event.object.metadata.resourceVersion;
   }
 
-  #put(whole: Kinds[K]): void {
-    const object = (this.#options.keep?.(whole) ?? whole) as Kinds[K];
+  #kept(whole: Kinds[K]): Kinds[K] {
+    return (this.#options.keep?.(whole) ?? whole) as Kinds[K];
+  }
+
+  #put(object: Kinds[K]): void {
     const key = keyOf(object);
     const previous = this.#objects.get(key);
     if (previous !== undefined && previous.metadata.resourceVersion === object.metadata.resourceVersion) return;

@@ -33,7 +33,8 @@ export async function observe(app: EmbeddedStreamApp, parts: AppObserveParts): P
     live.ofJob("StatefulSet", key),
     live.ofJob("Pod", key),
     cached.ofJob("ControllerRevision", key),
-    app.metadata.deletionTimestamp === undefined ? [] : live.ofJob("PersistentVolumeClaim", key),
+    // There are no copies of them; a glance sees none, and whoever acts on that looks again.
+    app.metadata.deletionTimestamp === undefined || live === cached ? [] : live.ofJob("PersistentVolumeClaim", key),
     ...otherKinds.map(async (kind) => (await cached.ofJob(kind, key)).map((object) => otherSeen(kind, object))),
   ]);
   const seenPods = pods.map((pod) => podSeen(pod, app.metadata.name)).sort((a, b) => a.ordinal - b.ordinal);

@@ -1,6 +1,6 @@
 // The Cluster port over a Kubernetes API server.
 import { ClusterError, isClusterError } from "../ports/cluster-error.ts";
-import type { Cluster, ListScope, ObjectKey, ObjectList, Preconditions, WatchEvent } from "../ports/cluster.ts";
+import type { Cluster, Keep, ListScope, ObjectKey, ObjectList, Preconditions, WatchEvent } from "../ports/cluster.ts";
 import { typeOf } from "../ports/kind-table.ts";
 import type { AnyObject, Kind, Kinds } from "../ports/objects.ts";
 import type { ApiConnection, ApiRequest } from "./api-connection.ts";
@@ -38,7 +38,7 @@ export class KubernetesCluster implements Cluster {
     }
   }
 
-  async list<K extends Kind>(kind: K, scope: ListScope): Promise<ObjectList<Kinds[K]>> {
+  async list<K extends Kind>(kind: K, scope: ListScope, keep: Keep<Kinds[K]> = (object) => object): Promise<ObjectList<Kinds[K]>> {
     const items: Kinds[K][] = [];
     let next = "";
     for (;;) {
@@ -46,7 +46,7 @@ export class KubernetesCluster implements Cluster {
       const query = { labelSelector: labelSelector(scope), limit: pageSize, continue: next };
       const page = await this.#api.json<ListBody<Kinds[K]>>({ ...request, query });
       // Items of a list do not say what they are.
-      for (const item of page.items) items.push(slim({ ...item, ...typeOf(kind) } as Kinds[K]));
+      for (const item of page.items) items.push(keep(slim({ ...item, ...typeOf(kind) } as Kinds[K])));
       next = page.metadata.continue ?? "";
       if (next === "") return { items, resourceVersion: page.metadata.resourceVersion ?? "" };
     }

@@ -1,6 +1,6 @@
 // The Cluster port over an API server in memory: for the simulation, where requests take time and watches are late, fall silent or are cut; and for a laptop.
 import { ClusterError } from "../ports/cluster-error.ts";
-import type { Cluster, ListScope, ObjectKey, Preconditions, WatchEvent } from "../ports/cluster.ts";
+import type { Cluster, Keep, ListScope, ObjectKey, Preconditions, WatchEvent } from "../ports/cluster.ts";
 import type { AnyObject, Kind, Kinds } from "../ports/objects.ts";
 import { matches, ObjectStore } from "./object-store.ts";
 import type { Clock } from "../ports/machine.ts";
@@ -53,9 +53,10 @@ export class MemoryCluster implements Cluster {
   async list<K extends Kind>(
     kind: K,
     scope: ListScope,
+    keep: Keep<Kinds[K]> = (object) => object,
   ): Promise<{ readonly items: readonly Kinds[K][]; readonly resourceVersion: string }> {
     await this.#request("list", kind);
-    return { items: this.store.list(kind, scope), resourceVersion: String(this.store.version) };
+    return { items: this.store.list(kind, scope).map(keep), resourceVersion: String(this.store.version) };
   }
 
   async watch<K extends Kind>(

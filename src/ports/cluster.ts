@@ -19,6 +19,9 @@ export interface ObjectList<T> {
   readonly resourceVersion: string;
 }
 
+/** What of an object is kept. Each is given to it as soon as it has come, so that thousands never lie in memory whole. */
+export type Keep<T> = (object: T) => T;
+
 export type WatchEvent<T> =
   | { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: T }
   /** The server has nothing newer than this, and is alive. */
@@ -32,7 +35,7 @@ export interface Preconditions {
 export interface Cluster {
   /** Reads from the source of truth, never from a cache; undefined when there is none. */
   get<K extends Kind>(kind: K, key: ObjectKey): Promise<Kinds[K] | undefined>;
-  list<K extends Kind>(kind: K, scope: ListScope): Promise<ObjectList<Kinds[K]>>;
+  list<K extends Kind>(kind: K, scope: ListScope, keep?: Keep<Kinds[K]>): Promise<ObjectList<Kinds[K]>>;
   /**
    * Calls `sink` for each change after `resourceVersion`. Resolves when the server ends the watch or `signal` aborts it; rejects with reason
    * `expired` when the version is too old, and then one has to list again.

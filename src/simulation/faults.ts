@@ -49,7 +49,7 @@ async function write<T>(plan: FaultPlan, name: string, run: () => Promise<T>): P
 export function faultyCluster(cluster: Cluster, plan: FaultPlan): Cluster {
   return {
     get: (kind, key) => cluster.get(kind, key),
-    list: (kind, scope) => cluster.list(kind, scope),
+    list: (kind, scope, keep) => cluster.list(kind, scope, keep),
     watch: (kind, scope, sink, signal) => cluster.watch(kind, scope, sink, signal),
     apply: (object) => write(plan, `apply ${object.kind}`, () => cluster.apply(object)),
     create: (object) => (isElection(object) ? cluster.create(object) : write(plan, `create ${object.kind}`, () => cluster.create(object))),
