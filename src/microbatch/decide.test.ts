@@ -2,6 +2,7 @@
 import type { ActiveBatchRun, MicroBatchJobSpec, MicroBatchJobStatus } from "millrace/api";
 import { expect, test } from "vitest";
 import type { DriverReport } from "../ports/driver-client.ts";
+import { manifestOf } from "./build/support.ts";
 import { decide } from "./decide.ts";
 import { batchFinalizer, batchTokenName, driverName } from "./names.ts";
 import type { BatchObserved, BatchPodSeen } from "./observed.ts";
@@ -91,6 +92,8 @@ const ended = (failed: boolean, message = ""): BatchPodSeen =>
   pod({ running: false, ended: { failed, reason: failed ? "Error" : "Completed", message } });
 const once = { trigger: { type: "available-now" } } as const;
 const onceOne = revision("app:1", 1, once);
+const several = { executors: { min: 1, max: 4 } } as const;
+const severalOne = revision("app:1", 1, several);
 
 test.each<[string, BatchObserved, Partial<MicroBatchJobStatus>]>([
   [
@@ -197,16 +200,39 @@ test.each<[string, BatchObserved, Partial<MicroBatchJobStatus>]>([
   [
     "more executors when batches take too long",
     seen(
-      { executors: { min: 1, max: 4 } },
+      several,
       {
         ...running,
         batch: { id: 40, durationMs: 3000, completedAt: before(0), triggerMs: 2000 },
         allocation: { executors: 1, since: before(60_000) },
-        active: active(),
+        active: active({ revision: severalOne.name }),
       },
-      { pods: [pod()], report: report() },
+      { revisions: [severalOne], pods: [pod()], report: report() },
     ),
     { allocation: { executors: 2, since: before(0) } },
+  ],
+  [
+    "where there may be executors there is one, for nobody else sees what waits",
+    seen(
+      { executors: { max: 4 } },
+      { ...running, active: active({ revision: severalOne.name }) },
+      { revisions: [severalOne], pods: [pod()], report: report({ idle: true }) },
+    ),
+    { allocation: { executors: 1, since: before(0) } },
+  ],
+  [
+    "more executors are no other version",
+    seen(
+      { executors: { max: 9 } },
+      { ...running, active: active({ revision: severalOne.name }) },
+      { revisions: [severalOne], pods: [pod()] },
+    ),
+    { active: active({ revision: severalOne.name }) },
+  ],
+  [
+    "the first executor is another version: the driver was not started for any",
+    seen(several, { ...running, active: active() }, { revisions: [one, severalOne], pods: [pod()] }),
+    { active: { ...active({ phase: "stopping" }), stop: { reason: "upgrade", since: before(0), savepointId: "12345678-7-upgrade" } } },
   ],
 ])("%s", (_name, its, expected) => {
   expect(decide(its).status).toMatchObject(expected);
@@ -292,3 +318,14 @@ const statusFigures = (its: BatchObserved): MicroBatchJobStatus => {
   const { status } = decide(its);
   return status;
 };
+
+test("the manifest of a run tells its driver whether to listen for executors, and not how many", () => {
+  const how = (executors: MicroBatchJobSpec["executors"]): unknown => {
+    const its = executors === undefined ? {} : { executors };
+    const plan = { job: jobOf(its), run: 7, revision: revision("app:1", 1, its), restore: { sinceRun: 0 }, executors: undefined };
+    return manifestOf({ ...plan, slots: 1, decommissionMs: 1, stopGraceMs: 1 }).spec.executors;
+  };
+  expect(how(undefined)).toBeUndefined();
+  expect(how({ min: 2, max: 8, slots: 2 })).toEqual({ max: 1, slots: 2 });
+  expect(how({ min: 0, max: 0, slots: 2 })).toEqual({ slots: 2 });
+});

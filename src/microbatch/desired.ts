@@ -8,7 +8,7 @@ import { driverPodOf } from "./build/pods.ts";
 import { batchJobObjects, batchRunObjects } from "./build/support.ts";
 import { driverPod, statusOf } from "./draft.ts";
 import type { BatchObserved } from "./observed.ts";
-import type { BatchRevision } from "./revision.ts";
+import { type BatchRevision, hasExecutors } from "./revision.ts";
 import { batchSettingsOf } from "./settings.ts";
 
 /** SIGTERM ends a driver behind its batch: so long may that take. */
@@ -24,8 +24,8 @@ export function planOf(seen: BatchObserved): BatchPlan | undefined {
     run: active.run,
     revision,
     restore: active.restore,
-    // Once there are executors, none at all is a number too.
-    executors: executors.max === 0 && allocation === undefined ? undefined : (allocation?.executors ?? executors.min),
+    // A driver that was started for executors waits for one, whatever the manifest says by now.
+    executors: hasExecutors(revision) ? Math.max(1, allocation?.executors ?? executors.min) : undefined,
     slots: revision.spec.executors?.slots ?? 1,
     decommissionMs: executors.decommissionMs,
     stopGraceMs,

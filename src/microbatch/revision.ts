@@ -20,7 +20,13 @@ export interface BatchRevision {
 
 const fixed: ReadonlySet<FieldClass> = new Set(["upgraded"]);
 
-const partOf = (spec: MicroBatchJobSpec): Partial<MicroBatchJobSpec> => partBy(batchFieldClasses, spec, fixed);
+// How many executors there are changes while a run goes on; whether there are any decides what its driver does.
+function partOf(spec: MicroBatchJobSpec): Partial<MicroBatchJobSpec> {
+  const part = partBy(batchFieldClasses, spec, fixed);
+  return (spec.executors?.max ?? 0) === 0 ? part : { ...part, executors: { ...part.executors, max: 1 } };
+}
+
+export const hasExecutors = ({ spec }: BatchRevision): boolean => (spec.executors?.max ?? 0) > 0;
 
 /** The same for every operator version: a new default image is not a new revision. */
 export const batchRevisionName = (job: string, spec: MicroBatchJobSpec): string =>

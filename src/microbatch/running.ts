@@ -155,8 +155,10 @@ function stable(seen: BatchObserved, active: ActiveBatchRun, settings: BatchSett
   if (moved !== undefined) return moved;
   const { nextMs } = seen.due;
   const dynamic = settings.executors.max > settings.executors.min;
+  const { lowSince } = status.allocation ?? {};
+  const idleLeftMs = lowSince === undefined ? Infinity : Math.max(500, settings.executors.idleMs - sinceMs(seen, lowSince));
   const againMs = Math.min(
-    dynamic ? loadMs : Infinity,
+    dynamic ? Math.min(loadMs, idleLeftMs) : Infinity,
     settings.scheduled && nextMs !== undefined ? Math.max(1, nextMs - seen.nowMs) : Infinity,
   );
   return tidy(seen, settings) ?? (againMs === Infinity ? pause(seen) : pause(seen, againMs));

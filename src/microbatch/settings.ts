@@ -58,7 +58,7 @@ export function batchSettingsOf(spec: MicroBatchJobSpec): BatchSettings {
     startingDeadlineMs: schedule?.startingDeadline === undefined ? undefined : timeOf(schedule.startingDeadline, minute),
     historyLimit: schedule?.historyLimit ?? 10,
     executors: {
-      min: executors.min ?? 0,
+      min: leastExecutors(executors),
       max: executors.max ?? 0,
       slots: executors.slots ?? 1,
       idleMs: timeOf(executors.idleTimeout, 2 * minute),
@@ -79,6 +79,9 @@ export function batchSettingsOf(spec: MicroBatchJobSpec): BatchSettings {
     timeToLiveMs: spec.timeToLiveSeconds === undefined ? undefined : spec.timeToLiveSeconds * second,
   };
 }
+
+// Executors read the input: without any, a driver that waits for them does not even know what there is to do.
+const leastExecutors = ({ min = 0, max = 0 }: NonNullable<MicroBatchJobSpec["executors"]>): number => (max === 0 ? min : Math.max(1, min));
 
 function restartOf({ restart = {} }: MicroBatchJobSpec): BatchSettings["restart"] {
   return {

@@ -185,7 +185,7 @@ export interface DriverSpec {
 
 export interface ExecutorSpec {
   /**
-   * The fewest executors.
+   * The fewest executors. Where `max` is above 0 there is at least one: executors read the input, so nobody else sees that there is some.
    * @asType integer
    * @minimum 0
    * @maximum 1000

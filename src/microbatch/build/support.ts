@@ -72,7 +72,7 @@ export function batchRunObjects(plan: BatchPlan): readonly AnyObject[] {
 export function manifestOf({ job, revision }: BatchPlan): MicroBatchJobManifest {
   // Only what the runtime reads: what the operator alone follows may change while the run goes on.
   const { image: _image, podTemplate: _pods, driver: _driver, executors, ...spec } = revision.spec;
-  const { resources: _resources, podTemplate: _template, min: _min, max: _max, ...how } = executors ?? {};
+  const { resources: _resources, podTemplate: _template, min: _min, ...how } = executors ?? {};
   const from = spec.job?.configMap === undefined ? imageFolder : configMapFolder;
   const module = posix.resolve(from, spec.job?.module ?? "");
   return {
