@@ -50,7 +50,7 @@ function living(seen: AppObserved): AppDraft {
 
 function next(seen: AppObserved, wanted: AppRevision | undefined, settings: AppSettings): AppDraft {
   const status = statusOf(seen);
-  const { upgrade, currentRevision, wantedReplicas, stableRevision } = status;
+  const { upgrade, currentRevision, wantedReplicas, stableRevision, lowSince } = status;
   if (currentRevision === undefined) {
     // A manifest that is not valid starts nothing.
     if (wanted === undefined) return pause(seen);
@@ -73,7 +73,9 @@ function next(seen: AppObserved, wanted: AppRevision | undefined, settings: AppS
   const broken = brokenPod(seen);
   if (broken !== undefined) return pause(seen, 5_000, broken);
   if (!settled) return pause(seen, pollMs);
-  return settings.scaling === undefined || settings.suspend ? pause(seen) : pause(seen, lagMs);
+  if (settings.scaling === undefined || settings.suspend) return pause(seen);
+  const leftMs = lowSince === undefined ? lagMs : settings.scaling.downAfterMs - sinceMs(seen, lowSince);
+  return pause(seen, Math.min(lagMs, Math.max(pollMs, leftMs)));
 }
 
 // How many pods there should be, where that changes.

@@ -7,6 +7,7 @@ import { builtAnnotation } from "../streamjob/names.ts";
 import type { Asked, OtherSeen } from "../streamjob/observed.ts";
 import type { Reader } from "../streamjob/reader.ts";
 import { appPorts } from "./build/stateful-set.ts";
+import { stoppedWithOf } from "./last-words.ts";
 import { appTokenName, keyOfApp, ordinalOf, revisionLabel } from "./names.ts";
 import type { AppObserved, AppPodSeen, SetSeen } from "./observed.ts";
 import { appRevisionOf } from "./revision.ts";
@@ -158,6 +159,7 @@ const setSeen = ({ metadata, spec }: StatefulSet): SetSeen => ({
 function podSeen({ metadata, status }: Pod, app: string): AppPodSeen {
   const container = status?.containerStatuses?.find(({ name }) => name === "app") ?? status?.containerStatuses?.[0];
   const waiting = container?.state?.waiting;
+  const ended = container?.state?.terminated ?? container?.lastState?.terminated;
   return {
     name: metadata.name,
     uid: metadata.uid ?? "",
@@ -168,7 +170,8 @@ function podSeen({ metadata, status }: Pod, app: string): AppPodSeen {
     deleting: metadata.deletionTimestamp !== undefined,
     restarts: container?.restartCount ?? 0,
     waiting: waiting?.reason,
-    message: container?.lastState?.terminated?.message ?? waiting?.message,
+    message: ended?.message ?? waiting?.message,
+    stopped: stoppedWithOf(ended?.message),
     ip: status?.podIP,
     restPort: Number(metadata.annotations?.[restPortAnnotation] ?? appPorts.rest),
   };

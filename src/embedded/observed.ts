@@ -7,6 +7,7 @@ import type { AnyObject, EmbeddedStreamApp } from "../ports/objects.ts";
 import { type Problem, withoutUndefined } from "../streamjob/draft.ts";
 import type { Asked, OtherSeen } from "../streamjob/observed.ts";
 import type { DeletionTarget } from "../streamjob/step.ts";
+import type { StoppedWith } from "./last-words.ts";
 import type { AppRevision } from "./revision.ts";
 
 export interface AppPodSeen {
@@ -20,6 +21,8 @@ export interface AppPodSeen {
   readonly restarts: number;
   readonly waiting: string | undefined;
   readonly message: string | undefined;
+  /** The savepoint that has ended its process. */
+  readonly stopped: StoppedWith | undefined;
   readonly ip: string | undefined;
   readonly restPort: number;
 }

@@ -27,7 +27,7 @@ const one = newAppRevision(appOf("app:1"), 1);
 const two = newAppRevision(appOf("app:2"), 2);
 const pod = (ordinal: number, revision: string, its: Partial<AppPodSeen> = {}): AppPodSeen => ({
   ...{ name: `${appSetName("orders")}-${ordinal}`, uid: `u${ordinal}`, ordinal, revision, ready: true, running: true, deleting: false },
-  ...{ restarts: 0, waiting: undefined, message: undefined, ip: "10.0.0.1", restPort: 8081 },
+  ...{ restarts: 0, waiting: undefined, message: undefined, stopped: undefined, ip: "10.0.0.1", restPort: 8081 },
   ...its,
 });
 const good: AppReport = { state: "running", ready: true, totalTasks: 4, tasks: 2, restoringTasks: 0, lag: 10 };
@@ -177,6 +177,31 @@ test.each<[string, AppObserved, Partial<EmbeddedStreamAppStatus>]>([
     "not before",
     seen(upgrade({ phase: "stopping", savepoint: "s3://sp" }), [[old, {}]]),
     { upgrade: upgrade({ phase: "stopping", savepoint: "s3://sp" }) },
+  ],
+  [
+    "what is given up because it is late says how its pods crashed",
+    seen(upgrade({ phaseStartedAt: before(31 * 60_000) }), [
+      [old, {}],
+      [pod(1, two.name, { ready: false, restarts: 2, message: "Error: no such topic" }), { ready: false }],
+    ]),
+    {
+      lastUpgrade: {
+        ...{ id: "u", kind: "upgrade", from: one.name, to: two.name, result: "Failed", startedAt: before(60_000), endedAt: before(0) },
+        message: `a pod of revision ${two.name} is not caught up in time; see spec.update.caughtUpTimeout; pod orders-app-1 crashed 2 times: Error: no such topic`,
+      },
+    },
+  ],
+  [
+    "a savepoint with which all pods have ended before they were asked is in what they left",
+    seen(upgrade({ phase: "savepointing" }), [
+      [pod(0, one.name, { ready: false, running: false, stopped: { id: "u", location: "s3://sp" } }), { ready: false }],
+    ]),
+    { upgrade: upgrade({ phase: "stopping", savepoint: "s3://sp", phaseStartedAt: before(0) }) },
+  ],
+  [
+    "an earlier savepoint is none of this update's",
+    seen(upgrade({ phase: "savepointing" }), [[pod(0, one.name, { stopped: { id: "earlier", location: "s3://sp" } }), {}]]),
+    { upgrade: upgrade({ phase: "savepointing" }) },
   ],
   [
     "a savepoint that never comes leaves the old version",

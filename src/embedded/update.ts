@@ -72,16 +72,21 @@ function failureOf(seen: AppObserved, { to, phaseStartedAt }: AppUpgrade, { caug
   const broken = brokenPod(seen, (pod) => pod.revision === to);
   if (broken !== undefined) return broken;
   if (sinceMs(seen, phaseStartedAt) <= caughtUpTimeoutMs) return undefined;
-  return { reason: "NotCaughtUp", message: `a pod of revision ${to} is not caught up in time; see spec.update.caughtUpTimeout` };
+  const late = `a pod of revision ${to} is not caught up in time; see spec.update.caughtUpTimeout`;
+  const crashed = seen.pods.find((pod) => pod.revision === to && !pod.ready && pod.restarts > 0);
+  const why =
+    crashed === undefined ? "" : `; pod ${crashed.name} crashed ${crashed.restarts} times: ${crashed.message ?? "no reason given"}`;
+  return { reason: "NotCaughtUp", message: `${late}${why}` };
 }
 
 function savepointing(seen: AppObserved, upgrade: AppUpgrade, settings: AppSettings): AppDraft {
   const answer = seen.savepoint.kind === "answer" ? seen.savepoint.answer : undefined;
-  if (answer?.phase === "completed" && answer.location !== undefined) {
-    const next: AppUpgrade = { ...upgrade, phase: "stopping", savepoint: answer.location, phaseStartedAt: timeOf(seen) };
-    return record({ ...statusOf(seen), upgrade: next }, [
-      normal("SavepointCompleted", `the app has ended with savepoint ${answer.location}`),
-    ]);
+  // When all pods have ended before anybody asked them, nobody answers any more: it is in what they left behind.
+  const left = seen.pods.find(({ stopped }) => stopped?.id === upgrade.id)?.stopped?.location;
+  const savepoint = answer?.phase === "completed" ? answer.location : left;
+  if (savepoint !== undefined) {
+    const next: AppUpgrade = { ...upgrade, phase: "stopping", savepoint, phaseStartedAt: timeOf(seen) };
+    return record({ ...statusOf(seen), upgrade: next }, [normal("SavepointCompleted", `the app has ended with savepoint ${savepoint}`)]);
   }
   const problem = answer?.phase === "failed" ? (answer.failure ?? "the savepoint failed") : undefined;
   if (sinceMs(seen, upgrade.phaseStartedAt) > settings.caughtUpTimeoutMs)

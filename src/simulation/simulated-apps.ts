@@ -16,6 +16,7 @@ interface Member {
   readonly pod: Pod;
   readonly image: string;
   readonly fromSavepoint: string;
+  readonly ended: (end: ProcessEnd) => void;
   running: boolean;
 }
 
@@ -25,6 +26,8 @@ class SimulatedApp {
   readonly savepoints = new Map<string, SavepointReport>();
   /** The savepoint that ended it: who starts again must begin from one. */
   endedWith: string | undefined;
+  /** What those leave behind whom it has ended. */
+  lastWords = "";
   tasks = 4;
   lag = 0;
 }
@@ -62,10 +65,11 @@ export class SimulatedApps implements PodProcesses {
     const app = this.#of(pod);
     const fromSavepoint = environment["MILLRACE_FROM_SAVEPOINT"] ?? "";
     if (image.includes("crash") || (app.endedWith !== undefined && app.endedWith !== fromSavepoint)) {
-      this.#time.after(crashMs, () => ended({ exitCode: 1, message: "the service threw" }));
+      const message = image.includes("crash") ? "the service threw" : app.lastWords;
+      this.#time.after(crashMs, () => ended({ exitCode: 1, message }));
       return;
     }
-    const member: Member = { pod, image, fromSavepoint, running: false };
+    const member: Member = { pod, image, fromSavepoint, ended, running: false };
     if (
       new Set([...app.members.values()].map((one) => one.fromSavepoint)).size > 0 &&
       [...app.members.values()].some((one) => one.fromSavepoint !== fromSavepoint)
@@ -138,6 +142,10 @@ export class SimulatedApps implements PodProcesses {
       const location = `s3://apps/savepoints/${id}`;
       app.savepoints.set(id, { ...begun, phase: "completed", location });
       app.endedWith = location;
+      app.lastWords = JSON.stringify({ stopped: { id, location } });
+      // Nobody waits until somebody has asked.
+      for (const { ended } of app.members.values()) ended({ exitCode: 0, message: app.lastWords });
+      app.members.clear();
     });
     return begun;
   }

@@ -114,6 +114,8 @@ function ownTemplate({ app, revision, restoredFrom, restoreId }: AppPlan): objec
           readinessProbe: { httpGet: { path: "/readyz", port: "rest" }, periodSeconds: 2, timeoutSeconds: 5, failureThreshold: 3 },
           resources: resourcesOf(spec.resources),
           securityContext: restrictedContainer,
+          // Why a version fails is its last words.
+          terminationMessagePolicy: "FallbackToLogsOnError",
           volumeMounts: [
             { name: "token", mountPath: "/var/run/secrets/millrace", readOnly: true },
             { name: "work", mountPath: "/tmp" },
@@ -167,6 +169,7 @@ function environment(
     ),
     ...((spec.queries?.enabled ?? true) ? given("MILLRACE_QUERY_PORT", spec.queries?.port ?? 7070) : []),
     ...given("MILLRACE_TOKEN_FILE", "/var/run/secrets/millrace/token"),
+    ...given("MILLRACE_TERMINATION_LOG", "/dev/termination-log"),
     ...given("MILLRACE_SAVEPOINT_STORAGE", app.spec.update?.savepointStorage),
     ...given("MILLRACE_FROM_SAVEPOINT", restoredFrom),
     ...given("MILLRACE_RESTORE_ID", restoredFrom === undefined ? undefined : restoreId),

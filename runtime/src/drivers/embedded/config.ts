@@ -86,6 +86,8 @@ export interface EmbeddedConfig {
   readonly allowNonRestoredState?: boolean;
   /** How long the tasks may take for the cut of a savepoint before it is tried again. Default 60 s. */
   readonly savepointTimeoutMs?: number;
+  /** A file that says, as JSON, with which savepoint the process was ended: a pod's termination message. Default: none. */
+  readonly terminationLog?: string;
   /** An HTTP server of this process, for probes, status and savepoints: docs/reference/embedded-rest.md. Default: none. */
   readonly http?: HttpConfig;
   readonly log?: Log;
@@ -135,6 +137,7 @@ export interface CompleteConfig {
   readonly restoreId: string | undefined;
   readonly allowNonRestoredState: boolean;
   readonly savepointTimeoutMs: number;
+  readonly terminationLog: string | undefined;
   readonly http: (AppServerOptions & { readonly advertisedUrl: string | undefined }) | undefined;
   readonly log: Log;
   readonly clock: Clock;
@@ -182,6 +185,7 @@ const names = [
   "restoreId",
   "allowNonRestoredState",
   "savepointTimeoutMs",
+  "terminationLog",
   "http",
   "log",
 ];
@@ -237,6 +241,7 @@ export function completeConfig(config: EmbeddedConfig, parts: EmbeddedParts): Co
     restoreId: config.restoreId,
     allowNonRestoredState: config.allowNonRestoredState ?? false,
     savepointTimeoutMs: integerOption(subject, "savepointTimeoutMs", config.savepointTimeoutMs, 60_000, 100, dayMs),
+    terminationLog: config.terminationLog,
     http: config.http && httpOptions(config.http),
     log: config.log ?? silentLog,
     clock: parts.clock ?? systemClock,

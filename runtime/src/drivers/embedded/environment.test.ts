@@ -23,6 +23,7 @@ test("what the operator gives is a valid configuration", () => {
     MILLRACE_RACK: "zone-a",
     MILLRACE_SESSION_TIMEOUT_MS: "30000",
     MILLRACE_DEAD_LETTER_TOPIC: "letters",
+    MILLRACE_TERMINATION_LOG: "/dev/termination-log",
     PATH: "/bin",
   });
   expect(completeConfig(config, {})).toMatchObject({
@@ -39,6 +40,7 @@ test("what the operator gives is a valid configuration", () => {
     rack: "zone-a",
     sessionTimeoutMs: 30_000,
     deadLetterTopic: "letters",
+    terminationLog: "/dev/termination-log",
   });
 });
 

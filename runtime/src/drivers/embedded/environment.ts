@@ -35,6 +35,7 @@ export function environmentConfig(env: Environment = process.env): EmbeddedConfi
     savepointStorage: text("SAVEPOINT_STORAGE"),
     fromSavepoint: text("FROM_SAVEPOINT"),
     restoreId: text("RESTORE_ID"),
+    terminationLog: text("TERMINATION_LOG"),
     kafka: kafkaOf(text),
     http:
       port === undefined

@@ -13,6 +13,7 @@ import type { CompleteConfig } from "../config.ts";
 import { ControlLog, controlTopic } from "../control/control-log.ts";
 import { type AppSavepointMode, stoppedWith } from "../control/control-state.ts";
 import type { RestoredOrigin } from "../task/task-host.ts";
+import { leaveLastWords } from "./last-words.ts";
 import { openRestored, restoreApplication } from "./restore-application.ts";
 import { type CutTasks, SavepointKeeper } from "./savepoint-keeper.ts";
 
@@ -47,6 +48,10 @@ export class AppSavepoints {
     this.#keeper = new SavepointKeeper({
       ...parts,
       control,
+      stopped: (id) => {
+        leaveLastWords(config.terminationLog, control.state, config.log);
+        parts.stopped(id);
+      },
       processId: config.processId,
       jobName: dataflow.name,
       applicationId,
@@ -101,6 +106,7 @@ export class AppSavepoints {
       await restoreApplication({ ...this.#parts, control: this.#control }, { location, restoreId });
     const stopped = stoppedWith(this.#control.state);
     if (stopped === undefined) return;
+    leaveLastWords(config.terminationLog, this.#control.state, config.log);
     const url = this.#control.state.round?.result?.url;
     throw new MillraceError(
       "EMBEDDED_STOPPED",
