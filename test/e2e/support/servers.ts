@@ -57,3 +57,13 @@ export async function podServers(): Promise<PodServers> {
     s3: { endpoint, region, bucket, accessKeyId, secretAccessKey },
   };
 }
+
+/** The Secret `s3` with which pods reach the S3 server. */
+export function credentials({ s3 }: PodServers, namespace: string): object {
+  const stringData = { AWS_ACCESS_KEY_ID: s3.accessKeyId, AWS_SECRET_ACCESS_KEY: s3.secretAccessKey, AWS_REGION: s3.region };
+  return { apiVersion: "v1", kind: "Secret", metadata: { name: "s3", namespace }, stringData };
+}
+
+export const s3Of = ({ s3 }: PodServers): { readonly endpoint: string; readonly region: string; readonly forcePathStyle: boolean } => ({
+  ...{ endpoint: s3.endpoint, region: s3.region, forcePathStyle: true },
+});
