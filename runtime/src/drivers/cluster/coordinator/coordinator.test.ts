@@ -103,7 +103,8 @@ test.each(["stop", "drain"] as const)(
   (mode) => {
     const [first, count] = [runSeed(), casesOf(15)];
     let rescaled = 0;
-    for (let seed = first; seed < first + count; seed++) {
+    // In the last one the regions begin again while the savepoint is under way, so that it finds nothing that the checkpoint before it does not hold.
+    for (const seed of [...Array.from({ length: count }, (_, index) => first + index), 1_504_660_512]) {
       const made = world(seed * 7, { bounded: false, faults: 0.003 });
       made.addTaskManager(2);
       const wanted = [1, 4, 3, 2];
@@ -122,9 +123,9 @@ test.each(["stop", "drain"] as const)(
       expect(made.outcome, `seed ${seed}`).toBe(mode === "stop" ? "stopped" : "drained");
       expectNoHoles(made);
       expect(made.visible.size).toBeGreaterThan(100);
-      expect(made.savepointOf("last")?.checkpointId, `seed ${seed}: nothing is visible that the savepoint does not hold`).toBe(
-        made.lastVisible(),
-      );
+      const { id, withOutput } = made.lastPublished();
+      expect(made.savepointOf("last")?.checkpointId, `seed ${seed}: nothing was published that the savepoint does not hold`).toBe(id);
+      expect(made.lastVisible(), `seed ${seed}: all that it holds is visible`).toBe(withOutput);
       rescaled += made.rescales.filter((result) => !("code" in result)).length;
     }
     expect(rescaled).toBeGreaterThan(count);

@@ -155,6 +155,12 @@ export class World {
     return Math.max(0, ...this.visible.values());
   }
 
+  /** The newest checkpoint that was published, and the newest of them that holds output. */
+  lastPublished(): { readonly id: number; readonly withOutput: number } {
+    const withOutput = [...this.#outputs].flatMap(([id, output]) => (output.length > 0 ? [id] : []));
+    return { id: this.#latest?.checkpointId ?? 0, withOutput: Math.max(0, ...withOutput) };
+  }
+
   addTaskManager(slots: number): void {
     const taskManager = new SimTaskManager(
       `tm-${++this.#next}`,
