@@ -1,6 +1,6 @@
 // A job of the dataflow API in batches gives what it gives as a stream, wherever it is stopped or cut off.
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ManualClock } from "../../../base/clock.ts";
 import { MemoryStorage } from "../../../checkpoint/storage/memory-storage.ts";
@@ -246,6 +246,25 @@ describe("a crash", () => {
     await second.processAllAvailable();
     expect(harness.seen).toEqual(expected);
   });
+});
+
+test("a plan that a fenced driver writes behind the takeover is replaced: nothing of it can be seen", async () => {
+  const harness = await open({ splits: 1 });
+  const first = await harness.batches();
+  harness.push(bids(10));
+  await first.processAllAvailable();
+  await first.stop();
+  const [done] = await plans(harness);
+  const second = await harness.batches();
+  await second.processAllAvailable();
+  const late = { ...done, batchId: 1, sources: {} };
+  await writeFile(join(harness.folder, "snapshots", harness.dataflow.name, "offsets", "000000000001.json"), JSON.stringify(late));
+  harness.push(bids(10, 10));
+  await second.processAllAvailable();
+  expect((await plans(harness)).map(({ batchId, epoch, sources }) => [batchId, epoch, sources["bids"]?.counts])).toEqual([
+    [0, done?.epoch, { "split-0": 10 }],
+    [1, (done?.epoch ?? 0) + 1, { "split-0": 10 }],
+  ]);
 });
 
 describe("stopping", () => {

@@ -255,8 +255,10 @@ export class BatchJob implements RunningBatches {
       watermarkMs: Number.isFinite(watermarkMs) ? watermarkMs : null,
       sources: Object.fromEntries(ranges),
     };
-    const other = await phases.time("walCommit", () => batchLog.plan(entry));
-    if (other !== undefined) throw plannedTwice(this.name, other);
+    await phases.time("walCommit", async () => {
+      // A driver that this one has taken over from may have planned meanwhile. It can publish nothing of it.
+      if ((await batchLog.plan(entry)) !== undefined) await batchLog.replan(entry);
+    });
     const startedMs = this.#clock.now();
     await this.#execute(entry, records, phases);
     const nowMs = this.#clock.now();
@@ -297,16 +299,6 @@ export class BatchJob implements RunningBatches {
   #move(to: QueryState): void {
     this.#state = moved(this.#state, to);
   }
-}
-
-// Only the unfinished batch of a start is there before, and that one is run again at once.
-function plannedTwice(name: string, { batchId, epoch }: OffsetEntry): MillraceError {
-  return new MillraceError(
-    "FENCED",
-    `job ${name}`,
-    `batch ${batchId} was planned by another driver (epoch ${epoch})`,
-    "stop one of the two drivers, or give each a checkpoint location of its own",
-  );
 }
 
 function tooLarge(name: string, maxBytes: number): MillraceError {

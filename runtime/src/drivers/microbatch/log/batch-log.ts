@@ -84,6 +84,11 @@ export class BatchLog {
     }
   }
 
+  /** Writes a plan in place of one that came to nothing: its driver was fenced before anything of the batch was published. */
+  async replan(entry: OffsetEntry): Promise<void> {
+    await this.#storage.put(this.#path("offsets", entry.batchId), encode(entry));
+  }
+
   async commit(entry: CommitEntry): Promise<void> {
     await this.#storage.put(this.#path("commits", entry.batchId), encode(entry));
     if (entry.batchId % 10 === 0) await this.#trim(entry.batchId);
