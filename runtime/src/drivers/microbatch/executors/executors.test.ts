@@ -139,7 +139,7 @@ describe("on two executors", () => {
     // Both had a part of the work, and each part of the state is at one of them.
     expect(world.status()).toHaveLength(2);
     expect(world.status()).toMatchObject([{ statePartitions: 2 }, { statePartitions: 2 }]);
-  }, 30_000);
+  });
 
   test("windows are given once when the watermark passes, also without input", async () => {
     const windows = (words: DataFrame<Word>): DataFrame<unknown> =>
@@ -158,7 +158,7 @@ describe("on two executors", () => {
     );
     expect(await world.feed({ at: 2000 })).toEqual([]);
     expect(world.query?.recentProgress.reduce((all, one) => all + (one.stateOperators[0]?.numRowsDroppedByWatermark ?? 0), 0)).toBe(1);
-  }, 30_000);
+  });
 
   test("rows without state, joined with a table, are computed there", async () => {
     const named = (words: DataFrame<Word>, session: Session): DataFrame<unknown> => {
@@ -176,7 +176,7 @@ describe("on two executors", () => {
         { name: "Anna", twice: 6 },
       ]),
     );
-  }, 30_000);
+  });
 
   test("two streams are joined: rows of both meet where their key is", async () => {
     const other = memorySource(Word, { bounded: false, splits: 2 });
@@ -195,7 +195,7 @@ describe("on two executors", () => {
     await world.query?.processAllAvailable();
     const all = [...world.written.values()].flat();
     expect(sorted(all)).toEqual(sorted(Array.from({ length: 8 }, (_value, i) => ({ word: `w${i}`, n: i, m: i * 100 }))));
-  }, 30_000);
+  });
 });
 
 describe("an executor", () => {
@@ -206,7 +206,7 @@ describe("an executor", () => {
     expect(sorted(await world.feed(...many(100, 200)))).toEqual(expectedTotals(200));
     await world.join("c");
     expect(sorted(await world.feed(...many(200, 300)))).toEqual(expectedTotals(300));
-  }, 30_000);
+  });
 
   test("that is lost within a batch: the batch ends all the same, and right", async () => {
     const world = await World.start(totals, "update", ["a", "b"]);
@@ -219,7 +219,7 @@ describe("an executor", () => {
       await world.kill(round % 2 === 0 ? id : ([...world.executors.keys()][0] as string));
       expect(sorted(await fed)).toEqual(expectedTotals(round * 50 + 50));
     }
-  }, 60_000);
+  });
 
   test("that ends while it is being welcomed is not taken for one that is there", async () => {
     const world = await World.start(totals, "update", ["a"]);
@@ -237,10 +237,10 @@ describe("an executor", () => {
           to += 50;
           return world.status().map((one) => (one as { readonly id: string }).id);
         },
-        { timeout: 20_000 },
+        { timeout: 60_000 },
       )
       .toEqual(["a"]);
-  }, 30_000);
+  });
 
   test("that leaves is let go once nothing of it is needed", async () => {
     const world = await World.start(totals, "update", ["a", "b"]);
@@ -250,7 +250,7 @@ describe("an executor", () => {
     await leaving;
     await world.executors.get("a")?.done;
     expect(sorted(await world.feed(...many(200, 210)))).toHaveLength(10);
-  }, 30_000);
+  });
 
   test("outlives its driver: the next one finds it and the state that it has", async () => {
     const world = await World.start(totals, "update", ["a", "b"]);
@@ -258,7 +258,7 @@ describe("an executor", () => {
     await world.query?.stop();
     await world.drive();
     expect(sorted(await world.feed(...many(100, 200)))).toEqual(expectedTotals(200));
-  }, 30_000);
+  });
 
   test("of another query is refused, and says so", async () => {
     const world = await World.start(totals, "update", ["a"]);
@@ -273,11 +273,11 @@ describe("an executor", () => {
     });
     await expect(other.done).rejects.toMatchObject({ code: "EXECUTOR_OTHER_QUERY" });
     await other.close();
-  }, 30_000);
+  });
 });
 
 test("a computation that fails anywhere ends the query with its own error, and no executor is blamed", async () => {
   const world = await World.start((words) => words.select((c) => ({ x: c.word.cast<number>("INTEGER") })), "append", ["a", "b"]);
   world.source.push({ word: "a", n: 1, at: 0 });
   await expect(world.query?.done).rejects.toMatchObject({ code: "DATAFRAME_COMPUTE" });
-}, 30_000);
+});
