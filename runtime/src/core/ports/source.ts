@@ -44,6 +44,8 @@ export interface SourceReader {
   setPaused(splitId: string, paused: boolean): void;
   /** Records that are there to be read but were not polled yet, by split; undefined where the connector cannot know. */
   lag(): ReadonlyMap<string, number> | undefined;
+  /** Brings `lag` up to now where the connector knows it only as of what it has fetched. Rejects where that cannot be asked at the moment. */
+  refreshLag?(): Promise<void>;
   /** A checkpoint whose barrier stored `splits` is complete: for connectors that tell the outside (consumer group offsets). */
   checkpointCompleted?(splits: readonly SourceSplit[]): Promise<void>;
   close(): Promise<void>;

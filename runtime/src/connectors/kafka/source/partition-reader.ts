@@ -23,7 +23,7 @@ interface OpenSplit {
 export type PartitionFetches = Pick<Fetcher, "add" | "remove" | "setPaused" | "take" | "endOffset" | "ready" | "wake" | "close">;
 
 export interface PartitionReaderParts {
-  readonly client: Pick<KafkaClient, "commitGroupOffsets" | "close">;
+  readonly client: Pick<KafkaClient, "commitGroupOffsets" | "close"> & Partial<Pick<KafkaClient, "listOffsets">>;
   readonly fetcher: PartitionFetches;
   readonly readCommitted: boolean;
   readonly groupId: string | undefined;
@@ -42,6 +42,8 @@ export class PartitionReader implements SourceReader {
   #ended: OpenSplit | undefined;
   #turn = 0;
   #closed = false;
+  /** Ends that were asked for, by split; fetches may know later ones. */
+  readonly #listedEnds = new Map<string, number>();
 
   constructor(parts: PartitionReaderParts) {
     this.#parts = parts;
@@ -173,11 +175,25 @@ export class PartitionReader implements SourceReader {
   lag(): ReadonlyMap<string, number> {
     const lags = new Map<string, number>();
     for (const { split, reader, finished } of this.#splits) {
-      const end = Math.min(this.#parts.fetcher.endOffset(split.id), split.endOffset ?? Number.POSITIVE_INFINITY);
+      const fetched = this.#parts.fetcher.endOffset(split.id);
+      const end = Math.min(Math.max(fetched, this.#listedEnds.get(split.id) ?? fetched), split.endOffset ?? Number.POSITIVE_INFINITY);
       if (finished) lags.set(split.id, 0);
       else if (!Number.isNaN(end)) lags.set(split.id, Math.max(0, end - reader.nextOffset));
     }
     return lags;
+  }
+
+  // A partition of which enough is fetched is not asked again until that is read, so its end may be long behind.
+  async refreshLag(): Promise<void> {
+    const { client, readCommitted } = this.#parts;
+    const open = this.#splits.filter(({ finished }) => !finished).map(({ split }) => split);
+    if (open.length === 0 || this.#closed || client.listOffsets === undefined) return;
+    const asked = open.map(({ topic, partition }) => ({ topic, partition, at: "latest" as const }));
+    const listed = await client.listOffsets(asked, readCommitted ? "read_committed" : "read_uncommitted");
+    for (const { topic, partition, offset } of listed) {
+      const split = open.find((each) => each.topic === topic && each.partition === partition);
+      if (split !== undefined) this.#listedEnds.set(split.id, offset);
+    }
   }
 
   async checkpointCompleted(splits: readonly SourceSplit[]): Promise<void> {

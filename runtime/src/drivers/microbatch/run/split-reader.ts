@@ -1,5 +1,5 @@
 // Reads splits of one source into a table of the kernel, a batch at a time: what is there, or exactly what an earlier batch had.
-import { MillraceError } from "../../../base/errors.ts";
+import { MillraceError, messageOf } from "../../../base/errors.ts";
 import type { Clock } from "../../../base/clock.ts";
 import type { Log } from "../../../base/log.ts";
 import type { Batch } from "../../../core/batch/batch.ts";
@@ -110,12 +110,28 @@ export class SplitReader {
   /** The same, once the connector has heard of every split, or after `maxMs`. */
   async settledLags(maxMs: number): Promise<ReadonlyMap<string, number> | undefined> {
     const startedMs = performance.now();
+    await this.#refreshLag(maxMs);
     for (;;) {
       const lags = this.#reader.lag();
       if (lags === undefined) return undefined;
       if (lags.size >= this.#from.length || performance.now() - startedMs >= maxMs) return lags;
       await this.#wait(20);
     }
+  }
+
+  // Where it cannot be asked now, what the connector knew before has to do.
+  async #refreshLag(atMostMs: number): Promise<void> {
+    const asked = this.#parts.bounded ? undefined : this.#reader.refreshLag?.();
+    if (asked === undefined) return;
+    let cancel = (): void => {};
+    const patience = new Promise<void>((resolve) => {
+      cancel = this.#parts.clock.after(atMostMs, resolve);
+    });
+    const told = asked.catch((error: unknown) =>
+      this.#parts.log.debug("what waits could not be asked", { uid: this.#parts.scan.uid, reason: messageOf(error) }),
+    );
+    await Promise.race([told, patience]);
+    cancel();
   }
 
   /** Reads what is there into `table`, within the limits. */
