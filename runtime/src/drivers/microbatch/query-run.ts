@@ -8,7 +8,6 @@ import { silentLog, type Log } from "../../base/log.ts";
 import { openStorage } from "../../checkpoint/storage/open-storage.ts";
 import { firstEpochOfRun } from "../../checkpoint/store/latest-pointer.ts";
 import type { Restored } from "../../checkpoint/store/restored.ts";
-import type { SnapshotStorage } from "../../core/ports/snapshot-storage.ts";
 import { analyze } from "../../dataframe/analysis/analyzer.ts";
 import { checkMode } from "../../dataframe/analysis/mode-check.ts";
 import type { StreamQuery } from "../../dataframe/query.ts";
