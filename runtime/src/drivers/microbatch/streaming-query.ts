@@ -167,6 +167,8 @@ export class StreamingQuery implements RunningBatches {
       }),
       this.done,
     ]);
+    // Who waits is let go at the query's end, whatever that was.
+    if (this.state === "failed") throw this.#failure;
   }
 
   async #runAll(): Promise<"finished" | "stopped"> {

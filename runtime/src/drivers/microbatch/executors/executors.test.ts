@@ -279,5 +279,7 @@ describe("an executor", () => {
 test("a computation that fails anywhere ends the query with its own error, and no executor is blamed", async () => {
   const world = await World.start((words) => words.select((c) => ({ x: c.word.cast<number>("INTEGER") })), "append", ["a", "b"]);
   world.source.push({ word: "a", n: 1, at: 0 });
+  // Whoever waits for what is there learns of it as well.
+  await expect(world.query?.processAllAvailable()).rejects.toMatchObject({ code: "DATAFRAME_COMPUTE" });
   await expect(world.query?.done).rejects.toMatchObject({ code: "DATAFRAME_COMPUTE" });
 });
