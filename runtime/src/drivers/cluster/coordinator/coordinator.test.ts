@@ -199,6 +199,16 @@ test("a job that has stopped does not start again under the next leader", () => 
   expect(made.visible.size).toBe(seen);
 });
 
+test("a leader that takes running slices over begins a checkpoint at once", () => {
+  const made = world(1, { bounded: false, faults: 0, recordsPerSplit: 100_000 });
+  runUntil(made, () => made.coordinator.state.pending === undefined && made.counts.checkpoints > 2);
+  made.lead();
+  runUntil(made, () => made.coordinator.state.regions.every((region) => region.state === "running"));
+  expect(made.logs.some((line) => line.includes("running slices taken over"))).toBe(true);
+  expect(made.coordinator.state.pending).toBeDefined();
+  expect(made.counts.restarts).toBe(0);
+});
+
 test("a record that fails every attempt is named with its split and position", () => {
   const made = world(1, { bounded: false, faults: 0 });
   made.poison = { split: "b-1", position: 20 };

@@ -153,6 +153,8 @@ function advanceAdopting(job: JobState, region: Region): void {
   // What runs does not wait for a new look at its sources.
   for (const source of region.sources.values()) source.discovered = true;
   region.ranSinceMs = job.nowMs;
+  // When the leader before began its last checkpoint nobody knows: output waits no longer for the next one than for this leader.
+  job.checkpointDueMs = job.nowMs;
   job.move(region, "deploying");
   job.log("info", "running slices taken over", { region: region.id, attempt: region.attempt, slices: region.slices.size });
 }
