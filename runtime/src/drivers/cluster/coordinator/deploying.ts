@@ -273,12 +273,8 @@ function advanceDeploying(job: JobState, region: Region): void {
     if (job.nowMs - region.sinceMs >= options.deployTimeoutMs) {
       const open = [...region.slices.values()].filter((slice) => slice.state === "deploying").map((slice) => slice.id.slot);
       const what = open.length > 0 ? `slots ${open.join(", ")} were not deployed` : "no splits were found";
-      failRegion(job, region, {
-        code: "DEPLOY_TIMEOUT",
-        message: `${what} within ${options.deployTimeoutMs} ms`,
-        fatal: false,
-        loss: false,
-      });
+      const message = `${what} within ${options.deployTimeoutMs} ms`;
+      failRegion(job, region, { code: "DEPLOY_TIMEOUT", message, fatal: false, loss: false });
     }
     return;
   }
