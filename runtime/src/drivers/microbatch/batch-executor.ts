@@ -1,20 +1,15 @@
 // One batch from its plan to its commit: offset log -> computation -> sink prepared -> state published -> sink committed -> commit log.
 import type { Clock } from "../../base/clock.ts";
 import type { CapturedList } from "../task/operator-state-registry.ts";
+import type { PlannedBatch } from "./batch-work.ts";
 import type { OffsetEntry, SourceRange } from "./log/batch-log.ts";
 import { isoTime, perSecond, Phases, positionsOf, type QueryProgress, type SourceProgress } from "./progress.ts";
+import type { BatchCheckpoint } from "./running-batches.ts";
 import { watermarkScans, watermarkUid } from "./query-dataflow.ts";
 import type { QueryRun } from "./query-run.ts";
 import { identityList } from "./query-snapshots.ts";
 import type { WatermarkStage } from "./stages/stage.ts";
 import { checkpointIdOf, sinkName, sinkUid } from "./run/sink-runner.ts";
-
-/** A batch that is planned: what it reads is in the log. */
-export interface PlannedBatch {
-  readonly entry: OffsetEntry;
-  readonly records: number;
-  readonly phases: Phases;
-}
 
 /** Ends the batch under way; it is run again by the next start. */
 export class BatchAborted extends Error {}
@@ -26,7 +21,7 @@ export class BatchExecutor {
   readonly #isAborted: () => boolean;
   #lastTriggerMs: number | undefined;
   /** The newest checkpoint that this run has completed. */
-  lastCheckpoint: { readonly id: number; readonly location: string; readonly completedAtMs: number } | undefined;
+  lastCheckpoint: BatchCheckpoint | undefined;
 
   constructor(run: QueryRun, clock: Clock, runId: string, isAborted: () => boolean) {
     this.#run = run;

@@ -16,8 +16,14 @@ export interface SavepointRequest {
 const maxWaiting = 100;
 
 export class SavepointRequests {
+  readonly #subject: string;
   readonly #waiting: SavepointRequest[] = [];
   #ended: MillraceError | undefined;
+
+  /** `subject` is whom they are of, as errors call it. */
+  constructor(subject: string) {
+    this.#subject = subject;
+  }
 
   get any(): boolean {
     return this.#waiting.length > 0;
@@ -38,8 +44,8 @@ export class SavepointRequests {
   }
 
   /** Nothing is taken any more: whoever waits, and whoever asks from now on, hears why. */
-  end(queryName: string, state: string): void {
-    const ended = new MillraceError("JOB_NOT_RUNNING", `query ${queryName}`, `is ${state}`, "start it, and ask again");
+  end(state: string): void {
+    const ended = new MillraceError("JOB_NOT_RUNNING", this.#subject, `is ${state}`, "start it, and ask again");
     this.#ended = ended;
     for (const { reject } of this.#waiting.splice(0)) reject(ended);
   }
