@@ -200,7 +200,13 @@ test("a StreamJob goes on as services and as a StreamJob of another parallelism,
   const services = await Promise.all([service(out), service(out)]);
   await send(3);
   await grown();
-  for (const { url } of services) await expect.poll(async () => (await fetch(`${url}/readyz`)).status, limit).toBe(200);
+  for (const { url, output } of services) {
+    try {
+      await expect.poll(async () => (await fetch(`${url}/readyz`)).status, limit).toBe(200);
+    } catch (error) {
+      throw new Error(`a service does not become ready:\n${output()}`, { cause: error });
+    }
+  }
   const more = send(4);
   const back = await stopWithSavepoint(services[1] as Running, "back");
   await more;

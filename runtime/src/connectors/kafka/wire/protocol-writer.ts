@@ -55,7 +55,9 @@ export class ProtocolWriter {
   uvarint(value: number): this {
     let rest = value;
     while (rest > 0x7f) {
-      this.#buffer[this.#reserve(1)] = (rest & 0x7f) | 0x80;
+      // The room first: making it may replace the buffer.
+      const more = this.#reserve(1);
+      this.#buffer[more] = (rest & 0x7f) | 0x80;
       rest >>>= 7;
     }
     const at = this.#reserve(1);

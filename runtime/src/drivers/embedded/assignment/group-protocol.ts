@@ -46,13 +46,12 @@ export function encodeNews(topics: readonly string[], owned: readonly TopicParti
 
 /** Throws EMBEDDED_GROUP_FOREIGN for what no member of an application says. */
 export function decodeNews(groupId: string, metadata: Buffer): MemberNews {
-  const { userData } = decodeSubscription(metadata);
   try {
-    const found = JSON.parse(String(userData)) as MemberNews & { readonly version: number };
+    const found = JSON.parse(String(decodeSubscription(metadata).userData)) as MemberNews & { readonly version: number };
     if (found.version === version) return found;
     throw foreign(groupId, `a member speaks version ${found.version} of the group's protocol, this one ${version}`);
   } catch (error) {
-    if (error instanceof SyntaxError) throw foreign(groupId, "a member of the group is no such application");
+    if (error instanceof SyntaxError || error instanceof RangeError) throw foreign(groupId, "a member of the group is no such application");
     throw error;
   }
 }
