@@ -41,8 +41,9 @@ function argumentsOf(pod: Pod, { home, leadership, restPort }: PodPlace): readon
 
 const lastWords = (home: string): string => join(home, "termination-log");
 
+// Without the port for queries: processes of one machine would all ask for the same, and that of their HTTP answers them too.
 export function variablesOf(pod: Pod, { home, restPort, state }: PodPlace): Readonly<Record<string, string>> {
-  const { MILLRACE_LEASE: _lease, MILLRACE_JOBMANAGERS: _managers, ...variables } = podView(pod).environment;
+  const { MILLRACE_LEASE: _lease, MILLRACE_JOBMANAGERS: _managers, MILLRACE_QUERY_PORT: _queries, ...variables } = podView(pod).environment;
   return {
     ...variables,
     MILLRACE_POD_NAME: pod.metadata.name,

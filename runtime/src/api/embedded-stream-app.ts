@@ -58,7 +58,8 @@ export interface EmbeddedStreamAppSpec {
   /** Scale by lag, never above the number of pods that get work. */
   readonly scaling?: EmbeddedScaling;
   /**
-   * Threads of each pod that process tasks.
+   * Tasks that a pod can work on side by side: more pods than tasks divided by it are never run. One `embedded()` works on one thread, so
+   * more than 1 is for services that start several, in worker threads of their own.
    * @asType integer
    * @minimum 1
    * @maximum 64
@@ -218,7 +219,7 @@ export interface EmbeddedUpdate {
 
 export interface EmbeddedQueries {
   /**
-   * Serve queries of the stores, routed to the pod that has the key.
+   * A port for queries of the stores alone, routed to the pod that has the key. The port of probes and status answers them either way.
    * @default true
    */
   readonly enabled?: boolean;

@@ -157,7 +157,6 @@ function environment(
           ...[secretKey("MILLRACE_KAFKA_SASL_USERNAME", "username"), secretKey("MILLRACE_KAFKA_SASL_PASSWORD", "password")],
         ]),
     ...given("MILLRACE_DELIVERY", spec.guarantee ?? "exactly-once"),
-    ...given("MILLRACE_THREADS", spec.threads ?? 1),
     ...given("MILLRACE_STANDBYS", spec.standbys ?? 0),
     ...given("MILLRACE_STATE_DIRECTORY", stateFolder),
     ...given("MILLRACE_HTTP_HOST", "0.0.0.0"),

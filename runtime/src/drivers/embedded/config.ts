@@ -96,6 +96,8 @@ export interface EmbeddedConfig {
 export interface HttpConfig {
   /** 0 for one that is free. */
   readonly port: number;
+  /** A second port that answers queries of stores and nothing else; 0 for one that is free. Default: none, `port` answers them. */
+  readonly queryPort?: number;
   /** Default: the loopback address. */
   readonly host?: string;
   /** Where other processes of the application reach it, for queries. Default: where it listens. */
@@ -251,11 +253,19 @@ export function completeConfig(config: EmbeddedConfig, parts: EmbeddedParts): Co
 }
 
 function httpOptions(http: HttpConfig): NonNullable<CompleteConfig["http"]> {
-  refuseUnknownOptions("embedded http", http, ["port", "host", "token", "advertisedUrl"]);
-  const { token, host = "127.0.0.1" } = http;
+  refuseUnknownOptions("embedded http", http, ["port", "queryPort", "host", "token", "advertisedUrl"]);
+  const { token, host = "127.0.0.1", port, queryPort } = http;
+  if (queryPort !== undefined && queryPort !== 0 && queryPort === port)
+    throw new MillraceError(
+      "OPTION_INVALID",
+      'embedded http option "queryPort"',
+      `${port} is the port itself`,
+      "leave it out, or choose another",
+    );
   return {
     host,
-    port: integerOption("embedded http", "port", http.port, 0, 0, 65_535),
+    port: integerOption("embedded http", "port", port, 0, 0, 65_535),
+    queryPort: queryPort === undefined ? undefined : integerOption("embedded http", "queryPort", queryPort, 0, 0, 65_535),
     token: typeof token === "string" ? () => token : token,
     advertisedUrl: http.advertisedUrl?.replace(/\/+$/, ""),
   };

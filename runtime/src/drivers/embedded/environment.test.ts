@@ -18,7 +18,8 @@ test("what the operator gives is a valid configuration", () => {
     MILLRACE_SAVEPOINT_STORAGE: "s3://snapshots/counts",
     MILLRACE_FROM_SAVEPOINT: "s3://snapshots/counts/counts/savepoints/a",
     MILLRACE_RESTORE_ID: "7",
-    MILLRACE_HTTP_PORT: "7070",
+    MILLRACE_HTTP_PORT: "8081",
+    MILLRACE_QUERY_PORT: "7070",
     MILLRACE_HTTP_HOST: "0.0.0.0",
     MILLRACE_RACK: "zone-a",
     MILLRACE_SESSION_TIMEOUT_MS: "30000",
@@ -36,7 +37,7 @@ test("what the operator gives is a valid configuration", () => {
     savepointStorage: "s3://snapshots/counts",
     fromSavepoint: "s3://snapshots/counts/counts/savepoints/a",
     restoreId: "7",
-    http: { port: 7070, host: "0.0.0.0" },
+    http: { port: 8081, queryPort: 7070, host: "0.0.0.0" },
     rack: "zone-a",
     sessionTimeoutMs: 30_000,
     deadLetterTopic: "letters",
@@ -47,11 +48,21 @@ test("what the operator gives is a valid configuration", () => {
 test.each([
   ["MILLRACE_HTTP_PORT", "http"],
   ["MILLRACE_STANDBYS", "-1"],
+  ["MILLRACE_QUERY_PORT", "queries"],
   ["MILLRACE_DELIVERY", "once"],
   ["MILLRACE_PARAMETERS", "[1"],
   ["MILLRACE_PARAMETERS", '{"a":1}'],
 ])("%s=%s is refused by its name", (name, value) => {
-  expect(() => environmentConfig({ [name]: value })).toThrow(expect.objectContaining({ code: "OPTION_INVALID", subject: name }));
+  expect(() => environmentConfig({ MILLRACE_HTTP_PORT: "8081", [name]: value })).toThrow(
+    expect.objectContaining({ code: "OPTION_INVALID", subject: name }),
+  );
+});
+
+test("queries need a port of their own, or none", () => {
+  const http = (queryPort: string): unknown =>
+    completeConfig(environmentConfig({ MILLRACE_HTTP_PORT: "8081", MILLRACE_QUERY_PORT: queryPort }), {}).http;
+  expect(http("")).toMatchObject({ port: 8081, queryPort: undefined });
+  expect(() => http("8081")).toThrow(expect.objectContaining({ code: "OPTION_INVALID", subject: 'embedded http option "queryPort"' }));
 });
 
 test("Kafka is reached as the operator says: brokers, authorities and a login", () => {

@@ -42,6 +42,7 @@ export function environmentConfig(env: Environment = process.env): EmbeddedConfi
         ? undefined
         : withoutUndefined({
             port,
+            queryPort: whole("QUERY_PORT"),
             host: text("HTTP_HOST"),
             advertisedUrl: text("HTTP_URL"),
             token: tokenFile === undefined ? undefined : () => tokenOf(tokenFile),

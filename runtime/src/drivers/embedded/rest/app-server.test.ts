@@ -135,6 +135,25 @@ test("savepoints are asked for by id and answered as the document says", async (
   expect([found.status, missing.status]).toEqual([200, 404]);
 });
 
+test("the port for queries answers them with the same token, and nothing else", async () => {
+  const control = { view, savepoints, metrics: await openAppMetrics({ view, figures }), queries };
+  const server = await startAppServer(control, { host: "127.0.0.1", port: 0, queryPort: 0, token: () => "secret" });
+  servers.push(server);
+  const { url, queryUrl } = server;
+  const headers = { authorization: "Bearer secret" };
+  const ask = async (at: string | undefined, path: string, more: object = { headers }): Promise<number> =>
+    (await fetch(`${at}${path}`, more)).status;
+  const query = { method: "POST", body: JSON.stringify({ query: { kind: "get", key: "be" } }) };
+  const path = "/v1/stores/count/query";
+  expect(queryUrl).not.toBe(url);
+  expect(await ask(queryUrl, path, { ...query, headers })).toBe(200);
+  expect(await ask(queryUrl, path, query)).toBe(401);
+  expect(await ask(url, path, { ...query, headers })).toBe(200);
+  for (const other of ["/v1/app", "/v1/savepoints/a", "/metrics", "/readyz"]) expect(await ask(queryUrl, other), other).toBe(404);
+  const taken = { host: "127.0.0.1", port: 0, queryPort: Number(new URL(url).port), token: undefined };
+  await expect(startAppServer(control, taken)).rejects.toMatchObject({ code: "REST_LISTEN" });
+});
+
 test("metrics tell what the tasks tell, the same again at the next scrape", async () => {
   const url = await open();
   const scrape = async () => {

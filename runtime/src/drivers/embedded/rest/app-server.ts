@@ -17,12 +17,16 @@ export interface AppServerOptions {
   readonly host: string;
   /** 0 for one that is free. */
   readonly port: number;
+  /** Of a second listener, which answers queries of stores and nothing else; 0 for one that is free. */
+  readonly queryPort?: number | undefined;
   /** Of `/v1`; without it everybody who reaches the port may ask. Asked at each request, so that a rotated one counts at once. */
   readonly token: (() => string) | undefined;
 }
 
 export interface AppServer {
   readonly url: string;
+  /** Of the listener for queries alone, where there is one. */
+  readonly queryUrl: string | undefined;
   close(): Promise<void>;
 }
 
@@ -64,7 +68,29 @@ const maxWaitMs = 300_000;
 const lingerMs = 2000;
 
 /** Rejects with REST_LISTEN when the port is taken. */
-export async function startAppServer(control: AppControl, { host, port, token }: AppServerOptions): Promise<AppServer> {
+export async function startAppServer(control: AppControl, options: AppServerOptions): Promise<AppServer> {
+  const { host, port, queryPort, token } = options;
+  const main = await listen(addRoutes, control, { host, port, token }, "http.port");
+  if (queryPort === undefined) return { ...main, queryUrl: undefined };
+  try {
+    const queries = await listen(addQueryRoutes, control, { host, port: queryPort, token }, "http.queryPort");
+    return {
+      url: main.url,
+      queryUrl: queries.url,
+      close: async () => void (await Promise.all([main.close(), queries.close()])),
+    };
+  } catch (error) {
+    await main.close();
+    throw error;
+  }
+}
+
+async function listen(
+  addTo: (app: Hono, control: AppControl) => void,
+  control: AppControl,
+  { host, port, token }: AppServerOptions,
+  option: string,
+): Promise<Omit<AppServer, "queryUrl">> {
   const [{ Hono: App }, { bodyLimit }, { serve }] = await Promise.all([
     import("hono"),
     import("hono/body-limit"),
@@ -82,7 +108,7 @@ export async function startAppServer(control: AppControl, { host, port, token }:
     await next();
   });
   app.use("/v1/*", bodyLimit({ maxSize: maxBodyBytes }));
-  addRoutes(app, control);
+  addTo(app, control);
   app.notFound((context) => context.json({ code: "NOT_FOUND", message: `there is no ${context.req.path}` }, 404));
   app.onError(answerError);
   return new Promise((resolve, reject) => {
@@ -101,7 +127,7 @@ export async function startAppServer(control: AppControl, { host, port, token }:
       });
     });
     server.on("error", (cause: Error) =>
-      reject(new MillraceError("REST_LISTEN", `${host}:${port}`, messageOf(cause), "choose another port in http.port", { cause })),
+      reject(new MillraceError("REST_LISTEN", `${host}:${port}`, messageOf(cause), `choose another port in ${option}`, { cause })),
     );
   });
 }
@@ -121,11 +147,7 @@ function addRoutes(app: Hono, control: AppControl): void {
   });
   app.get("/v1/openapi.json", (context) => context.json(appOpenApi));
   app.get("/v1/app", (context) => context.json(control.view()));
-  app.get("/v1/stores", (context) => context.json({ stores: control.queries.stores() }));
-  app.post("/v1/stores/:uid/query", async (context) => {
-    const request = queryRequest(context.req.param("uid"), await context.req.json().catch(() => undefined));
-    return context.json(await control.queries.query(request));
-  });
+  addQueryRoutes(app, control);
   const { savepoints } = control;
   app.post("/v1/savepoints", async (context) => {
     const { id, mode } = savepointRequest(await context.req.json().catch(() => undefined));
@@ -137,6 +159,14 @@ function addRoutes(app: Hono, control: AppControl): void {
     if (found === undefined)
       throw new MillraceError("NOT_FOUND", `savepoint "${id}"`, "there is none with this id", "ask for one with POST /v1/savepoints");
     return answerSavepoint(context, savepoints, found);
+  });
+}
+
+function addQueryRoutes(app: Hono, { queries }: AppControl): void {
+  app.get("/v1/stores", (context) => context.json({ stores: queries.stores() }));
+  app.post("/v1/stores/:uid/query", async (context) => {
+    const request = queryRequest(context.req.param("uid"), await context.req.json().catch(() => undefined));
+    return context.json(await queries.query(request));
   });
 }
 
