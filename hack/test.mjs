@@ -79,11 +79,13 @@ await runMain(async () => {
   try {
     await endLeftovers();
     const runAll = async (some) => {
-      for (const tier of some) {
+      for (const [index, tier] of some.entries()) {
         const result = stop.signal.aborted ? { passed: 0, failed: 1, reasons: [] } : await report(tier, servers, stop.signal);
         passed += result.passed;
         failed += result.failed;
         for (const reason of result.reasons) reasons.push(`${tier.name}: ${reason}`);
+        const later = some.slice(index + 1).flatMap(({ needs = [] }) => needs);
+        await servers.release((tier.needs ?? []).filter((kind) => !later.includes(kind)));
       }
     };
     if (options.serial) await runAll(selected);

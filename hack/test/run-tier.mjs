@@ -8,6 +8,7 @@ import { stripVTControlCharacters } from "node:util";
 import { logsPath, repository } from "../real/paths.mjs";
 import { Problem } from "../real/problem.mjs";
 import { nodeFolder } from "./nodes.mjs";
+import { makeTemporaryFolder, removeTemporaryFolder } from "./temporary-folder.mjs";
 
 const nodes = ["node", "node22", "node24"];
 
@@ -21,11 +22,14 @@ export async function runTier(tier, servers, stopped) {
   const report = join(logs, `${tier.name}.json`);
   const output = createWriteStream(log);
   const counts = { passed: 0, failed: 0, reasons: [] };
+  const temporary = makeTemporaryFolder(tier.name);
+  const keepIn = join(logs, `${tier.name}-left`);
+  rmSync(keepIn, { recursive: true, force: true });
   try {
     if (tier.needs !== undefined) output.write(await servers.need(tier.needs));
     for (const step of tier.steps) {
       rmSync(report, { force: true });
-      const outcome = await runStep(tier, step, { output, report, environment: servers.environment, stopped });
+      const outcome = await runStep(tier, step, { output, report, environment: { ...servers.environment, TMPDIR: temporary }, stopped });
       if (tier.counts === "tests") addTests(counts, report);
       if (outcome !== undefined) {
         counts.reasons.push(outcome);
@@ -38,10 +42,23 @@ export async function runTier(tier, servers, stopped) {
     counts.reasons.push(error instanceof Problem ? error.message : String(error.stderr ?? error.stack));
     output.write(`${counts.reasons.at(-1)}\n`);
   }
+  output.write(tidyUp(temporary, counts.reasons.length + counts.failed > 0 ? keepIn : undefined));
   output.end();
   await finished(output);
   if (counts.reasons.length > 0) counts.failed = Math.max(counts.failed, 1);
   return { ...counts, log };
+}
+
+/** Removes the tier's temporary folder; says what was left there, and where it is kept when the tier has failed. */
+function tidyUp(temporary, keepIn) {
+  try {
+    const left = removeTemporaryFolder(temporary, keepIn);
+    if (left.length === 0) return "";
+    return `left in the temporary folder: ${left.join(", ")}${keepIn === undefined ? "" : `; kept in ${relative(repository, keepIn)}`}\n`;
+  } catch (error) {
+    // What a process that is on its way out still writes there is no reason to fail.
+    return `${temporary} could not be removed: ${error.message}\n`;
+  }
 }
 
 /** Runs a command in a process group of its own; undefined when it ended well, else what went wrong. */
@@ -63,7 +80,7 @@ async function runStep(tier, step, { output, report, environment, stopped }) {
   };
   const child = spawn(program, args, { cwd: repository, env, stdio: ["ignore", "pipe", "pipe"], detached: true });
   // Who computes all the time gives way to who waits for answers in time.
-  if (tier.lane === "unit") setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
+  if (tier.lane === "unit" && !tier.urgent) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
   child.stdout.pipe(output, { end: false });
   child.stderr.pipe(output, { end: false });
   const end = (reason) => {

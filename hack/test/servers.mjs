@@ -33,6 +33,15 @@ export class Servers {
     return said.join("");
   }
 
+  /** Ends those of these kinds that this run has started: no later tier needs them. */
+  async release(kinds) {
+    for (const kind of kinds) {
+      if (!this.#started.delete(kind)) continue;
+      // One that does not end yet is tried again with the run's end, and told of then.
+      await this.#script(kind, "down").catch(() => undefined);
+    }
+  }
+
   /** Ends every server recorded in the folder and deletes it. */
   async end() {
     await endAll(this.folder);

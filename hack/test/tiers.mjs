@@ -4,9 +4,11 @@
 //   what       one line for a person
 //   steps      commands, run one after the other in the repository's root; the tier fails with the first that fails.
 //              The first word is a program: `node`, `node22`, `node24`, or one of node_modules/.bin.
-//   lane       tiers without one run first, one after the other. Those of the two lanes then run beside each other: "unit" computes on one
-//              core at low priority, "system" starts processes and servers and mostly waits for them
-//   needs      real servers that must be up: "kafka", "s3", "postgres", "cluster". Started before the first tier that needs them, ended at the end
+//   lane       tiers without one run first, one after the other. Those of the two lanes then run beside each other: "system" has all that needs
+//              servers, "unit" computes at low priority; what else there is goes where the lane ends sooner
+//   urgent     true in the lane "unit" for processes that wait for each other: not at low priority
+//   needs      real servers that must be up: "kafka", "s3", "postgres", "cluster". Started before the first tier that needs them, ended
+//              after the last one
 //   variables  of the environment of its steps
 //   counts     "tests": steps are vitest runs, their tests count; otherwise the tier counts as one
 //   minutes    longer than this and it has failed
@@ -60,6 +62,15 @@ export const tiers = [
     minutes: 60,
   },
   {
+    name: "command",
+    what: "the millrace command as a process: bad input, kills, savepoints",
+    lane: "unit",
+    urgent: true,
+    steps: [vitest("node", "unit", "test/cli/")],
+    counts: "tests",
+    minutes: 20,
+  },
+  {
     name: "unit",
     what: "unit tests on Node 26",
     lane: "unit",
@@ -74,14 +85,6 @@ export const tiers = [
     steps: [vitest("node", "unit", "test/docs/", "docs/examples/")],
     counts: "tests",
     minutes: 10,
-  },
-  {
-    name: "command",
-    what: "the millrace command as a process: bad input, kills, savepoints",
-    lane: "system",
-    steps: [vitest("node", "unit", "test/cli/")],
-    counts: "tests",
-    minutes: 20,
   },
   {
     name: "golden",
@@ -118,6 +121,28 @@ export const tiers = [
     minutes: 20,
   },
   {
+    name: "demo",
+    what: "the demo, to zero differences",
+    lane: "unit",
+    steps: [["node", "hack/demo.mjs"]],
+    minutes: 10,
+  },
+  {
+    name: "bench",
+    what: "the benchmarks run and their outputs are right, short form",
+    lane: "unit",
+    steps: [["node", "test/bench/main.ts", "core", "--records", "100000", "--runs", "1"]],
+    minutes: 10,
+  },
+  {
+    name: "cluster-backpressure",
+    what: "a slow vertex behind a fast source: flat memory, complete checkpoints, short form",
+    lane: "unit",
+    urgent: true,
+    steps: [["node", "test/chaos/cluster-backpressure.ts", "--minutes", "1", "--look-seconds", "20"]],
+    minutes: 15,
+  },
+  {
     name: "real",
     what: "tests on a real Kafka, a real S3 server and a real PostgreSQL",
     lane: "system",
@@ -134,13 +159,6 @@ export const tiers = [
     needs: ["cluster"],
     counts: "tests",
     minutes: 60,
-  },
-  {
-    name: "demo",
-    what: "the demo, to zero differences",
-    lane: "system",
-    steps: [["node", "hack/demo.mjs"]],
-    minutes: 10,
   },
   {
     name: "exactly-once",
@@ -200,19 +218,5 @@ export const tiers = [
     steps: [["node", "test/chaos/cluster-freeze.ts", "--seconds", "20", "--rate", "1000"]],
     needs: ["kafka", "s3"],
     minutes: 20,
-  },
-  {
-    name: "cluster-backpressure",
-    what: "a slow vertex behind a fast source: flat memory, complete checkpoints, short form",
-    lane: "system",
-    steps: [["node", "test/chaos/cluster-backpressure.ts", "--minutes", "1", "--look-seconds", "20"]],
-    minutes: 15,
-  },
-  {
-    name: "bench",
-    what: "the benchmarks run and their outputs are right, short form",
-    lane: "system",
-    steps: [["node", "test/bench/main.ts", "core", "--records", "100000", "--runs", "1"]],
-    minutes: 10,
   },
 ];

@@ -145,6 +145,34 @@ function isRunning(pid: number): boolean {
   return status === 0 && !stdout.startsWith("Z");
 }
 
+test("what a tier leaves in its temporary folder is told and removed, and kept in the logs when it failed", async () => {
+  const leave = (code: number): Tier => ({
+    name: "leaves",
+    steps: [
+      script(
+        "const {join} = require('node:path')",
+        "const folder = require('node:os').tmpdir()",
+        "console.log('in ' + folder)",
+        "require('node:fs').mkdirSync(join(folder, 'work'))",
+        "require('node:fs').writeFileSync(join(folder, 'work', 'some.log'), 'why')",
+        `process.exit(${code})`,
+      ),
+    ],
+    minutes: 1,
+  });
+  const kept = join(logs, "leaves-left", "work", "some.log");
+  for (const code of [1, 0]) {
+    const { log } = await runTier(leave(code), servers, never);
+    const said = readFileSync(log, "utf8");
+    expect(said).toContain("left in the temporary folder: work");
+    const folder = /^in (.*)$/m.exec(said)?.[1] ?? "";
+    expect(folder).toMatch(/millrace-leaves-/);
+    expect(existsSync(folder)).toBe(false);
+    if (code === 1) expect(readFileSync(kept, "utf8")).toBe("why");
+    else expect(existsSync(kept)).toBe(false);
+  }
+});
+
 test("servers and tools are found in the tier's environment", async () => {
   const given: Servers = { environment: { MILLRACE_RUN: "/somewhere" }, need: () => Promise.resolve("kafka: ready\n") };
   const tier: Tier = {
