@@ -70,11 +70,11 @@ afterAll(async () => {
 
 const urls = (): readonly string[] => apps.map((app) => app.url as string);
 const client = (...of: readonly string[]): QueryClient => new QueryClient({ urls: of, token: "secret" });
-async function total(): Promise<number> {
+async function sumOf(store: string, field: string): Promise<number> {
   const rows = await client(...urls())
-    .store<{ sensor: string }, { n: number }>("per-sensor")
+    .store<unknown, Readonly<Record<string, number>>>(store)
     .all();
-  return rows.reduce((sumOf, { value }) => sumOf + value.n, 0);
+  return rows.reduce((all, { value }) => all + (value[field] ?? 0), 0);
 }
 /** What an independent count gives for a sensor. */
 const valuesOf = (sensor: string): readonly number[] => readings.filter((each) => each.sensor === sensor).map((each) => each.value);
@@ -85,7 +85,11 @@ test("both processes have tasks, and together everything that was sent", async (
   await expect
     .poll(() => apps.map((app) => app.view().tasks.filter((task) => task.state === "running").length > 0), limit)
     .toEqual([true, true]);
-  await expect.poll(async () => total(), limit).toBe(readings.length);
+  // Each store is filled by tasks of its own, at its own pace.
+  await expect.poll(async () => sumOf("per-sensor", "n"), limit).toBe(readings.length);
+  await expect.poll(async () => sumOf("per-room", "n"), limit).toBe(readings.length);
+  const values = readings.reduce((all, { value }) => all + value, 0);
+  await expect.poll(async () => sumOf("per-second", "total"), limit).toBe(values);
 });
 
 describe.each([0, 1])("at process %i", (process) => {
