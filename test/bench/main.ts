@@ -75,81 +75,73 @@ const { values, positionals } = parseArgs({
     changes: { type: "string", default: "200" },
   },
 });
-if (positionals.length === 1 && positionals[0] === "core") {
-  coreSuite({ records: positive(values.records ?? "2000000", "records"), runs: positive(values.runs, "runs"), json: values.json });
-} else if (positionals.length === 1 && positionals[0] === "exchange") {
-  exchangeSuite({ records: positive(values.records ?? "2000000", "records"), runs: positive(values.runs, "runs"), json: values.json });
-} else if (positionals.length === 1 && positionals[0] === "big-state") {
-  const passed = await bigStateSuite({
-    stateBytes: Number(values.gb) * 1e9,
-    heapBytes: positive(values["heap-mb"], "heap-mb") * 2 ** 20,
-    valueBytes: positive(values["value-bytes"], "value-bytes"),
-    directory: values.dir,
-  });
-  console.log(passed ? "passed" : "FAILED");
-  process.exitCode = passed ? 0 : 1;
-} else if (positionals.length === 1 && positionals[0] === "kafka") {
-  const passed = await kafkaSuite({
-    records: positive(values.records ?? "5000000", "records"),
-    runs: positive(values.runs, "runs"),
-    json: values.json,
-    queries: chosen(values.queries, kafkaQueries, "queries"),
-    peers: values.peers,
-    engines: chosen(values.engines, peerEngines, "engines"),
-  });
-  process.exitCode = passed ? 0 : 1;
-} else if (positionals.length === 1 && positionals[0] === "latency") {
-  const passed = await latencySuite({
-    cases: chosen(values.cases ?? latencyCases.join(), latencyCases, "cases"),
-    rate: positive(values.rate, "rate"),
-    seconds: positive(values.seconds, "seconds"),
-    warmSeconds: positive(values.warm, "warm"),
-    json: values.json,
-    peers: values.peers,
-  });
-  process.exitCode = passed ? 0 : 1;
-} else if (positionals.length === 1 && positionals[0] === "memory") {
-  const passed = await memorySuite({
-    records: positive(values.records ?? "5000000", "records"),
-    queries: chosen(values.queries, kafkaQueries, "queries"),
-    limitsMebibytes: values.limits.split(",").map((limit) => positive(limit, "limits")),
-    json: values.json,
-    peers: values.peers,
-  });
-  process.exitCode = passed ? 0 : 1;
-} else if (positionals.length === 1 && positionals[0] === "microbatch") {
-  const passed = await microbatchSuite({
-    cases: chosen(values.cases ?? microbatchCases.join(), microbatchCases, "cases"),
-    records: positive(values.records ?? "5000000", "records"),
-    runs: positive(values.runs, "runs"),
-    rate: positive(values.rate, "rate"),
-    seconds: positive(values.seconds, "seconds"),
-    keys: positive(values.keys, "keys"),
-    peers: values.peers,
-  });
-  process.exitCode = passed ? 0 : 1;
-} else if (positionals.length === 1 && positionals[0] === "start") {
-  const passed = await startSuite({ runs: positive(values.runs, "runs"), json: values.json, peers: values.peers });
-  process.exitCode = passed ? 0 : 1;
-} else if (positionals.length === 1 && positionals[0] === "checkpoint") {
-  const passed = await checkpointSuite({
-    records: positive(values.records ?? "5000000", "records"),
-    runs: positive(values.runs, "runs"),
-    queries: chosen(values.queries, kafkaQueries, "queries"),
-    json: values.json,
-    peers: values.peers,
-  });
-  process.exitCode = passed ? 0 : 1;
-} else if (positionals.length === 1 && positionals[0] === "recovery") {
-  const passed = await recoverySuite({ runs: positive(values.runs, "runs"), json: values.json, peers: values.peers });
-  process.exitCode = passed ? 0 : 1;
-} else if (positionals.length === 1 && positionals[0] === "operator") {
-  await operatorSuite({
-    jobs: positive(values.jobs, "jobs"),
-    changes: positive(values.changes, "changes"),
-    quietSeconds: positive(values.seconds, "seconds"),
-  });
-} else {
-  process.stderr.write(usage);
-  process.exitCode = 1;
-}
+const { json, peers } = values;
+const recordsOf = (byDefault: string): number => positive(values.records ?? byDefault, "records");
+const runsOf = (): number => positive(values.runs, "runs");
+const queriesOf = (): readonly (typeof kafkaQueries)[number][] => chosen(values.queries, kafkaQueries, "queries");
+
+/** Each begins its suite; those that judge their figures give whether they are good. */
+const suites: Readonly<Record<string, () => Promise<boolean> | Promise<void> | void>> = {
+  core: () => coreSuite({ records: recordsOf("2000000"), runs: runsOf(), json }),
+  exchange: () => exchangeSuite({ records: recordsOf("2000000"), runs: runsOf(), json }),
+  "big-state": async () => {
+    const passed = await bigStateSuite({
+      stateBytes: Number(values.gb) * 1e9,
+      heapBytes: positive(values["heap-mb"], "heap-mb") * 2 ** 20,
+      valueBytes: positive(values["value-bytes"], "value-bytes"),
+      directory: values.dir,
+    });
+    console.log(passed ? "passed" : "FAILED");
+    return passed;
+  },
+  kafka: () =>
+    kafkaSuite({
+      records: recordsOf("5000000"),
+      runs: runsOf(),
+      json,
+      queries: queriesOf(),
+      peers,
+      engines: chosen(values.engines, peerEngines, "engines"),
+    }),
+  latency: () =>
+    latencySuite({
+      cases: chosen(values.cases ?? latencyCases.join(), latencyCases, "cases"),
+      rate: positive(values.rate, "rate"),
+      seconds: positive(values.seconds, "seconds"),
+      warmSeconds: positive(values.warm, "warm"),
+      json,
+      peers,
+    }),
+  memory: () =>
+    memorySuite({
+      records: recordsOf("5000000"),
+      queries: queriesOf(),
+      limitsMebibytes: values.limits.split(",").map((limit) => positive(limit, "limits")),
+      json,
+      peers,
+    }),
+  microbatch: () =>
+    microbatchSuite({
+      cases: chosen(values.cases ?? microbatchCases.join(), microbatchCases, "cases"),
+      records: recordsOf("5000000"),
+      runs: runsOf(),
+      rate: positive(values.rate, "rate"),
+      seconds: positive(values.seconds, "seconds"),
+      keys: positive(values.keys, "keys"),
+      peers,
+    }),
+  start: () => startSuite({ runs: runsOf(), json, peers }),
+  checkpoint: () => checkpointSuite({ records: recordsOf("5000000"), runs: runsOf(), queries: queriesOf(), json, peers }),
+  recovery: () => recoverySuite({ runs: runsOf(), json, peers }),
+  operator: () =>
+    operatorSuite({
+      jobs: positive(values.jobs, "jobs"),
+      changes: positive(values.changes, "changes"),
+      quietSeconds: positive(values.seconds, "seconds"),
+    }),
+};
+
+const [name, ...more] = positionals;
+const suite = name !== undefined && more.length === 0 && Object.hasOwn(suites, name) ? suites[name] : undefined;
+if (suite === undefined) process.stderr.write(usage);
+if (suite === undefined || (await suite()) === false) process.exitCode = 1;
