@@ -65,7 +65,7 @@ test("a bounded job ends with everything visible once", () => {
   const made = world(1, { faults: 0 });
   runUntil(made, () => made.outcome !== undefined);
   expect(made.outcome).toBe("ended");
-  expect([...made.visible.keys()].sort()).toEqual(everything(made).sort());
+  expect([...made.storage.visible.keys()].sort()).toEqual(everything(made).sort());
   expect(made.counts.restarts).toBe(0);
   expect(made.counts.checkpoints).toBeGreaterThan(3);
 });
@@ -79,7 +79,7 @@ test("lost TaskManagers, cut connections, dead threads, failing slices, a failin
     const made = world(seed);
     runUntil(made, () => made.outcome !== undefined);
     expect(made.outcome, `seed ${seed}`).toBe("ended");
-    expect([...made.visible.keys()].sort(), `seed ${seed}`).toEqual(everything(made).sort());
+    expect([...made.storage.visible.keys()].sort(), `seed ${seed}`).toEqual(everything(made).sort());
     for (const key of Object.keys(sum) as (keyof typeof sum)[]) sum[key] += made.counts[key];
   }
   // The faults did happen.
@@ -88,13 +88,13 @@ test("lost TaskManagers, cut connections, dead threads, failing slices, a failin
 
 function expectNoHoles(made: World): void {
   const counts = new Map<string, number>();
-  for (const line of made.visible.keys()) {
+  for (const line of made.storage.visible.keys()) {
     const [split = ""] = line.split(" ");
     counts.set(split, (counts.get(split) ?? 0) + 1);
   }
   for (const [split, count] of counts)
     for (let at = 0; at < count; at++)
-      expect(made.visible.has(`${split} ${at}`), `seed ${made.options.seed}: ${split} ${at} is there`).toBe(true);
+      expect(made.storage.visible.has(`${split} ${at}`), `seed ${made.options.seed}: ${split} ${at} is there`).toBe(true);
 }
 
 test.each(["stop", "drain"] as const)(
@@ -122,10 +122,13 @@ test.each(["stop", "drain"] as const)(
       });
       expect(made.outcome, `seed ${seed}`).toBe(mode === "stop" ? "stopped" : "drained");
       expectNoHoles(made);
-      expect(made.visible.size).toBeGreaterThan(100);
-      const { id, withOutput } = made.lastPublished();
-      expect(made.savepointOf("last")?.checkpointId, `seed ${seed}: nothing was published that the savepoint does not hold`).toBe(id);
-      expect(made.lastVisible(), `seed ${seed}: all that it holds is visible`).toBe(withOutput);
+      expect(made.storage.visible.size).toBeGreaterThan(100);
+      const { id, withOutput } = made.storage.lastPublished();
+      expect(
+        made.storage.savepoints.get("last")?.checkpointId,
+        `seed ${seed}: nothing was published that the savepoint does not hold`,
+      ).toBe(id);
+      expect(made.storage.lastVisible(), `seed ${seed}: all that it holds is visible`).toBe(withOutput);
       rescaled += made.rescales.filter((result) => !("code" in result)).length;
     }
     expect(rescaled).toBeGreaterThan(count);
@@ -142,7 +145,7 @@ test("a job that needs more slots than there are waits, and says how many are mi
   made.addTaskManager(2);
   made.addTaskManager(1);
   runUntil(made, () => made.outcome !== undefined);
-  expect([...made.visible.keys()].sort()).toEqual(everything(made).sort());
+  expect([...made.storage.visible.keys()].sort()).toEqual(everything(made).sort());
 });
 
 test("another parallelism that does not fit the slots is refused, and the job goes on", () => {
@@ -191,12 +194,12 @@ test("a job that has stopped does not start again under the next leader", () => 
   for (let step = 0; step < 100; step++) made.step();
   made.tell({ kind: "savepointAsked", id: "end", mode: "stop" });
   runUntil(made, () => made.outcome !== undefined);
-  const seen = made.visible.size;
+  const seen = made.storage.visible.size;
   made.outcome = undefined;
   made.lead();
   for (let step = 0; step < 200; step++) made.step();
   expect(made.outcome).toBe("stopped");
-  expect(made.visible.size).toBe(seen);
+  expect(made.storage.visible.size).toBe(seen);
 });
 
 test("a leader that takes running slices over begins a checkpoint at once", () => {

@@ -1,29 +1,22 @@
-// A world for the coordinator: TaskManagers whose slots count records instead of processing them, a storage, and everything that can go wrong.
+// A world for the coordinator: TaskManagers, a storage, messages that take their time, and everything that can go wrong.
 import { expect } from "vitest";
-import type { UploadAck } from "../../../checkpoint/upload/ack.ts";
 import type { SavepointResult } from "../../../checkpoint/savepoint/savepoint-result.ts";
-import type {
-  FinishedSplits,
-  SliceAck,
-  SliceId,
-  SliceState,
-  SliceStatus,
-  SlotCommand,
-  SlotEvent,
-  VertexPlacement,
-} from "../slot-protocol.ts";
+import type { SlotCommand, SlotEvent } from "../slot-protocol.ts";
 import { Coordinator } from "./coordinator.ts";
 import type { JobGraph } from "./job-graph.ts";
-import type {
-  CoordinatorAction,
-  CoordinatorEvent,
-  CoordinatorOptions,
-  ExecutionRecord,
-  LatestSnapshot,
-  Outcome,
-  RescaleResult,
-  Failure,
-} from "./types.ts";
+import {
+  ackOf,
+  assign,
+  deployed,
+  hasNoMore,
+  type Poison,
+  type SimulatedSlice,
+  SimulatedTaskManager,
+  statusOf,
+  takeRecords,
+} from "./simulated-slices.suite.ts";
+import { SimulatedStorage } from "./simulated-storage.suite.ts";
+import type { CoordinatorAction, CoordinatorEvent, CoordinatorOptions, ExecutionRecord, Outcome, RescaleResult, Failure } from "./types.ts";
 
 export interface WorldOptions {
   readonly graph: JobGraph;
@@ -38,42 +31,9 @@ export interface WorldOptions {
   readonly restarts?: CoordinatorOptions["restarts"];
 }
 
-interface SimSplit {
-  readonly id: string;
-  position: number;
-}
-
-interface SimSlice {
-  readonly id: SliceId;
-  readonly vertices: readonly VertexPlacement[];
-  state: SliceState;
-  readonly sources: Map<string, { readonly subtask: number; readonly splits: SimSplit[]; readonly finished: string[]; complete: boolean }>;
-  /** Output since the last cut, `split position`. */
-  output: string[];
-  pending:
-    | { readonly checkpointId: number; readonly after: "go" | "hold" | "drain"; readonly ack: SliceAck; readonly output: readonly string[] }
-    | undefined;
-  committedId: number;
-  draining: boolean;
-}
-
 interface Message {
   readonly atMs: number;
   readonly run: () => void;
-}
-
-class SimTaskManager {
-  readonly id: string;
-  readonly slices = new Map<string, SimSlice>();
-  connected = false;
-  epoch = 0;
-  /** Events that no leader has taken. */
-  readonly retained: { readonly index: number; readonly event: SlotEvent }[] = [];
-  ports: number[];
-  constructor(id: string, ports: number[]) {
-    this.id = id;
-    this.ports = ports;
-  }
 }
 
 const options = {
@@ -99,21 +59,15 @@ export class World {
   outcome: Outcome | undefined;
   readonly rescales: (RescaleResult | Failure)[] = [];
   readonly logs: string[] = [];
-  /** What readers see: `split position` by uid of the sink. */
-  readonly visible = new Map<string, number>();
+  readonly storage = new SimulatedStorage();
   readonly counts = { leaders: 0, killed: 0, cut: 0, died: 0, storage: 0, checkpoints: 0, restarts: 0 };
   faulty = true;
-  /** A record that no attempt survives. */
-  poison: { readonly split: string; readonly position: number } | undefined;
-  readonly taskManagers: SimTaskManager[] = [];
+  poison: Poison | undefined;
+  readonly taskManagers: SimulatedTaskManager[] = [];
   readonly #queues = new Map<string, Message[]>();
   #seed: number;
   #epoch = 0;
   #next = 0;
-  #record: ExecutionRecord | undefined;
-  #latest: LatestSnapshot | undefined;
-  readonly #outputs = new Map<number, readonly string[]>();
-  readonly #savepoints = new Map<string, SavepointResult>();
   readonly #restored = new Map<string, number>();
 
   constructor(world: WorldOptions) {
@@ -134,11 +88,11 @@ export class World {
     // What was on its way to or from the old leader is lost.
     for (const key of [...this.#queues.keys()]) if (!key.startsWith("new ")) this.#queues.delete(key);
     for (const taskManager of this.taskManagers) taskManager.connected = false;
-    const made = (this.#record?.savepoints ?? []).flatMap(({ id }) => this.#savepoints.get(id) ?? []);
+    const made = (this.storage.record?.savepoints ?? []).flatMap(({ id }) => this.storage.savepoints.get(id) ?? []);
     this.coordinator = new Coordinator(
       this.options.graph,
       { ...options, epoch: this.#epoch, parallelism: this.options.parallelism, restarts: this.options.restarts ?? options.restarts },
-      { record: this.#record, latest: this.#latest, nextCheckpointId: 1, made },
+      { record: this.storage.record, latest: this.storage.latest, nextCheckpointId: 1, made },
       () => this.random(),
       this.nowMs,
     );
@@ -146,23 +100,8 @@ export class World {
     this.tell({ kind: "tick" });
   }
 
-  savepointOf(id: string): SavepointResult | undefined {
-    return this.#savepoints.get(id);
-  }
-
-  /** The newest checkpoint of which something is visible. */
-  lastVisible(): number {
-    return Math.max(0, ...this.visible.values());
-  }
-
-  /** The newest checkpoint that was published, and the newest of them that holds output. */
-  lastPublished(): { readonly id: number; readonly withOutput: number } {
-    const withOutput = [...this.#outputs].flatMap(([id, output]) => (output.length > 0 ? [id] : []));
-    return { id: this.#latest?.checkpointId ?? 0, withOutput: Math.max(0, ...withOutput) };
-  }
-
   addTaskManager(slots: number): void {
-    const taskManager = new SimTaskManager(
+    const taskManager = new SimulatedTaskManager(
       `tm-${++this.#next}`,
       Array.from({ length: slots }, () => ++this.#next),
     );
@@ -170,7 +109,7 @@ export class World {
     this.#connectSoon(taskManager);
   }
 
-  kill(taskManager: SimTaskManager): void {
+  kill(taskManager: SimulatedTaskManager): void {
     this.counts.killed++;
     const slots = taskManager.ports.length;
     this.#disconnect(taskManager, "killed");
@@ -212,7 +151,7 @@ export class World {
       const slice = [...pick.slices.values()].find((one) => one.state === "running");
       if (slice !== undefined) {
         slice.state = "failed";
-        this.#event(pick, indexOf(pick, slice), {
+        this.#event(pick, pick.indexOf(slice), {
           slice: slice.id,
           kind: "failed",
           code: "FUNCTION_FAILED",
@@ -223,9 +162,9 @@ export class World {
     }
   }
 
-  #killSlot(taskManager: SimTaskManager, index: number, reason: string): void {
+  #killSlot(taskManager: SimulatedTaskManager, index: number, reason: string): void {
     this.counts.died++;
-    for (const [key, slice] of taskManager.slices) if (indexOf(taskManager, slice) === index) taskManager.slices.delete(key);
+    for (const [key, slice] of taskManager.slices) if (taskManager.indexOf(slice) === index) taskManager.slices.delete(key);
     const incarnation = taskManager.ports[index] ?? 0;
     taskManager.ports[index] = ++this.#next;
     const slot = { index, incarnation: taskManager.ports[index] as number, host: "h", port: 1 };
@@ -237,7 +176,7 @@ export class World {
     });
   }
 
-  #disconnect(taskManager: SimTaskManager, reason: string): void {
+  #disconnect(taskManager: SimulatedTaskManager, reason: string): void {
     if (!taskManager.connected) return;
     taskManager.connected = false;
     this.#queues.delete(`up ${taskManager.id}`);
@@ -245,13 +184,13 @@ export class World {
     this.tell({ kind: "disconnected", taskManagerId: taskManager.id, gone: false, reason });
   }
 
-  #connectSoon(taskManager: SimTaskManager): void {
+  #connectSoon(taskManager: SimulatedTaskManager): void {
     const epoch = this.#epoch;
     this.#later(`connect ${taskManager.id}`, 150 * this.random(), () => {
       if (!this.taskManagers.includes(taskManager) || taskManager.connected || epoch !== this.#epoch) return;
       taskManager.connected = true;
       taskManager.epoch = epoch;
-      const slices = [...taskManager.slices.values()].map((slice) => ({ index: indexOf(taskManager, slice), status: statusOf(slice) }));
+      const slices = [...taskManager.slices.values()].map((slice) => ({ index: taskManager.indexOf(slice), status: statusOf(slice) }));
       const slots = taskManager.ports.map((port, index) => ({ index, incarnation: port, host: "h", port: 1 }));
       this.tell({ kind: "registered", taskManagerId: taskManager.id, slots, slices });
       for (const { index, event } of taskManager.retained) this.tell({ kind: "slot", taskManagerId: taskManager.id, index, event });
@@ -266,7 +205,7 @@ export class World {
     this.#queues.set(queue, messages);
   }
 
-  #event(taskManager: SimTaskManager, index: number, event: SlotEvent): void {
+  #event(taskManager: SimulatedTaskManager, index: number, event: SlotEvent): void {
     if (event.kind !== "report") {
       taskManager.retained.push({ index, event });
       if (taskManager.retained.length > 200) taskManager.retained.shift();
@@ -314,7 +253,7 @@ export class World {
         return this.#store(action, epoch);
       case "writeRecord":
         return this.#later("record", 10 * this.random(), () => {
-          this.#record = JSON.parse(JSON.stringify(action.record)) as ExecutionRecord;
+          this.storage.record = JSON.parse(JSON.stringify(action.record)) as ExecutionRecord;
           this.tell({ kind: "recordWritten", record: action.record });
         });
       case "answerRescale":
@@ -342,18 +281,8 @@ export class World {
       const step = action.kind === "publish" ? "publish" : action.kind === "makeSavepoint" ? "savepoint" : "markCommitted";
       if (written) {
         if (action.kind === "publish") this.#publish(action);
-        if (action.kind === "makeSavepoint")
-          this.#savepoints.set(action.id, {
-            id: action.id,
-            url: `sp/${action.id}`,
-            checkpointId,
-            totalBytes: 1,
-            formatVersion: 1,
-            cutAtMs: 1,
-            completedAtMs: 2,
-          });
-        if (action.kind === "markCommitted" && this.#latest?.checkpointId === checkpointId)
-          this.#latest = { ...this.#latest, committed: true };
+        if (action.kind === "makeSavepoint") this.storage.makeSavepoint(action.id, checkpointId);
+        if (action.kind === "markCommitted") this.storage.markCommitted(checkpointId);
       }
       if (lost) {
         this.counts.storage++;
@@ -362,55 +291,20 @@ export class World {
       if (action.kind === "publish")
         this.tell({ kind: "published", checkpointId, url: `chk-${checkpointId}`, writtenBytes: 1, totalBytes: 1 });
       if (action.kind === "makeSavepoint")
-        this.tell({ kind: "savepointMade", checkpointId, result: this.#savepoints.get(action.id) as SavepointResult });
+        this.tell({ kind: "savepointMade", checkpointId, result: this.storage.savepoints.get(action.id) as SavepointResult });
       if (action.kind === "markCommitted") this.tell({ kind: "markedCommitted", checkpointId });
     });
   }
 
   #publish(action: Extract<CoordinatorAction, { kind: "publish" }>): void {
-    const { checkpointId, acks, sources } = action;
-    if (this.#latest?.checkpointId === checkpointId) return;
-    expect(checkpointId, "checkpoints are published in order").toBeGreaterThan(this.#latest?.checkpointId ?? 0);
-    expect(this.#latest?.committed ?? true, "a checkpoint is published when the one before it is committed").toBe(true);
-    const subtasks = acks.flatMap((ack) => ack.subtasks);
-    for (const [uid, some] of Map.groupBy(subtasks, (one) => one.uid)) {
-      expect(new Set(some.map((one) => one.subtask)).size, `all instances of ${uid} once`).toBe(some[0]?.parallelism);
-      expect(some.length).toBe(some[0]?.parallelism);
-    }
+    const published = this.storage.publish(action);
+    if (published === undefined) return;
     this.counts.checkpoints++;
-    const heldIds = subtasks.flatMap((one) => one.splits ?? []).map(({ id, position }) => `${id}@${String(position)}`);
-    const finishedIds = [...sources.values()].flatMap(({ finished = [] }) => finished);
-    this.logs.push(`${this.nowMs} published ${checkpointId} with ${heldIds.join(" ")}; finished ${finishedIds.join(" ")}`);
-    this.#outputs.set(
-      checkpointId,
-      subtasks.flatMap((one) => (one.sink !== undefined && "inline" in one.sink ? (JSON.parse(one.sink.inline) as string[]) : [])),
-    );
-    const restored = new Map<string, LatestSnapshot["sources"] extends ReadonlyMap<string, infer S> ? S : never>();
-    for (const [uid, { finished = [] }] of sources) {
-      const splits = subtasks.flatMap((one) => (one.uid === uid ? (one.splits ?? []) : []));
-      const ids = [...splits.map(({ id }) => id), ...finished];
-      expect(new Set(ids).size, `no split of ${uid} twice: ${ids.join(" ")}`).toBe(ids.length);
-      restored.set(uid, {
-        splits: splits.map(({ id, position }) => ({ split: { id, position }, watermarkMs: -Infinity })),
-        finished,
-        enumerator: undefined,
-      });
-    }
-    this.#latest = { checkpointId, url: `chk-${checkpointId}`, committed: false, own: true, sources: restored };
+    const { held, finished } = published;
+    this.logs.push(`${this.nowMs} published ${action.checkpointId} with ${held.join(" ")}; finished ${finished.join(" ")}`);
   }
 
-  // Commits a slice's share of a checkpoint: what was published, and nothing else, and once however often it is asked for.
-  #show(checkpointId: number, output: readonly string[]): void {
-    const all = new Set(this.#outputs.get(checkpointId));
-    for (const line of output) {
-      expect(all.has(line), `what is committed of checkpoint ${checkpointId} was published`).toBe(true);
-      const before = this.visible.get(line);
-      if (before !== undefined) expect(before, `${line} becomes visible by one checkpoint`).toBe(checkpointId);
-      this.visible.set(line, checkpointId);
-    }
-  }
-
-  #command(taskManager: SimTaskManager, index: number, command: SlotCommand): void {
+  #command(taskManager: SimulatedTaskManager, index: number, command: SlotCommand): void {
     taskManager.epoch = Math.max(taskManager.epoch, command.epoch);
     const key = `${command.slice.region}#${command.slice.attempt}`;
     if (command.kind === "deploy") return this.#deploy(taskManager, index, command);
@@ -424,25 +318,14 @@ export class World {
         if (slice.state === "deployed") slice.state = "running";
         break;
       case "assign":
-        for (const { uid, subtask, splits, complete } of command.assignments) {
-          const source = slice.sources.get(uid);
-          expect(source?.subtask).toBe(subtask);
-          for (const { split } of splits) {
-            expect(
-              source?.splits.some(({ id }) => id === split.id) === true || source?.finished.includes(split.id) === true,
-              `${split.id} is not assigned twice`,
-            ).toBe(false);
-            source?.splits.push({ id: split.id, position: Number(split.position) });
-          }
-          if (source !== undefined) source.complete ||= complete;
-        }
+        assign(slice, command);
         break;
       case "trigger":
         this.#trigger(taskManager, index, slice, command.checkpointId, command.after);
         break;
       case "commit":
         if (slice.pending?.checkpointId === command.checkpointId) {
-          this.#show(command.checkpointId, slice.pending.output);
+          this.storage.show(command.checkpointId, slice.pending.output);
           slice.pending = undefined;
           slice.committedId = command.checkpointId;
         }
@@ -457,37 +340,21 @@ export class World {
     }
   }
 
-  #deploy(taskManager: SimTaskManager, index: number, command: Extract<SlotCommand, { kind: "deploy" }>): void {
+  #deploy(taskManager: SimulatedTaskManager, index: number, command: Extract<SlotCommand, { kind: "deploy" }>): void {
     const key = `${command.slice.region}#${command.slice.attempt}`;
     const restoredId = command.restore?.checkpointId ?? 0;
     expect(this.#restored.get(key) ?? restoredId, `all slices of ${key} restore the same snapshot`).toBe(restoredId);
     this.#restored.set(key, restoredId);
-    expect(restoredId, "a restart begins from the newest snapshot").toBe(this.#latest?.checkpointId ?? 0);
+    expect(restoredId, "a restart begins from the newest snapshot").toBe(this.storage.latest?.checkpointId ?? 0);
     const held = [...taskManager.slices.values()].filter(
-      (one) => one.id.region === command.slice.region && indexOf(taskManager, one) === index,
+      (one) => one.id.region === command.slice.region && taskManager.indexOf(one) === index,
     );
     expect(
       held.map(({ id, state }) => `${id.region}#${id.attempt} ${state}`),
       `a slot runs one slice of a region; deploying ${key} to ${taskManager.id}/${index}`,
     ).toEqual([]);
-    // Restoring commits what the snapshot's sinks had prepared.
-    if (restoredId > 0) this.#show(restoredId, this.#outputs.get(restoredId) ?? []);
-    const sources: SimSlice["sources"] = new Map();
-    for (const vertex of command.vertices) {
-      const subtask = vertex.slots.indexOf(command.slice.slot);
-      if (subtask >= 0 && this.options.splits[vertex.uid] !== undefined)
-        sources.set(vertex.uid, { subtask, splits: [], finished: [], complete: false });
-    }
-    const slice: SimSlice = {
-      id: command.slice,
-      vertices: command.vertices,
-      state: "deployed",
-      sources,
-      output: [],
-      pending: undefined,
-      committedId: restoredId,
-      draining: false,
-    };
+    if (restoredId > 0) this.storage.showAll(restoredId);
+    const slice = deployed(command, (uid) => this.options.splits[uid] !== undefined);
     taskManager.slices.set(`${index} ${key}`, slice);
     this.#event(taskManager, index, {
       slice: slice.id,
@@ -496,14 +363,20 @@ export class World {
     });
   }
 
-  #trigger(taskManager: SimTaskManager, index: number, slice: SimSlice, checkpointId: number, after: "go" | "hold" | "drain"): void {
+  #trigger(
+    taskManager: SimulatedTaskManager,
+    index: number,
+    slice: SimulatedSlice,
+    checkpointId: number,
+    after: "go" | "hold" | "drain",
+  ): void {
     if (slice.committedId >= checkpointId) return;
     if (slice.pending === undefined) {
       expect(slice.state, "only started slices are asked for checkpoints").toMatch(/running|ended|failed/);
       if (slice.state === "failed") return;
       const output = slice.output;
       slice.output = [];
-      slice.pending = { checkpointId, after, ack: this.#ack(slice, checkpointId, output), output };
+      slice.pending = { checkpointId, after, ack: ackOf(slice, checkpointId, output), output };
       if (after !== "go") slice.state = "holding";
     }
     expect(slice.pending.checkpointId, "one checkpoint at a time").toBe(checkpointId);
@@ -513,75 +386,19 @@ export class World {
     this.#report(taskManager, index, slice);
   }
 
-  #ack(slice: SimSlice, checkpointId: number, output: readonly string[]): SliceAck {
-    const subtasks: UploadAck["subtasks"][number][] = [];
-    for (const vertex of slice.vertices) {
-      const subtask = vertex.slots.indexOf(slice.id.slot);
-      if (subtask < 0) continue;
-      const common = { uid: vertex.uid, kind: "k", subtask, parallelism: vertex.parallelism, specs: [], state: [], lists: [] };
-      const source = slice.sources.get(vertex.uid);
-      if (source !== undefined)
-        subtasks.push({ ...common, splits: source.splits.map(({ id, position }) => ({ id, position, subtask, watermarkMs: null })) });
-      else subtasks.push({ ...common, sink: { inline: JSON.stringify(vertex.uid.startsWith("sink") ? output : []) } });
-    }
-    return { checkpointId, ack: { checkpointId, files: [], subtasks, writtenBytes: 1 }, finishedSplits: finishedOf(slice) };
-  }
-
-  #process(taskManager: SimTaskManager, slice: SimSlice): void {
+  #process(taskManager: SimulatedTaskManager, slice: SimulatedSlice): void {
     if (slice.state !== "running" || this.random() < 0.3) return;
-    for (const source of slice.sources.values()) {
-      for (const split of [...source.splits]) {
-        if (this.poison?.split === split.id && this.poison.position === split.position) {
-          slice.state = "failed";
-          const record = { splitId: split.id, position: split.position };
-          const [uid] = split.id.split("-") as [string];
-          this.#event(taskManager, indexOf(taskManager, slice), {
-            ...{ slice: slice.id, kind: "failed", code: "FUNCTION_FAILED", message: "poison", fatal: false },
-            ...{ uid, subtask: source.subtask, record },
-          });
-          return;
-        }
-        slice.output.push(`${split.id} ${split.position++}`);
-        if (this.options.bounded && split.position >= this.options.recordsPerSplit) {
-          source.splits.splice(source.splits.indexOf(split), 1);
-          source.finished.push(split.id);
-        }
-      }
-    }
-    if ([...slice.sources.values()].every((source) => source.complete && source.splits.length === 0)) {
+    const failure = takeRecords(slice, this.options.bounded ? this.options.recordsPerSplit : Infinity, this.poison);
+    if (failure !== undefined) return this.#event(taskManager, taskManager.indexOf(slice), failure);
+    if (hasNoMore(slice)) {
       slice.state = "ended";
-      this.#event(taskManager, indexOf(taskManager, slice), { slice: slice.id, kind: "ended" });
-    } else if (this.random() < 0.1) this.#report(taskManager, indexOf(taskManager, slice), slice);
+      this.#event(taskManager, taskManager.indexOf(slice), { slice: slice.id, kind: "ended" });
+    } else if (this.random() < 0.1) this.#report(taskManager, taskManager.indexOf(slice), slice);
   }
 
-  #report(taskManager: SimTaskManager, index: number, slice: SimSlice): void {
+  #report(taskManager: SimulatedTaskManager, index: number, slice: SimulatedSlice): void {
     const exchange = { bytesIn: 0, bytesOut: 0, queuedBytesIn: 0, queuedBytesOut: 0 };
     const report = { state: slice.state, busyMs: 0, backpressuredMs: 0, idleMs: 0, subtasks: [], exchange };
     this.#event(taskManager, index, { slice: slice.id, kind: "report", report });
   }
-}
-
-function indexOf(taskManager: SimTaskManager, slice: SimSlice): number {
-  for (const [key, one] of taskManager.slices) if (one === slice) return Number(key.split(" ")[0]);
-  return -1;
-}
-
-function finishedOf(slice: SimSlice): readonly FinishedSplits[] {
-  return [...slice.sources].flatMap(([uid, { subtask, finished }]) =>
-    finished.length === 0 ? [] : [{ uid, subtask, splitIds: [...finished] }],
-  );
-}
-
-function statusOf(slice: SimSlice): SliceStatus {
-  const { id, state, vertices, pending, committedId } = slice;
-  return {
-    slice: id,
-    state,
-    vertices,
-    slots: [],
-    ...(pending === undefined ? {} : { pending: { checkpointId: pending.checkpointId, after: pending.after, ack: pending.ack } }),
-    committedCheckpointId: committedId,
-    splits: [...slice.sources].map(([uid, { subtask, splits }]) => ({ uid, subtask, splitIds: splits.map((split) => split.id) })),
-    finishedSplits: finishedOf(slice),
-  };
 }
