@@ -1,5 +1,5 @@
 // The `millrace` command with a job of the dataflow API in batches: a manifest, a trigger, a change of shape and back, and the operator's driver.
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { build, Command, jobs, refused, workFolder } from "./command.ts";
@@ -95,4 +95,14 @@ test("executors and the trigger continuous are refused with what to do", { timeo
   });
   const continuous = await refused(new Command(["run", "-f", manifest, "--port", "0"]), "OPTION_INVALID");
   expect(continuous).toMatch(/make it a StreamJob/);
+
+  // What the driver leaves behind is what the status of the MicroBatchJob says.
+  const spec = { job: { module, parameters: { input: folder, output: `${folder}/none` } }, executors: { max: 2 } };
+  const left = join(folder, "left.json");
+  const asked = ["-f", manifestOf("with-executors", { ...spec, checkpoints: { storage: `file://${folder}/with-executors` } })];
+  const driver = new Command(["driver", ...asked, "--port", "0", "--rpc-port", "0", "--termination-log", left], { MILLRACE_RUN: "1" });
+  expect(await refused(driver, "OPTION_INVALID")).toMatch(/executors\.max: is for DataFrame queries/);
+  const words = JSON.parse(readFileSync(left, "utf8")) as { readonly lastFailure: string };
+  expect(words).toMatchObject({ run: 1, state: "failed" });
+  expect(words.lastFailure).toMatch(/^executors\.max: is for DataFrame queries.*StreamJob/);
 });
