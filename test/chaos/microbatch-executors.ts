@@ -22,6 +22,8 @@ const { values: given } = parseArgs({
     keys: { type: "string", default: "500" },
     batch: { type: "string", default: "20000" },
     executors: { type: "string", default: "2" },
+    /** Tasks that share what a batch reads, at least; 0 for one of each slot. */
+    tasks: { type: "string", default: "0" },
     /** How long processes are killed; then the queries run to their end. */
     seconds: { type: "string", default: "600" },
     "kill-every": { type: "string", default: "5" },
@@ -119,7 +121,14 @@ class Kept {
 async function start(output: string, endpoint: string): Promise<{ readonly driver: Kept; readonly executors: readonly Kept[] }> {
   const isFiles = output.startsWith("s3://");
   const kind = isFiles ? "files" : "topic";
-  const parameters = { brokers: kafka.bootstrap.join(","), input: topics.input, output, endpoint, records: given.batch };
+  const parameters = {
+    brokers: kafka.bootstrap.join(","),
+    input: topics.input,
+    output,
+    endpoint,
+    records: given.batch,
+    tasks: given.tasks,
+  };
   const shared = [
     ...["--module", "test/chaos/microbatch-job.ts"],
     ...Object.entries(parameters).flatMap(([name, value]) => ["--param", `${name}=${value}`]),

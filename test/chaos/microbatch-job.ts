@@ -18,6 +18,7 @@ export default frames("microbatch-chaos", ({ session, parameter }) => {
   const readings = session.readStream(kafkaSource({ bootstrapServers, topic: parameter("input"), format: json(Reading) }), {
     name: "readings",
     maxRecordsPerTrigger: Number(parameter("records", "20000")),
+    minPartitions: Number(parameter("tasks", "0")),
   });
   const windows = readings
     .withWatermark("at", "4 s")

@@ -129,7 +129,8 @@ export interface BatchInputSpec {
    */
   readonly maxBytesPerBatch?: string | number;
   /**
-   * Split the input of a batch into at least so many tasks.
+   * With executors: what a batch takes of each Kafka source is divided among at least about so many tasks, also where the topic has fewer
+   * partitions. Default a task for each slot, at most one for each partition.
    * @asType integer
    * @minimum 1
    * @maximum 32768

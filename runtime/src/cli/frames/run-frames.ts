@@ -112,6 +112,7 @@ export async function runStream(
         ? {}
         : {
             executors: {
+              minPartitions: config.batches.minPartitions,
               maxTaskAttempts: config.batches.maxTaskAttempts ?? 4,
               speculation: config.batches.speculation ?? false,
               ...serving.executors,

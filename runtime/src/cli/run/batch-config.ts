@@ -18,6 +18,8 @@ export interface BatchConfig {
   readonly executors?: number;
   readonly slots?: number;
   readonly maxTaskAttempts?: number;
+  /** Tasks that share what a batch takes of a source, at least. */
+  readonly minPartitions?: number | undefined;
   readonly speculation?: boolean;
 }
 
@@ -33,6 +35,7 @@ export function batchConfig({ trigger, input, stopMode, executors }: MicroBatchJ
     executors: executors?.max ?? 0,
     slots: executors?.slots ?? 1,
     maxTaskAttempts: executors?.maxTaskAttempts ?? 4,
+    minPartitions: input?.minPartitions,
     speculation: executors?.speculation ?? false,
     stopMode: stopMode === "immediate" ? "immediate" : "batch",
   };

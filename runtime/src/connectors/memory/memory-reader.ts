@@ -9,6 +9,8 @@ export type BlockMaker<Entry> = (split: MemorySplit<Entry>, from: number, to: nu
 interface Assigned<Entry> {
   readonly split: MemorySplit<Entry>;
   next: number;
+  /** The first entry that is not read any more; Infinity for none. */
+  readonly end: number;
   paused: boolean;
   finished: boolean;
 }
@@ -28,7 +30,8 @@ export class MemoryReader<Entry> implements SourceReader {
 
   assign(splits: readonly SourceSplit[]): void {
     for (const { id, position } of splits) {
-      if (!Number.isSafeInteger(position) || (position as number) < 0) {
+      const [next, end] = positionOf(position);
+      if (!Number.isSafeInteger(next) || next < 0) {
         throw new MillraceError(
           "POSITION_INVALID",
           `memory split "${id}"`,
@@ -36,7 +39,7 @@ export class MemoryReader<Entry> implements SourceReader {
           "start from a snapshot of this source",
         );
       }
-      this.#assigned.push({ split: this.#input.split(id), next: position as number, paused: false, finished: false });
+      this.#assigned.push({ split: this.#input.split(id), next, end, paused: false, finished: false });
     }
     this.#input.changed.notify();
   }
@@ -46,7 +49,7 @@ export class MemoryReader<Entry> implements SourceReader {
     for (let i = 0; i < this.#assigned.length; i++) {
       const at = (this.#turn + i) % this.#assigned.length;
       const entry = this.#assigned[at] as Assigned<Entry>;
-      const to = Math.min(entry.split.entries.length, entry.next + maxRecords);
+      const to = Math.min(entry.split.entries.length, entry.end, entry.next + maxRecords);
       if (entry.paused || to <= entry.next) continue;
       const block = this.#makeBlock(entry.split, entry.next, to);
       entry.next = to;
@@ -58,8 +61,7 @@ export class MemoryReader<Entry> implements SourceReader {
 
   #mayGo(): boolean {
     return this.#assigned.some(
-      ({ split, next, paused, finished }) =>
-        (!paused && next < split.entries.length) || (split.ended && next >= split.entries.length && !finished),
+      (entry) => (!entry.paused && entry.next < Math.min(entry.split.entries.length, entry.end)) || (isOver(entry) && !entry.finished),
     );
   }
 
@@ -72,12 +74,12 @@ export class MemoryReader<Entry> implements SourceReader {
   }
 
   snapshot(): readonly SourceSplit[] {
-    return this.#assigned.map(({ split, next }) => ({ id: split.id, position: next }));
+    return this.#assigned.map(({ split, next, end }) => ({ id: split.id, position: end === Infinity ? next : { next, end } }));
   }
 
   takeFinished(): readonly string[] {
     for (const entry of this.#assigned) {
-      if (entry.finished || !entry.split.ended || entry.next < entry.split.entries.length) continue;
+      if (entry.finished || !isOver(entry)) continue;
       entry.finished = true;
       this.#finished.push(entry.split.id);
     }
@@ -92,7 +94,7 @@ export class MemoryReader<Entry> implements SourceReader {
   }
 
   lag(): ReadonlyMap<string, number> {
-    return new Map(this.#assigned.map(({ split, next }) => [split.id, Math.max(0, split.entries.length - next)]));
+    return new Map(this.#assigned.map(({ split, next, end }) => [split.id, Math.max(0, Math.min(split.entries.length, end) - next)]));
   }
 
   async close(): Promise<void> {
@@ -101,12 +103,28 @@ export class MemoryReader<Entry> implements SourceReader {
   }
 }
 
+// A number, or with an end where the split was divided.
+function positionOf(position: unknown): readonly [next: number, end: number] {
+  if (typeof position !== "object" || position === null) return [position as number, Infinity];
+  const { next, end } = position as { readonly next: number; readonly end: number };
+  return [next, end];
+}
+
+function isOver<Entry>({ split, next, end }: Assigned<Entry>): boolean {
+  return next >= end || (split.ended && next >= split.entries.length);
+}
+
 /** All splits of the input; looked for again every `intervalMs`. */
 export function memoryEnumerator<Entry>(input: MemoryInput<Entry>, intervalMs: number): SplitEnumerator {
   return {
     intervalMs,
     async discover(known) {
       return [...input.splits.keys()].filter((id) => !known.has(id)).map((id) => ({ id, position: 0 }));
+    },
+    divide({ id, position }, lengths) {
+      let [next] = positionOf(position);
+      const pieces = lengths.map((length) => ({ id, position: { next, end: (next += length) } }));
+      return { pieces, behind: (last) => ({ id, position: positionOf(last.position)[0] }) };
     },
     async close() {},
   };

@@ -51,6 +51,13 @@ export interface SourceReader {
   close(): Promise<void>;
 }
 
+/** Ranges of one split that follow each other, each a split of the same id with an end. */
+export interface DividedSplit {
+  readonly pieces: readonly SourceSplit[];
+  /** The split as it was, going on behind the last piece; `last` is that piece as its reader left it. */
+  behind(last: SourceSplit): SourceSplit;
+}
+
 /** Finds splits. Runs once per source, at the coordinator. */
 export interface SplitEnumerator {
   /** All splits that are there now and not in `known` (the ids already handed out), each at the position where the options say to start. */
@@ -61,6 +68,8 @@ export interface SplitEnumerator {
   withEnds?(splits: readonly SourceSplit[]): Promise<readonly SourceSplit[]>;
   /** The same splits without such an end. */
   withoutEnds?(splits: readonly SourceSplit[]): readonly SourceSplit[];
+  /** Divides what lies ahead in a split: one piece for each of `lengths`, counted as `SourceReader.lag` does. Absent where only one reader can read it. */
+  divide?(split: SourceSplit, lengths: readonly number[]): DividedSplit;
   /** State beyond the splits (files already finished), as JSON; undefined where there is none. */
   snapshot?(): unknown;
   close(): Promise<void>;

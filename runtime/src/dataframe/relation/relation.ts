@@ -21,6 +21,11 @@ export interface SourceOptions {
   readonly metadata?: boolean;
   /** The most records of one batch. */
   readonly maxRecordsPerTrigger?: number;
+  /**
+   * With executors: where it has fewer splits with records in a batch, what the batch takes of them is divided among at least about so
+   * many tasks. For Kafka. Default `minPartitions` of the query.
+   */
+  readonly minPartitions?: number;
 }
 
 export interface SourceRelation {

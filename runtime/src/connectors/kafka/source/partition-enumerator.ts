@@ -1,5 +1,5 @@
 // Finds the partitions of a source's topics, and where each begins.
-import type { SourceSplit, SplitEnumerator } from "../../../core/ports/source.ts";
+import type { DividedSplit, SourceSplit, SplitEnumerator } from "../../../core/ports/source.ts";
 import type { KafkaClient, OffsetQuery } from "../client/kafka-client.ts";
 import { splitIdOf } from "./source-options.ts";
 import type { KafkaSourceConfig } from "./source-options.ts";
@@ -89,6 +89,26 @@ export class PartitionEnumerator implements SplitEnumerator {
       const { endOffset: _end, ...going } = position as SplitPosition;
       return { id, position: going };
     });
+  }
+
+  divide({ id, position }: SourceSplit, lengths: readonly number[]): DividedSplit {
+    const whole = position as SplitPosition;
+    const { endOffset } = whole;
+    let { offset, leaderEpoch } = whole;
+    const pieces = lengths.map((length) => {
+      const piece: SplitPosition = { ...whole, offset, leaderEpoch, endOffset: Math.min(offset + length, endOffset ?? Infinity) };
+      offset = piece.endOffset as number;
+      // Of the record in front of it nothing is known.
+      leaderEpoch = -1;
+      return { id, position: piece };
+    });
+    return {
+      pieces,
+      behind: (last) => {
+        const [going] = this.withoutEnds([last]) as [SourceSplit];
+        return endOffset === undefined ? going : { id, position: { ...(going.position as SplitPosition), endOffset } };
+      },
+    };
   }
 
   close(): Promise<void> {

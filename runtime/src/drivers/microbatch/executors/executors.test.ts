@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { type MemorySource, memorySource, values } from "../../../connectors/memory/index.ts";
 import { int53, string, timestamp } from "../../../core/schema/field.ts";
 import { type RowType, schema } from "../../../core/schema/schema.ts";
@@ -41,6 +41,10 @@ class World {
   status: () => readonly object[] = () => [];
   query: StreamingQuery | undefined;
   port = 0;
+  /** Tasks that are to share a batch, at least. */
+  minPartitions: number | undefined;
+  /** Called before a batch is written. */
+  onBatch: (batchId: number) => void = () => {};
   #pushed = 0;
   readonly #make: Make;
   readonly #mode: OutputMode;
@@ -51,8 +55,15 @@ class World {
     this.#mode = mode;
   }
 
-  static async start(make: Make, mode: OutputMode, executors: readonly string[], options: QueryOptions = {}): Promise<World> {
+  static async start(
+    make: Make,
+    mode: OutputMode,
+    executors: readonly string[],
+    options: QueryOptions = {},
+    minPartitions?: number,
+  ): Promise<World> {
     const world = new World(await folder(), make, mode);
+    world.minPartitions = minPartitions;
     opened.push(() => world.close());
     await world.drive(options);
     for (const id of executors) await world.join(id);
@@ -63,7 +74,13 @@ class World {
     const session = new Session();
     const words = session.readStream(this.source, { name: "words" });
     return this.#make(words, session).writeStream(
-      { kind: "foreachBatch", fn: ({ batchId, rows }) => void this.written.set(batchId, rows()) },
+      {
+        kind: "foreachBatch",
+        fn: ({ batchId, rows }) => {
+          this.onBatch(batchId);
+          this.written.set(batchId, rows());
+        },
+      },
       { name: "tested", mode: this.#mode },
     );
   }
@@ -76,7 +93,7 @@ class World {
     this.query = await StreamingQuery.start(this.#stream(), {
       checkpointLocation: this.location,
       executors: {
-        ...{ host: "127.0.0.1", port: this.port, partitions: 4 },
+        ...{ host: "127.0.0.1", port: this.port, partitions: 4, minPartitions: this.minPartitions },
         onListening: (port) => {
           this.port = port;
         },
@@ -195,6 +212,67 @@ describe("on two executors", () => {
     await world.query?.processAllAvailable();
     const all = [...world.written.values()].flat();
     expect(sorted(all)).toEqual(sorted(Array.from({ length: 8 }, (_value, i) => ({ word: `w${i}`, n: i, m: i * 100 }))));
+  });
+});
+
+describe("minPartitions", () => {
+  const divided = (make: Make, mode: OutputMode, options: QueryOptions): Promise<World> => World.start(make, mode, ["a", "b"], options, 8);
+  const push = (world: World, from: number, to: number): void => {
+    for (const word of many(from, to)) world.source.push(word as Word, { split: "split-1" });
+  };
+  const numbers = (from: number, to: number): object[] => Array.from({ length: to - from }, (_value, i) => ({ n: from + i }));
+
+  test("divides what a batch takes of one split among tasks; each batch has its limit, and its rows in order", async () => {
+    const world = await divided((words) => words.select("n"), "append", { maxRecordsPerTrigger: 100 });
+    const opens = vi.spyOn(world.source, "openReader");
+    push(world, 0, 250);
+    await world.query?.processAllAvailable();
+    expect([...world.written.values()]).toEqual([numbers(0, 100), numbers(100, 200), numbers(200, 250)]);
+    // Eight pieces of each of three batches, each with a reader of its own.
+    expect(opens.mock.calls.length).toBeGreaterThanOrEqual(24);
+    expect(
+      world.query?.recentProgress.map(({ sources }) => [sources[0]?.startOffset, sources[0]?.endOffset, sources[0]?.numInputRows]),
+    ).toEqual(
+      [0, 100, 200].map((from, batch) => {
+        const at = (position: number): object => ({ "split-0": 0, "split-1": position, "split-2": 0, "split-3": 0 });
+        const to = [100, 200, 250][batch] as number;
+        return [at(from), at(to), to - from];
+      }),
+    );
+    push(world, 250, 260);
+    await world.query?.processAllAvailable();
+    expect(world.written.get(3)).toEqual(numbers(250, 260));
+  });
+
+  test("does not change what a batch is that is run again, nor the state", async () => {
+    const world = await divided(totals, "update", { maxRecordsPerTrigger: 100 });
+    world.onBatch = (batchId) => {
+      if (batchId === 1) throw new Error("broken");
+    };
+    push(world, 0, 150);
+    await expect(world.query?.done).rejects.toThrow("broken");
+    world.onBatch = () => {};
+    // Less was there when the batch was planned: what came later is the next one's.
+    push(world, 150, 300);
+    await world.drive({ maxRecordsPerTrigger: 100 });
+    await world.query?.processAllAvailable();
+    expect(sorted(world.written.get(1) ?? [])).toEqual(expectedTotals(150));
+    expect(sorted(world.written.get(3) ?? [])).toEqual(expectedTotals(300));
+  });
+
+  test("holds when executors are lost in the midst of pieces", async () => {
+    const world = await divided(totals, "update", { maxRecordsPerTrigger: 500 });
+    for (let round = 0; round < 4; round++) {
+      const id = `x${round}`;
+      await world.join(id);
+      push(world, round * 200, round * 200 + 200);
+      const fed = world.query?.processAllAvailable();
+      await new Promise((resolve) => setTimeout(resolve, round * 5));
+      await world.kill(id);
+      await fed;
+      const last = new Map([...world.written.values()].flat().map((row) => [(row as { readonly word: string }).word, row]));
+      expect(sorted([...last.values()])).toEqual(expectedTotals(round * 200 + 200));
+    }
   });
 });
 

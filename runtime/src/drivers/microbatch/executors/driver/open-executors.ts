@@ -20,6 +20,8 @@ export interface ExecutorOptions {
   readonly heartbeats?: HeartbeatOptions;
   /** Parts of each operator's state: tasks with state of a batch. */
   readonly partitions: number;
+  /** What a batch takes of a source is divided among at least about so many tasks, where the source can be divided. Default: a task for each slot, or split. */
+  readonly minPartitions?: number | undefined;
   /** Default 4. */
   readonly maxTaskAttempts?: number;
   /** A slow task is started a second time. Default false. */
@@ -36,6 +38,7 @@ export interface Executors {
   readonly steps: StepRunner;
   readonly client: OutputClient;
   readonly partitions: number;
+  readonly minPartitions: number;
   state(parts: Pick<RemoteStateParts, "base" | "lastWatermarkMs" | "baseDue">): RemoteState;
   close(): Promise<void>;
 }
@@ -78,7 +81,7 @@ export async function openExecutors(options: ExecutorOptions, parts: ExecutorsPa
   options.onPool?.(() => pool.status());
   const { partitions } = options;
   return {
-    ...{ distribution, pool, steps, client, partitions },
+    ...{ distribution, pool, steps, client, partitions, minPartitions: options.minPartitions ?? 0 },
     state: (more) => new RemoteState({ distribution, pool, steps, client, partitions, maxParallelism, log, ...more }),
     async close() {
       steps.close();

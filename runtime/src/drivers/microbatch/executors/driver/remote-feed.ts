@@ -9,6 +9,7 @@ import type { FeedBatch } from "../../run/split-reader.ts";
 import { SplitQuotas } from "../../run/split-quotas.ts";
 import type { ScanStage } from "../../stages/stage.ts";
 import type { OutputRef, ReadResult, ReadTask, SplitGroup } from "../messages.ts";
+import { behindPieces, type DividedTake, divideSplits, lagsBehind, pieceTasks } from "./divide-splits.ts";
 import type { ExecutorPool } from "./executor-pool.ts";
 import type { StepRunner } from "./step-runner.ts";
 
@@ -17,6 +18,7 @@ export interface RemoteFeedParts {
   readonly jobName: string;
   readonly bounded: boolean;
   readonly partitions: number;
+  readonly minPartitions: number;
   readonly pool: ExecutorPool;
   readonly steps: StepRunner;
   readonly clock: Clock;
@@ -53,6 +55,7 @@ export class RemoteFeed implements Feed {
   #lags: Readonly<Record<string, number>> | undefined;
   /** Of the batch: each group's result and how it is made again. */
   #results: { result: ReadResult; readonly replay: () => ReadTask }[] = [];
+  #divisions = 0;
   #mending = new Map<string, Promise<void>>();
   #grouping = {
     version: -1,
@@ -196,7 +199,8 @@ export class RemoteFeed implements Feed {
   async poll(maxRecords: number, maxMs: number): Promise<FeedBatch> {
     await this.#add(this.#discovered.splice(0));
     this.#forget();
-    const { bounded, partitions, steps } = this.#parts;
+    const { bounded, partitions, steps, scan } = this.#parts;
+    const minPartitions = scan.plan.relation.options.minPartitions ?? this.#parts.minPartitions;
     const from = this.#splits;
     if (this.#open.length === 0) return this.#took([], from);
     const lags = await this.#look(learnMs);
@@ -205,6 +209,8 @@ export class RemoteFeed implements Feed {
     if (waiting === 0 && !bounded) return this.#took([], from);
     const quotas =
       lags === undefined || maxRecords === Infinity ? undefined : SplitQuotas.of(new Map(Object.entries(lags)), maxRecords)?.left;
+    const divided = divideSplits(this.#enumerator, this.#open, quotas ?? new Map(Object.entries(lags ?? {})), minPartitions);
+    if (divided !== undefined) return this.#pollDivided(divided, from);
     const groups = this.#groups();
     const share = lags === undefined && maxRecords !== Infinity ? Math.max(1, Math.floor(maxRecords / groups.length)) : null;
     const tasks = groups.map(({ group, executorId }) => {
@@ -213,6 +219,23 @@ export class RemoteFeed implements Feed {
       return { preferred: executorId, make: (): ReadTask => task };
     });
     return this.#took((await steps.run(tasks)) as readonly ReadResult[], from);
+  }
+
+  // Readers of groups stay where the batch began, so new ones are opened behind it.
+  async #pollDivided(divided: readonly DividedTake[], from: readonly SourceSplit[]): Promise<FeedBatch> {
+    const tasks = pieceTasks(divided, this.uid, this.#divisions++, this.#parts.partitions);
+    const names = tasks.map(({ group }) => group.name);
+    let results: readonly ReadResult[];
+    try {
+      results = (await this.#parts.steps.run(tasks.map((task) => ({ preferred: undefined, make: () => task })))) as readonly ReadResult[];
+    } finally {
+      this.#release([], names);
+      this.#grouping.version = -1;
+    }
+    this.#take(results);
+    const { splits, counts, records } = behindPieces(divided, results, from);
+    [this.#splits, this.#lags] = [splits, lagsBehind(divided, this.#lags)];
+    return { range: { from, to: splits, counts }, records };
   }
 
   #took(results: readonly ReadResult[], from: readonly SourceSplit[]): FeedBatch {
