@@ -1,5 +1,5 @@
 // Names and labels of the objects of a job. What they are called is part of the operator's reference.
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { ownerLabels } from "../controller/owner-labels.ts";
 import type { KubeObject, StreamJob } from "../ports/objects.ts";
 
@@ -25,7 +25,7 @@ export function shortName(...parts: readonly string[]): string {
   return `${name.slice(0, longestName - 9).replace(/[^a-z0-9]+$/, "")}-${digest(name).slice(0, 8)}`;
 }
 
-export const digest = (text: string): string => createHash("sha256").update(text).digest("hex");
+export const digest = (text: string): string => hash("sha256", text, "hex");
 
 export function jobLabels(job: string): Readonly<Record<string, string>> {
   return { [managedByLabel]: managedBy, "app.kubernetes.io/name": job, [jobLabel]: job };
