@@ -5,6 +5,7 @@ import { HttpAppClient } from "./job-rest/http-app-client.ts";
 import { HttpDriverClient } from "./job-rest/http-driver-client.ts";
 import { HttpJobClient } from "./job-rest/http-job-client.ts";
 import { KafkaTopicClient } from "./kafka/kafka-topic-client.ts";
+import { namespaceServer } from "./kafka/namespace-server.ts";
 import { ApiConnection } from "./kubernetes/api-connection.ts";
 import { KubernetesCluster } from "./kubernetes/kubernetes-cluster.ts";
 import { type OperatorConfig, readConfig } from "./operator/config.ts";
@@ -38,7 +39,7 @@ async function main(config: OperatorConfig): Promise<number> {
   const client = new HttpJobClient();
   const driver = new HttpDriverClient();
   const app = new HttpAppClient();
-  const topics = new KafkaTopicClient(Date.now);
+  const topics = new KafkaTopicClient(Date.now, namespaceServer);
   const operator = new Operator({
     cluster,
     client,

@@ -107,6 +107,7 @@ async function topicsOf(app: EmbeddedStreamApp, parts: AppObserveParts): Promise
       key: await text(tls?.secret, "tls.key"),
     };
     const access: TopicAccess = {
+      namespace,
       brokers: kafka.brokers,
       tls:
         tls === undefined

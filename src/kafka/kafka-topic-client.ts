@@ -11,17 +11,27 @@ type Mechanism = NonNullable<KafkaConnectionOptions["sasl"]>["mechanism"];
 
 export class KafkaTopicClient implements TopicClient {
   readonly #now: () => number;
+  readonly #serverOf: (server: string, namespace: string) => string;
+  readonly #read: typeof readGroupLag;
   readonly #seen = new Map<string, { readonly atMs: number; readonly report: Promise<TopicReport> }>();
 
-  constructor(now: () => number) {
+  /** @param serverOf what this process calls a server that the app's manifest names; without it the same */
+  constructor(
+    now: () => number,
+    serverOf: (server: string, namespace: string) => string = (server) => server,
+    read: typeof readGroupLag = readGroupLag,
+  ) {
     this.#now = now;
+    this.#serverOf = serverOf;
+    this.#read = read;
   }
 
   look(access: TopicAccess, group: string, topics: readonly string[]): Promise<TopicReport> {
-    const key = JSON.stringify([access.brokers, group, topics]);
+    const brokers = access.brokers.map((server) => this.#serverOf(server, access.namespace));
+    const key = JSON.stringify([brokers, group, topics]);
     const seen = this.#seen.get(key);
     if (seen !== undefined && this.#now() - seen.atMs < freshMs) return seen.report;
-    const report = readGroupLag(optionsOf(access), group, topics);
+    const report = this.#read(optionsOf({ ...access, brokers }), group, topics);
     if (this.#seen.size >= maxRemembered) this.#seen.clear();
     this.#seen.set(key, { atMs: this.#now(), report });
     // Whoever awaits it hears of a failure; nobody else need.

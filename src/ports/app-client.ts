@@ -29,6 +29,8 @@ export interface AppClient {
 }
 
 export interface TopicAccess {
+  /** The app's: names of brokers are written as its pods say them. */
+  readonly namespace: string;
   readonly brokers: readonly string[];
   readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string } | undefined;
   readonly sasl: { readonly mechanism: string; readonly username: string; readonly password: string } | undefined;
