@@ -1,5 +1,5 @@
 // Kafka Streams' own smoke test, ported: the same checks on the same kinds of result, by processes of an embedded application that are ended and
-// killed meanwhile. What is expected is computed from the input alone. `node test/chaos/embedded-smoke.ts --keys 20000 --per-key 10`
+// killed meanwhile. What is expected is computed from the input alone. `npm run test:smoke -- --keys 20000 --per-key 10`
 import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
