@@ -31,6 +31,7 @@ export class PartitionQueue {
   inFlight: ProducedBatch[] = [];
   #failed: ProducedBatch[] = [];
   #nextSequence = 0;
+  #begun = false;
   failures = 0;
   /** Nothing is sent before this. */
   retryAtMs = 0;
@@ -40,9 +41,12 @@ export class PartitionQueue {
     this.partition = partition;
   }
 
-  /** True when a batch may be sent: none has failed that has to go first, and fewer than five are under way. */
+  /**
+   * True when a batch may be sent: none has failed that has to go first, and fewer than five are under way. The first one goes alone: a broker
+   * that knows nothing of the producer takes any sequence, so a second one could be stored in its place when it has to be sent again.
+   */
   get sendable(): boolean {
-    return this.#failed.length === 0 && this.inFlight.length < mostInFlight;
+    return this.#failed.length === 0 && this.inFlight.length < (this.#begun ? mostInFlight : 1);
   }
 
   get isEmpty(): boolean {
@@ -99,6 +103,7 @@ export class PartitionQueue {
 
   acknowledged(batch: ProducedBatch): void {
     this.inFlight = this.inFlight.filter((each) => each !== batch);
+    this.#begun = true;
     this.failures = 0;
     this.#requeue();
   }
