@@ -50,18 +50,19 @@ class BlockFile {
 
   async append(blocks: readonly StateBlock[]): Promise<void> {
     const file = await openFile(this.path, "a");
-    for (const { bytes, ...block } of blocks) {
+    for (const { table, keyGroup, entryCount, bytes } of blocks) {
       await file.write(bytes);
-      this.index.push({ block, at: this.bytes, size: bytes.length });
+      this.index.push({ block: { table, keyGroup, entryCount }, at: this.bytes, size: bytes.length });
       this.bytes += bytes.length;
     }
     await file.close();
   }
 
   async capture(backend: KeyedStateBackend): Promise<void> {
-    const { tables, blocks } = backend.capture();
+    const { tables, blocks, release } = backend.capture();
     this.tables = tables;
     await this.append(blocks);
+    release?.();
   }
 
   async *blocks(): AsyncGenerator<StateBlock> {

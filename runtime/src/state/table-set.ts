@@ -12,6 +12,7 @@ import { type EntryCursor, readBlock } from "./entry-codec.ts";
 import { corruptState, incompatibleState, unknownTable } from "./state-errors.ts";
 import { storedSpecOf } from "./stored-spec.ts";
 import type { Spill, SpillOptions } from "./spill/spill.ts";
+import type { CaptureScratch } from "./spill/spill-store.ts";
 import type { EntryStore } from "./table/entry-store.ts";
 import { HeapMultiTable } from "./table/heap-multi-table.ts";
 import { HeapTable, type TableOptions } from "./table/heap-table.ts";
@@ -25,6 +26,8 @@ export interface TableSetOptions {
   readonly clock: Clock;
   /** The store below a table's heap part, by the table's number; without it all state is on the heap. */
   readonly spill?: (table: number) => SpillOptions;
+  /** Where a large capture goes; without it captures are in memory, as the state is. */
+  readonly scratch?: () => CaptureScratch;
 }
 
 interface Declared {
@@ -34,7 +37,7 @@ interface Declared {
   readonly spill: Spill | null;
   readonly sizes: { readonly memory: number; readonly entries: number };
   onWatermark(timeMs: number): void;
-  capture(): StateBlock[];
+  capture(scratch: CaptureScratch | undefined): StateBlock[];
   restore(cursor: EntryCursor, reader: ByteReader, decode: RowAdapter): void;
   endRestore?(): void;
 }
@@ -42,6 +45,7 @@ interface Declared {
 export class TableSet implements KeyedState {
   readonly #options: TableSetOptions;
   readonly #tables = new Map<string, Declared>();
+  #captureFailed: unknown;
 
   constructor(options: TableSetOptions) {
     this.#options = options;
@@ -58,7 +62,7 @@ export class TableSet implements KeyedState {
         return { memory: table.heapBytes, entries: table.size };
       },
       onWatermark: (timeMs) => table.onWatermark(timeMs),
-      capture: () => table.capture(),
+      capture: (scratch) => table.capture(scratch),
       restore: (cursor, reader, decode) => table.restore(cursor, reader, decode),
     });
     return table;
@@ -80,7 +84,7 @@ export class TableSet implements KeyedState {
         return { memory: table.heapBytes, entries: table.size };
       },
       onWatermark: (timeMs) => table.onWatermark(timeMs),
-      capture: () => table.capture(),
+      capture: (scratch) => table.capture(scratch),
       restore: (cursor, reader, decode) => table.restore(cursor, reader, decode),
       endRestore: () => table.endRestore(),
     });
@@ -99,7 +103,7 @@ export class TableSet implements KeyedState {
         return { memory: timers.entries.sizeBytes, entries: timers.size };
       },
       onWatermark: () => {},
-      capture: () => timers.capture(),
+      capture: (scratch) => timers.capture(scratch),
       restore: (cursor, reader) => timers.restore(cursor, reader),
     });
     return timers;
@@ -112,8 +116,23 @@ export class TableSet implements KeyedState {
   }
 
   capture(): StateCapture {
+    if (this.#captureFailed !== undefined) throw this.#captureFailed;
     const tables = [...this.#tables.values()];
-    return { tables: tables.map((table) => table.stored), blocks: tables.flatMap((table) => table.capture()) };
+    const specs = tables.map((table) => table.stored);
+    const scratch = this.#options.scratch?.();
+    if (scratch === undefined) return { tables: specs, blocks: tables.flatMap((table) => table.capture(undefined)) };
+    try {
+      const blocks = tables.flatMap((table) => table.capture(scratch));
+      scratch.end();
+      if (blocks.some(({ stored }) => stored !== undefined)) return { tables: specs, blocks, release: () => scratch.release() };
+      scratch.release();
+      return { tables: specs, blocks };
+    } catch (error) {
+      // Entries count as captured by now that no capture has: a later one would pass for complete.
+      this.#captureFailed = error;
+      scratch.release();
+      throw error;
+    }
   }
 
   /**

@@ -58,7 +58,10 @@ export function keyGroupsOf(subtask: number, parallelism: number, maxParallelism
   return { from: bound(subtask), to: bound(subtask + 1) };
 }
 
-const withSpec = (block: StateBlock, spec: StoredTableSpec | undefined): StateBlock => (spec === undefined ? block : { ...block, spec });
+/** A captured block as a snapshot has it: its bytes are read, and it says how they are encoded. */
+function storedBlock({ table, keyGroup, entryCount, bytes }: StateBlock, spec: StoredTableSpec | undefined): StateBlock {
+  return { table, keyGroup, entryCount, bytes, ...(spec === undefined ? {} : { spec }) };
+}
 
 /** One instance. Open it with `OperatorHarness.open`, close it at the end of the test. */
 export class OperatorHarness {
@@ -265,12 +268,13 @@ export class OperatorHarness {
   snapshot(): HarnessSnapshot {
     this.operator.prepareSnapshot?.();
     this.#runTasks();
-    const { tables, blocks } = this.#backend.capture();
+    const { tables, blocks, release } = this.#backend.capture();
     // As in a stored snapshot, each block says how it is encoded: what an older version of the operator wrote stays as it is.
     const known = this.#options.snapshot?.tables ?? [];
     const specs = tables.map((spec) => known.find((older) => isDeepStrictEqual(older, spec)) ?? spec);
     const specOf = new Map(specs.map((spec) => [spec.name, spec]));
-    this.#history = [...this.#history, ...blocks.map((block) => withSpec(block, specOf.get(block.table)))];
+    this.#history = [...this.#history, ...blocks.map((block) => storedBlock(block, specOf.get(block.table)))];
+    release?.();
     return { tables: [...known, ...specs.filter((spec) => !known.includes(spec))], blocks: this.#history, lists: this.#lists.capture() };
   }
 

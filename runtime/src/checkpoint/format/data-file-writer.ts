@@ -52,19 +52,24 @@ export class DataFileWriter {
     let storedBytes = 0;
     for (let from = 0; from < blocks.length; from += compressedAhead) {
       const some = blocks.slice(from, from + compressedAhead);
-      const packed = await Promise.all(some.map((block) => compress(block.bytes, this.#compression)));
+      const packed = await Promise.all(some.map((block) => this.#packed(block)));
       await this.#exclusively(async () => {
         for (const [i, block] of some.entries()) {
           const specId = specIds.get(block.table);
           assert(specId !== undefined, `table ${block.table} of ${uid} has a spec`);
-          const { bytes, compression } = packed[i] as (typeof packed)[number];
-          const range = await this.#append(bytes, block.bytes.length, compression);
+          const { bytes, compression, rawBytes } = packed[i] as (typeof packed)[number];
+          const range = await this.#append(bytes, rawBytes, compression);
           section.push({ table: block.table, specId, keyGroup: block.keyGroup, entryCount: block.entryCount, ...range });
           storedBytes += range.storedBytes;
         }
       });
     }
     return storedBytes;
+  }
+
+  async #packed(block: StateBlock): Promise<Awaited<ReturnType<typeof compress>> & { readonly rawBytes: number }> {
+    const raw = block.stored === undefined ? block.bytes : await block.stored.read();
+    return { ...(await compress(raw, this.#compression)), rawBytes: raw.length };
   }
 
   /** Appends bytes that the manifest refers to directly. */

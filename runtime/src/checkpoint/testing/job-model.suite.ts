@@ -2,13 +2,13 @@
 import { expect } from "vitest";
 import { ManualClock } from "../../base/clock.ts";
 import type { SnapshotStorage } from "../../core/ports/snapshot-storage.ts";
-import type { StateBlock, StateCapture } from "../../core/ports/state-backend.ts";
+import type { StateBlock } from "../../core/ports/state-backend.ts";
 import type { BaseUpload } from "../upload/base-upload.ts";
 import { CheckpointStore, type CheckpointStoreOptions, type SnapshotRef } from "../store/checkpoint-store.ts";
 import type { Range } from "../store/lineage.ts";
 import type { PublishedCheckpoint } from "../store/publisher.ts";
 import type { Restored } from "../store/restored.ts";
-import { blocksOf, keyGroups, maxKeyGroups, type Model, ModelState, plainMerging, plainTable } from "./plain-state.suite.ts";
+import { blocksOf, keyGroups, maxKeyGroups, type Model, ModelState, plainMerging, plainTable, captureOf } from "./plain-state.suite.ts";
 
 export const uid = "count";
 
@@ -28,7 +28,7 @@ export function openStore(storage: SnapshotStorage, options: Partial<CheckpointS
 /** What was captured for one checkpoint: can be handed to the store again after a failure. */
 export interface TakenCheckpoint {
   readonly id: number;
-  readonly captures: readonly { readonly subtask: number; readonly range: Range; readonly capture: StateCapture }[];
+  readonly captures: readonly { readonly subtask: number; readonly range: Range; readonly capture: ReturnType<typeof captureOf> }[];
   /** What the snapshot must hold. */
   readonly expected: Model;
 }
@@ -53,7 +53,7 @@ export class JobModel {
     const captures = this.state.ranges.map((range, subtask) => ({
       subtask,
       range,
-      capture: { tables: [plainTable()], blocks: blocksOf(this.state, this.state.changed, range) },
+      capture: captureOf(this.state, range),
     }));
     this.state.captured();
     return { id, captures, expected: new Map(this.state.entries) };

@@ -80,9 +80,37 @@ export function blocksOf(state: ModelState, keys: Iterable<string>, range: Range
     }));
 }
 
-/** What an instance's capture returns: what changed in its range. */
-export function captureOf(state: ModelState, range: Range, table: StoredTableSpec = plainTable()): StateCapture {
-  return { tables: [table], blocks: blocksOf(state, state.changed, range, table.name) };
+/** What an instance's capture returns: what changed in its range. Its blocks count as lying on disk: after the release nobody can read them. */
+export function captureOf(
+  state: ModelState,
+  range: Range,
+  table: StoredTableSpec = plainTable(),
+): StateCapture & { readonly released: boolean } {
+  let released = false;
+  const blocks = blocksOf(state, state.changed, range, table.name).map(({ bytes, ...block }) => {
+    const readNow = (): Uint8Array => {
+      if (released) throw new Error("a block of a capture that was released");
+      return bytes;
+    };
+    const stored = { sizeBytes: bytes.length, readNow, read: () => Promise.resolve().then(readNow) };
+    return {
+      ...block,
+      get bytes() {
+        return readNow();
+      },
+      stored,
+    };
+  });
+  return {
+    tables: [table],
+    blocks,
+    release: () => {
+      released = true;
+    },
+    get released() {
+      return released;
+    },
+  };
 }
 
 export const plainMerging: EntryMerging = {

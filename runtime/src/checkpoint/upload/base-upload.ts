@@ -1,6 +1,6 @@
 // Uploads a base while it is being scanned: small ones wait in memory for the next checkpoint's file, large ones get a file.
 import { assert } from "../../base/errors.ts";
-import type { StateBlock, StoredTableSpec } from "../../core/ports/state-backend.ts";
+import { blockSizeBytes, type StateBlock, type StoredTableSpec } from "../../core/ports/state-backend.ts";
 import type { DataFileWriter } from "../format/data-file-writer.ts";
 import type { Range } from "../store/lineage.ts";
 import { specIdsByTable, withSpecIds } from "./spec-ids.ts";
@@ -37,7 +37,7 @@ export class BaseUpload {
   async add(blocks: readonly StateBlock[]): Promise<void> {
     assert(this.#state === "open", "a base takes slices until it ends");
     this.#waiting.push(...blocks);
-    for (const block of blocks) this.#waitingBytes += block.bytes.length;
+    for (const block of blocks) this.#waitingBytes += blockSizeBytes(block);
     if (this.#file === undefined && this.#waitingBytes <= this.#uploader.smallBaseBytes) return;
     const taken = this.#waiting;
     this.#waiting = [];

@@ -110,9 +110,10 @@ export class CheckpointUpload {
     memory.carried.delete(this.checkpointId);
     memory.unconfirmed = memory.unconfirmed.filter(({ part }) => part.checkpointId < this.checkpointId);
     const earlier = [...memory.carried].sort(([a], [b]) => a - b).map(([, carried]) => carried);
-    if (capture === undefined) return earlier;
-    this.#captures.push({ memory, capture });
-    return [...earlier, capture];
+    const all = capture === undefined ? earlier : [...earlier, capture];
+    for (const one of all) this.#uploader.hold(one, this.checkpointId);
+    if (capture !== undefined) this.#captures.push({ memory, capture });
+    return all;
   }
 
   #carry(): void {

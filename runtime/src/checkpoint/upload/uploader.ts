@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { MillraceError } from "../../base/errors.ts";
 import type { SnapshotStorage } from "../../core/ports/snapshot-storage.ts";
-import type { StateBlock, StateCapture, StoredTableSpec } from "../../core/ports/state-backend.ts";
+import { blockSizeBytes, type StateBlock, type StateCapture, type StoredTableSpec } from "../../core/ports/state-backend.ts";
 import type { Compression } from "../format/data-file.ts";
 import { DataFileWriter } from "../format/data-file-writer.ts";
 import type { AckFile } from "./ack.ts";
@@ -49,6 +49,8 @@ export class Uploader {
   readonly #memory = new Map<string, SubtaskMemory>();
   /** Files that are being written, or wait to be published with a checkpoint. */
   readonly #live = new Set<string>();
+  /** Captures that take disk, by the newest checkpoint that was to have them: one that is tried again brings them again. */
+  readonly #held = new Map<StateCapture, number>();
   #epoch = 0;
 
   constructor(options: UploaderOptions) {
@@ -87,11 +89,23 @@ export class Uploader {
       memory.unconfirmed = memory.unconfirmed.filter(({ part }) => part.checkpointId > checkpointId);
       if (memory.base?.uploadedIn !== undefined && memory.base.uploadedIn <= checkpointId) memory.base = undefined;
     }
+    for (const [capture, of] of this.#held) if (of <= checkpointId) this.#release(capture);
+  }
+
+  /** The capture is part of checkpoint `checkpointId`; it is released when that is published, or forgotten. */
+  hold(capture: StateCapture, checkpointId: number): void {
+    if (capture.release !== undefined) this.#held.set(capture, checkpointId);
+  }
+
+  #release(capture: StateCapture): void {
+    this.#held.delete(capture);
+    capture.release?.();
   }
 
   /** Forgets everything: the job restarts from a snapshot. */
   reset(): void {
     this.#memory.clear();
+    for (const capture of this.#held.keys()) this.#release(capture);
   }
 
   /** Data files that are uploaded and not in a published checkpoint, and must not be swept. */
@@ -137,5 +151,5 @@ export function dataFileName(epoch: number, checkpointId: number): string {
 }
 
 export function captureBytes(capture: StateCapture): number {
-  return capture.blocks.reduce((sum, block) => sum + block.bytes.length, 0);
+  return capture.blocks.reduce((sum, block) => sum + blockSizeBytes(block), 0);
 }

@@ -25,7 +25,10 @@ export interface StateBlock {
   readonly table: string;
   readonly keyGroup: number;
   readonly entryCount: number;
+  /** Of a block with `stored` this reads the disk, each time it is asked for. */
   readonly bytes: Uint8Array;
+  /** Set in a capture only: the bytes are not in memory. */
+  readonly stored?: BlockBytes;
   /**
    * Set in stored blocks only: the spec this block is encoded with. Versions of a job that changed a table's schema leave blocks of
    * several specs in one snapshot, under one table name; `StoredState.tables` then holds all of them, oldest first.
@@ -33,11 +36,24 @@ export interface StateBlock {
   readonly spec?: StoredTableSpec;
 }
 
+/** The bytes of a block that wait on disk. Both ways of reading fail with STATE_STORE_FAILED. */
+export interface BlockBytes {
+  readonly sizeBytes: number;
+  readNow(): Uint8Array;
+  read(): Promise<Uint8Array>;
+}
+
+export function blockSizeBytes(block: StateBlock): number {
+  return block.stored?.sizeBytes ?? block.bytes.length;
+}
+
 /** The changes since the previous capture, or on the first one after a fresh start all there is. */
 export interface StateCapture {
   readonly tables: readonly StoredTableSpec[];
   /** In order of (table, key group). The bytes belong to the caller. */
   readonly blocks: readonly StateBlock[];
+  /** Nobody reads the blocks any more: what they have on disk is deleted. May be called again; closing the backend does it too. */
+  release?(): void;
 }
 
 /**
@@ -63,7 +79,10 @@ export interface KeyedStateBackend {
   readonly state: KeyedState;
   /** Entries whose key group is in this backend's range are loaded; others are skipped. Called after the operator declared its tables. */
   restore(stored: StoredState): Promise<void>;
-  /** The synchronous part of a checkpoint: its cost follows the change. */
+  /**
+   * The synchronous part of a checkpoint: its cost follows the change. After a failure the backend captures no more, because what
+   * was changed is no longer known; it has to be restored.
+   */
   capture(): StateCapture;
   startBase(): BaseScan;
   /** For event-time TTL and incremental clean-up: called between batches. */

@@ -4,7 +4,7 @@ import { formatDuration } from "../../base/duration.ts";
 import { MillraceError, messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { SavepointResult } from "../../checkpoint/savepoint/savepoint-result.ts";
-import type { TaskCapture } from "../task/captures.ts";
+import { releaseCapture, type TaskCapture } from "../task/captures.ts";
 import type { Task } from "../task/task.ts";
 import type { SplitAssigner } from "./split-assigner.ts";
 
@@ -228,6 +228,7 @@ export class Checkpointer {
 
   async #save(record: CheckpointRecord, capture: JobCapture): Promise<void> {
     if (this.#saver === undefined) {
+      releaseCapture(capture.task);
       if (record.savepointId !== undefined) this.#requireSaver();
       return;
     }

@@ -39,3 +39,8 @@ export interface TaskCapture {
   readonly sources: readonly SourceCapture[];
   readonly sinks: readonly SinkCapture[];
 }
+
+/** The state that was captured goes nowhere: nobody stores snapshots. */
+export function releaseCapture({ operators }: TaskCapture): void {
+  for (const { keyed } of operators) keyed?.release?.();
+}

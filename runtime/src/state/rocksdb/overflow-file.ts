@@ -2,18 +2,27 @@
 import { closeSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
 import type { ChangeOverflow } from "../spill/spill-store.ts";
 
+/** Runs what touches the disk and gives its failure the store's code. */
+type Checked = <T>(verb: string, run: () => T) => T;
+
 export class OverflowFile implements ChangeOverflow {
   readonly afterBytes: number;
   sizeBytes = 0;
   readonly #path: string;
+  readonly #checked: Checked;
   #file = -1;
 
-  constructor(path: string, afterBytes: number) {
+  constructor(path: string, afterBytes: number, checked: Checked) {
     this.#path = path;
     this.afterBytes = afterBytes;
+    this.#checked = checked;
   }
 
   append(bytes: Uint8Array): void {
+    this.#checked("written", () => this.#append(bytes));
+  }
+
+  #append(bytes: Uint8Array): void {
     if (this.#file < 0) this.#file = openSync(this.#path, "w+");
     for (let written = 0; written < bytes.length; ) {
       written += writeSync(this.#file, bytes, written, bytes.length - written, this.sizeBytes + written);
@@ -22,6 +31,10 @@ export class OverflowFile implements ChangeOverflow {
   }
 
   read(position: number, target: Uint8Array): void {
+    this.#checked("read", () => this.#read(position, target));
+  }
+
+  #read(position: number, target: Uint8Array): void {
     for (let read = 0; read < target.length; ) {
       const got = readSync(this.#file, target, read, target.length - read, position + read);
       if (got === 0) throw new Error(`${this.#path} ends at ${position + read} of ${this.sizeBytes} bytes`);

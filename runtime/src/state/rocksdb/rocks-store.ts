@@ -1,9 +1,10 @@
 // The spill store over RocksDB: writes are gathered in a batch, reads come after it is written.
 import { join } from "node:path";
 import { MillraceError, messageOf } from "../../base/errors.ts";
-import type { ChangeOverflow, SpillScan, SpillStore } from "../spill/spill-store.ts";
+import type { CaptureScratch, ChangeOverflow, SpillScan, SpillStore } from "../spill/spill-store.ts";
 import { OverflowFile } from "./overflow-file.ts";
 import type { RocksDatabase, RocksIterator } from "./rocks-binding.ts";
+import { ScratchFile } from "./scratch-file.ts";
 
 const batchOperations = 1024;
 const scanRows = 4096;
@@ -13,6 +14,8 @@ export class RocksStore implements SpillStore {
   readonly #directory: string;
   readonly #scans = new Set<RocksIterator>();
   readonly #overflows: OverflowFile[] = [];
+  readonly #scratch = new Set<ScratchFile>();
+  #captures = 0;
 
   constructor(database: RocksDatabase, directory: string) {
     this.#database = database;
@@ -63,19 +66,27 @@ export class RocksStore implements SpillStore {
   }
 
   overflow(table: number, afterBytes: number): ChangeOverflow {
-    const made = new OverflowFile(join(this.#directory, `changes-${table}.log`), afterBytes);
+    const made = new OverflowFile(join(this.#directory, `changes-${table}.log`), afterBytes, (verb, run) => this.#checked(verb, run));
     this.#overflows.push(made);
     return made;
   }
 
+  scratch(afterBytes: number): CaptureScratch {
+    const path = join(this.#directory, `capture-${++this.#captures}.blocks`);
+    const made = new ScratchFile(path, afterBytes, (released) => this.#scratch.delete(released));
+    this.#scratch.add(made);
+    return made;
+  }
+
   get diskBytes(): number {
-    return this.#database.tableBytes + this.#overflows.reduce((sum, overflow) => sum + overflow.sizeBytes, 0);
+    return [...this.#overflows, ...this.#scratch].reduce((sum, { sizeBytes }) => sum + sizeBytes, this.#database.tableBytes);
   }
 
   async close(): Promise<void> {
     for (const iterator of this.#scans) iterator.close();
     this.#scans.clear();
     for (const overflow of this.#overflows) overflow.close();
+    for (const scratch of this.#scratch) scratch.release();
     await this.#database.close();
   }
 

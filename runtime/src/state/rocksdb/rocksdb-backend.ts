@@ -19,6 +19,10 @@ export interface RocksdbOptions {
 
 const defaultHeapBytes = 256 * 2 ** 20;
 const defaultNativeBytes = 32 * 2 ** 20;
+/** How much of a capture stays in memory until it is uploaded: more would not make the upload faster. */
+const maxCapturedBytes = 4 * 2 ** 20;
+/** Less is not worth a file. */
+const minCapturedBytes = 64 * 2 ** 10;
 
 /**
  * State over RocksDB. The database holds what has been evicted from the heap; it is scratch space, not a durable copy: checkpoints
@@ -33,7 +37,11 @@ async function open(instance: KeyedStateBackendOptions, options: RocksdbOptions,
   const { directory } = instance;
   const store = await openStore(directory, options);
   const { keyGroups, maxParallelism } = instance;
-  const tables = new TableSet({ ...instance, spill: (table) => ({ store, table, budget, keyGroups, maxParallelism }) });
+  const tables = new TableSet({
+    ...instance,
+    spill: (table) => ({ store, table, budget, keyGroups, maxParallelism }),
+    scratch: () => store.scratch(Math.max(minCapturedBytes, Math.min(maxCapturedBytes, budget.totalBytes / 16))),
+  });
   let closed = false;
   return {
     state: tables,

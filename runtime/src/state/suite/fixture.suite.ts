@@ -10,6 +10,7 @@ import type {
   KeyedStateBackend,
   KeyedStateBackendOptions,
   StateBlock,
+  StateCapture,
   StoredState,
   StoredTableSpec,
 } from "../../core/ports/state-backend.ts";
@@ -92,7 +93,7 @@ export class Chain {
   #scanEnded = false;
 
   capture(backend: KeyedStateBackend): void {
-    const { tables, blocks } = backend.capture();
+    const { tables, blocks } = takeCapture(backend);
     this.tables = tables;
     this.deltas.push(blocks);
     if (this.scan === null && !this.#scanEnded) return;
@@ -137,6 +138,14 @@ export class Chain {
   stored(): StoredState {
     return storedState(this.tables, [this.base, ...this.deltas].flat());
   }
+}
+
+/** A capture as an upload takes it: what lies on disk is read, then released. */
+export function takeCapture(backend: KeyedStateBackend): StateCapture {
+  const { tables, blocks, release } = backend.capture();
+  const taken = blocks.map(({ table, keyGroup, entryCount, bytes }) => ({ table, keyGroup, entryCount, bytes }));
+  release?.();
+  return { tables, blocks: taken };
 }
 
 export function storedState(tables: readonly StoredTableSpec[], blocks: readonly StateBlock[]): StoredState {

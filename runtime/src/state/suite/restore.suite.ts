@@ -7,7 +7,7 @@ import type { KeyedState, KeyedTable, TableSpec } from "../../core/ports/state.t
 import { float64, int64, string } from "../../core/schema/field.ts";
 import { schema } from "../../core/schema/schema.ts";
 import type { SuiteBackend } from "../state-backend.suite.ts";
-import { type KeyKind, KeyMaker, keyKinds, storedState } from "./fixture.suite.ts";
+import { type KeyKind, KeyMaker, keyKinds, storedState, takeCapture } from "./fixture.suite.ts";
 import { Opened } from "./opened.suite.ts";
 
 const integerKeys = keyKinds[0] as KeyKind;
@@ -24,7 +24,7 @@ async function captured(backend: SuiteBackend, kind: KeyKind, count: number): Pr
     (opened.tables.columns[0] as { numbers: Float64Array }).numbers[slot] = i + 0.5;
   });
   opened.tables.touchAll(slots, count);
-  const capture = opened.backend.capture();
+  const capture = takeCapture(opened.backend);
   await opened.stop();
   return capture;
 }

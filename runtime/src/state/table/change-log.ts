@@ -35,7 +35,11 @@ export class ChangeLog {
   }
 
   get isEmpty(): boolean {
-    return this.writer.length === 0 && (this.#overflow === undefined || this.#overflow.sizeBytes === 0);
+    return this.writer.length === 0 && this.isInMemory;
+  }
+
+  get isInMemory(): boolean {
+    return this.#overflow === undefined || this.#overflow.sizeBytes === 0;
   }
 
   /** Shows all records in order: the entry is `[start, end)` of the buffer, for the time of the call. */

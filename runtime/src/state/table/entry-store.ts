@@ -10,7 +10,7 @@ import type { TimeToLive } from "../../core/ports/state.ts";
 import type { RowAdapter } from "../../core/schema/evolution.ts";
 import type { Schema } from "../../core/schema/schema.ts";
 import { type EntryCursor, entryCursor, type EntryIdentity, readEntryHead, writeEntryHead } from "../entry-codec.ts";
-import type { ChangeOverflow } from "../spill/spill-store.ts";
+import type { CaptureScratch, ChangeOverflow } from "../spill/spill-store.ts";
 import { type BlockSource, buildBlocks } from "./block-builder.ts";
 import { ChangeLog } from "./change-log.ts";
 import { clearValue, isDirty, isLive, isOnDisk, isPersisted, isUnwritten, SlotTable } from "../slots/slot-table.ts";
@@ -129,7 +129,7 @@ export class EntryStore implements BlockSource {
   }
 
   /** The changes since the last capture. Its cost follows their number: the dirty list, and the log of deletions. */
-  capture(): StateBlock[] {
+  capture(scratch?: CaptureScratch): StateBlock[] {
     const { slots } = this;
     const { flags, dirtySlots } = slots;
     const cutOffMs = this.cutOffMs();
@@ -149,7 +149,7 @@ export class EntryStore implements BlockSource {
     }
     slots.dirtyCount = 0;
     if (count === 0 && this.log.isEmpty) return [];
-    const blocks = buildBlocks(this, this.log, dirtySlots, count, this.clockMs());
+    const blocks = buildBlocks(this, this.log, dirtySlots, count, this.clockMs(), scratch);
     this.log.clear();
     return blocks;
   }

@@ -9,6 +9,7 @@ import type { RowAdapter } from "../../core/schema/evolution.ts";
 import type { EntryCursor } from "../entry-codec.ts";
 import { overflowOf, Spill, type SpillOptions, visitUnits } from "../spill/spill.ts";
 import type { SpillOwner } from "../spill/spill-owner.ts";
+import type { CaptureScratch } from "../spill/spill-store.ts";
 import { sampledBytes } from "../spill/value-size.ts";
 import { EntryStore } from "./entry-store.ts";
 import { visitHeap, visitList, visitSome } from "./entry-visits.ts";
@@ -294,8 +295,8 @@ export class HeapTable implements KeyedTable {
     });
   }
 
-  capture(): StateBlock[] {
-    return this.entries.capture();
+  capture(scratch?: CaptureScratch): StateBlock[] {
+    return this.entries.capture(scratch);
   }
 
   /** Applies one stored change. */

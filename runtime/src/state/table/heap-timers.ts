@@ -10,6 +10,7 @@ import { EntryStore } from "./entry-store.ts";
 import type { TableOptions } from "./heap-table.ts";
 import { keyIdentity } from "./key-identity.ts";
 import { loadKeyOf } from "./key-columns.ts";
+import type { CaptureScratch } from "../spill/spill-store.ts";
 import type { SlotLists } from "../slots/slot-lists.ts";
 import type { SlotTable } from "../slots/slot-table.ts";
 import { TimerLists } from "./timer-lists.ts";
@@ -74,8 +75,8 @@ export class HeapTimers implements Timers {
     return this.#lists.firstTime();
   }
 
-  capture(): StateBlock[] {
-    return this.entries.capture();
+  capture(scratch?: CaptureScratch): StateBlock[] {
+    return this.entries.capture(scratch);
   }
 
   /** Applies one stored change. */

@@ -3,7 +3,7 @@ import { MillraceError, messageOf } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import type { CheckpointUpload } from "../../../checkpoint/upload/checkpoint-upload.ts";
 import type { Uploader } from "../../../checkpoint/upload/uploader.ts";
-import type { TaskCapture } from "../../task/captures.ts";
+import { releaseCapture, type TaskCapture } from "../../task/captures.ts";
 import type { CompleteCut } from "../../task/cuts.ts";
 import type { Task } from "../../task/task.ts";
 import type { CheckpointTimes, FinishedSplits, SliceAck, SlotEvent } from "../slot-protocol.ts";
@@ -177,6 +177,7 @@ export class SliceCheckpoints {
             onFailure: (reason, fatal) => tell({ kind: "uploadFailed", checkpointId, reason, fatal }),
           });
     if (done === undefined) return;
+    if (uploader === undefined) releaseCapture(capture);
     pending.upload = done.upload;
     pending.ack = { checkpointId, ack: done.ack, finishedSplits };
     pending.times = { ...cut, uploadMs: performance.now() - startedMs };

@@ -58,21 +58,27 @@ export class ChangelogEncoder {
     const key = this.#key;
     const value = this.#value;
     const hash = this.#announce(table, take);
-    const clockMs = Buffer.from(block.bytes.buffer, block.bytes.byteOffset, block.bytes.length).readDoubleLE(blockClockAt);
-    entryMerging.split(table, block, (start, end, tag, identityStart, identityEnd, deleted) => {
-      key.reset();
-      key.u8(recordKind.entry);
-      key.string(table.name);
-      key.u16(block.keyGroup);
-      key.u8(tag);
-      key.raw(block.bytes, identityStart, identityEnd);
-      if (deleted) return take(key, null);
-      value.reset();
-      value.u32(hash);
-      value.f64(clockMs);
-      value.raw(block.bytes, start, end);
-      take(key, value);
-    });
+    // A capture's blocks may lie on disk: read once.
+    const { keyGroup, entryCount, bytes } = block;
+    const clockMs = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).readDoubleLE(blockClockAt);
+    entryMerging.split(
+      table,
+      { table: table.name, keyGroup, entryCount, bytes },
+      (start, end, tag, identityStart, identityEnd, deleted) => {
+        key.reset();
+        key.u8(recordKind.entry);
+        key.string(table.name);
+        key.u16(keyGroup);
+        key.u8(tag);
+        key.raw(bytes, identityStart, identityEnd);
+        if (deleted) return take(key, null);
+        value.reset();
+        value.u32(hash);
+        value.f64(clockMs);
+        value.raw(bytes, start, end);
+        take(key, value);
+      },
+    );
   }
 
   #announce(table: StoredTableSpec, take: TakeRecord): number {

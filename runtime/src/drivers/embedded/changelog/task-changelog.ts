@@ -40,6 +40,7 @@ export class TaskChangelog {
   /** Sends what a capture holds. */
   write({ keyed, lists }: OperatorCapture): void {
     if (keyed !== undefined) this.#encoder.blocks(keyed.tables, keyed.blocks, this.#take);
+    keyed?.release?.();
     for (const list of lists) this.#writeList(list);
   }
 
