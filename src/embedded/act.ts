@@ -1,10 +1,10 @@
 // Carries out one step for an EmbeddedStreamApp. Each of them may be carried out twice: whoever died after it does it again.
 import type { ObjectCache } from "../controller/object-cache.ts";
-import type { Cluster } from "../ports/cluster.ts";
 import type { Machine } from "../ports/machine.ts";
 import type { EmbeddedStreamApp, StatefulSet } from "../ports/objects.ts";
-import { createOnce } from "../streamjob/act.ts";
-import { builtAnnotation } from "../streamjob/names.ts";
+import { createOnce, deleteAll, markResource } from "../resource/act.ts";
+import type { Cluster } from "../ports/cluster.ts";
+import { builtAnnotation } from "../resource/names.ts";
 import { appTokenSecret } from "./build/support.ts";
 import { appFinalizer, keyOfApp } from "./names.ts";
 import type { AppStep } from "./observed.ts";
@@ -17,21 +17,14 @@ export interface AppActParts {
 }
 
 export async function carryOut(step: AppStep, app: EmbeddedStreamApp, { cluster, cache, machine }: AppActParts): Promise<void> {
-  const key = keyOfApp(app);
-  const resourceVersion = app.metadata.resourceVersion ?? "";
-  const finalizers = app.metadata.finalizers ?? [];
   switch (step.kind) {
     case "wait":
       return;
     case "addFinalizer":
-      return cluster.patchMetadata("EmbeddedStreamApp", key, { resourceVersion, finalizers: [...finalizers, appFinalizer] });
     case "removeFinalizer":
-      return cluster.patchMetadata("EmbeddedStreamApp", key, {
-        resourceVersion,
-        finalizers: finalizers.filter((name) => name !== appFinalizer),
-      });
+      return markResource(cluster, app, { kind: step.kind, finalizer: appFinalizer });
     case "dropAnnotation":
-      return cluster.patchMetadata("EmbeddedStreamApp", key, { resourceVersion, annotations: { [step.name]: null } });
+      return markResource(cluster, app, step);
     case "createToken":
       return createOnce(cluster, cache, appTokenSecret(app, machine.secret()));
     case "createRevision":
@@ -43,10 +36,7 @@ export async function carryOut(step: AppStep, app: EmbeddedStreamApp, { cluster,
       }
       return;
     case "delete":
-      for (const { kind, name, uid } of step.targets) {
-        await cluster.delete(kind, { namespace: key.namespace, name }, uid === "" ? {} : { uid });
-        if (uid !== "" && kind !== "Pod" && kind !== "StatefulSet") cache.deleted(uid);
-      }
+      return deleteAll({ cluster, cache }, keyOfApp(app).namespace, step.targets, ["Pod", "StatefulSet"]);
   }
 }
 

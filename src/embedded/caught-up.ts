@@ -1,6 +1,7 @@
 // Whether pods have their tasks, whether these run, and how much waits for them.
 import type { AppReport } from "../ports/app-client.ts";
-import { answerOf, type Problem } from "../streamjob/draft.ts";
+import { answerOf } from "../resource/asked.ts";
+import type { Problem } from "../resource/draft.ts";
 import type { AppObserved, AppPodSeen } from "./observed.ts";
 import { statusOf } from "./observed.ts";
 

@@ -1,16 +1,15 @@
 // From what is known about an EmbeddedStreamApp to the one thing to do next. A pure function: the same knowledge gives the same step.
 import type { EmbeddedStreamAppStatus } from "millrace/api";
-import type { EventNote } from "../controller/event-recorder.ts";
-import { normal, warning } from "../streamjob/draft.ts";
-import { rollbackAnnotation } from "../streamjob/names.ts";
+import { type Decision, decided, normal } from "../resource/draft.ts";
 import { allCaughtUp, brokenPod, lagOf, tasksOf } from "./caught-up.ts";
 import { oldRevisions, outdated, surplus } from "./desired.ts";
 import { appFinalizer, appTokenName } from "./names.ts";
 import { act, type AppDraft, type AppObserved, type AppStep, pause, record, sinceMs, statusOf, timeOf } from "./observed.ts";
-import { type AppRevision, appRevisionName, newAppRevision } from "./revision.ts";
+import type { AppRevision } from "./revision.ts";
 import { scale } from "./scaling.ts";
 import { type AppSettings, appSettingsOf } from "./settings.ts";
 import { summarize } from "./summary.ts";
+import { pinned, targetOf } from "./target.ts";
 import { beginUpdate, updating } from "./update.ts";
 
 const podsMs = 10 * 60_000;
@@ -18,17 +17,9 @@ const pollMs = 1_000;
 /** How often the lag of an app that is scaled by it is read. */
 const lagMs = 15_000;
 
-export interface AppDecision {
-  readonly status: EmbeddedStreamAppStatus;
-  readonly step: AppStep;
-  readonly againAfterMs?: number;
-  readonly events: readonly EventNote[];
-}
-
-export function decide(seen: AppObserved): AppDecision {
+export function decide(seen: AppObserved): Decision<EmbeddedStreamAppStatus, AppStep> {
   const draft = seen.app.metadata.deletionTimestamp === undefined ? living(seen) : deleting(seen);
-  const { step, events = [], againAfterMs } = draft;
-  return { status: summarize(seen, draft), step, events, ...(againAfterMs === undefined ? {} : { againAfterMs }) };
+  return decided(draft, summarize(seen, draft));
 }
 
 function living(seen: AppObserved): AppDraft {
@@ -36,11 +27,12 @@ function living(seen: AppObserved): AppDraft {
   if (metadata.finalizers?.includes(appFinalizer) !== true) return act(seen, { kind: "addFinalizer" });
   if (!seen.others.some(({ kind, name }) => kind === "Secret" && name === appTokenName(metadata.name)))
     return act(seen, { kind: "createToken" });
-  const asked = requestedRollback(seen) ?? unpin(seen);
+  const asked = pinned(seen);
   if (asked !== undefined) return asked;
-  const wanted = wantedRevision(seen);
-  if (wanted !== undefined && !seen.revisions.some(({ name }) => name === wanted.name))
-    return act(seen, { kind: "createRevision", revision: wanted });
+  const target = targetOf(seen);
+  if (target.kind === "new") return act(seen, { kind: "createRevision", revision: target.revision });
+  // A manifest that is not valid starts nothing, and asks for no other revision than the one that goes on.
+  const wanted = target.kind === "none" || seen.problem !== undefined ? undefined : target.revision;
   const draft = next(seen, wanted, appSettingsOf(spec));
   if (draft.status !== statusOf(seen) || draft.step.kind !== "wait") return draft;
   const objects = outdated(seen);
@@ -52,7 +44,6 @@ function next(seen: AppObserved, wanted: AppRevision | undefined, settings: AppS
   const status = statusOf(seen);
   const { upgrade, currentRevision, wantedReplicas, stableRevision, lowSince } = status;
   if (currentRevision === undefined) {
-    // A manifest that is not valid starts nothing.
     if (wanted === undefined) return pause(seen);
     const replicas = settings.suspend ? 0 : (settings.scaling?.min ?? settings.replicas);
     return record({ ...status, currentRevision: wanted.name, wantedReplicas: replicas }, [
@@ -91,7 +82,7 @@ function scaled(seen: AppObserved, settings: AppSettings): AppDraft | undefined 
   // It was suspended.
   if (current === 0 && settings.scaling.min > 0) return to(settings.scaling.min, "it goes on");
   const settled = allCaughtUp(seen, current);
-  const decided = scale(
+  const scaling = scale(
     {
       nowMs: seen.nowMs,
       current,
@@ -103,45 +94,9 @@ function scaled(seen: AppObserved, settings: AppSettings): AppDraft | undefined 
     },
     settings.scaling,
   );
-  if (decided.replicas !== current) return to(decided.replicas, decided.replicas > current ? "records wait" : "fewer are enough");
-  const low = decided.lowSinceMs === undefined ? undefined : new Date(decided.lowSinceMs).toISOString();
+  if (scaling.replicas !== current) return to(scaling.replicas, scaling.replicas > current ? "records wait" : "fewer are enough");
+  const low = scaling.lowSinceMs === undefined ? undefined : new Date(scaling.lowSinceMs).toISOString();
   return low === lowSince ? undefined : record({ ...status, lowSince: low });
-}
-
-const wantedName = ({ app }: AppObserved): string => appRevisionName(app.metadata.name, app.spec);
-
-/** The manifest's revision, unless it was rolled back; undefined for a manifest that is not valid. */
-function wantedRevision(seen: AppObserved): AppRevision | undefined {
-  if (seen.problem !== undefined) return undefined;
-  const { pinned } = statusOf(seen);
-  const name = wantedName(seen);
-  const find = (one: string): AppRevision | undefined => seen.revisions.find((revision) => revision.name === one);
-  const number = Math.max(0, ...seen.revisions.map((revision) => revision.number)) + 1;
-  return find(pinned?.insteadOf === name ? pinned.revision : name) ?? find(name) ?? newAppRevision(seen.app, number);
-}
-
-function unpin(seen: AppObserved): AppDraft | undefined {
-  const { pinned, ...rest } = statusOf(seen);
-  if (pinned === undefined || seen.problem !== undefined || pinned.insteadOf === wantedName(seen)) return undefined;
-  return record(rest, [normal("RollbackEnded", `the manifest asks for another revision than ${pinned.insteadOf}, which was rolled back`)]);
-}
-
-/** `kubectl annotate esa NAME millrace.dev/rollback-to=REVISION`: recorded in the status, then the annotation is taken away. */
-function requestedRollback(seen: AppObserved): AppDraft | undefined {
-  const asked = seen.app.metadata.annotations?.[rollbackAnnotation];
-  if (asked === undefined) return undefined;
-  const drop: AppDraft = { status: statusOf(seen), step: { kind: "dropAnnotation", name: rollbackAnnotation } };
-  const { pinned, stableRevision, ...rest } = statusOf(seen);
-  const named = asked === "stable" ? stableRevision : asked;
-  const revision = seen.revisions.find(({ name, number }) => name === named || String(number) === named);
-  if (revision === undefined) return { ...drop, events: [warning("RollbackUnknown", `there is no revision "${asked}" to roll back to`)] };
-  const insteadOf = wantedName(seen);
-  if (revision.name === insteadOf || (pinned?.revision === revision.name && pinned.insteadOf === insteadOf)) return drop;
-  const message = `revision ${revision.number} (${revision.name}) was asked for by annotation`;
-  const stable = stableRevision === undefined ? {} : { stableRevision };
-  return record({ ...rest, ...stable, pinned: { revision: revision.name, insteadOf, reason: "RollbackRequested", message } }, [
-    normal("RollbackRequested", message),
-  ]);
 }
 
 // The pods go, then volumes if they should, then the finalizer. Bounded.

@@ -1,7 +1,7 @@
 // Which of an EmbeddedStreamApp's objects should be there, and which are missing or outdated.
 import type { AnyObject } from "../ports/objects.ts";
-import { builtAnnotation } from "../streamjob/names.ts";
-import type { DeletionTarget } from "../streamjob/step.ts";
+import type { DeletionTarget } from "../resource/act.ts";
+import { builtAnnotation } from "../resource/names.ts";
 import { appObjects } from "./build/support.ts";
 import { type AppPlan, builtFrom, statefulSet } from "./build/stateful-set.ts";
 import { appSetName } from "./names.ts";

@@ -1,7 +1,7 @@
 // Names and labels of the objects of an EmbeddedStreamApp. What they are called is part of the operator's reference.
 import { ownerLabels } from "../controller/owner-labels.ts";
 import type { EmbeddedStreamApp } from "../ports/objects.ts";
-import { managedBy, managedByLabel, shortName } from "../streamjob/names.ts";
+import { managedBy, managedByLabel, shortName } from "../resource/names.ts";
 
 export const appFinalizer = "millrace.dev/embeddedstreamapp";
 /** On pods: the revision that they run. */

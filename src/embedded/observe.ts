@@ -2,10 +2,13 @@
 import type { AppAddress, AppClient, AppReport, TopicAccess, TopicClient, TopicReport } from "../ports/app-client.ts";
 import { restPortAnnotation, type SavepointReport } from "../ports/job-client.ts";
 import { messageOf } from "../ports/machine.ts";
-import type { EmbeddedStreamApp, Kinds, Pod, Secret, StatefulSet } from "../ports/objects.ts";
-import { builtAnnotation } from "../streamjob/names.ts";
-import type { Asked, OtherSeen } from "../streamjob/observed.ts";
-import type { Reader } from "../streamjob/reader.ts";
+import type { EmbeddedStreamApp, Pod, Secret, StatefulSet } from "../ports/objects.ts";
+import { type Asked, asking, hostOf, nobody, tokenIn, unasked } from "../resource/asked.ts";
+import type { Reader } from "../resource/reader.ts";
+import type { Look } from "../resource/reconciler.ts";
+import { othersOf } from "../resource/others.ts";
+import type { ObjectKey } from "../ports/cluster.ts";
+import { builtAnnotation } from "../resource/names.ts";
 import { appPorts } from "./build/stateful-set.ts";
 import { stoppedWithOf } from "./last-words.ts";
 import { appTokenName, keyOfApp, ordinalOf, revisionLabel } from "./names.ts";
@@ -14,29 +17,25 @@ import { appRevisionOf } from "./revision.ts";
 import { appProblemOf } from "./settings.ts";
 
 const otherKinds = ["Service", "Secret", "PodDisruptionBudget"] as const;
-const unasked = { kind: "unasked" } as const;
+const noPod = nobody("no pod runs");
 
-export interface AppObserveParts {
-  readonly live: Reader;
-  readonly cached: Reader;
+export interface AppObserveParts extends Look {
   /** Without a cache between: of Secrets that are not the operator's. */
-  readonly secret: (key: { readonly namespace: string; readonly name: string }) => Promise<Secret | undefined>;
+  readonly secret: (key: ObjectKey) => Promise<Secret | undefined>;
   readonly client: AppClient;
   readonly topics: TopicClient;
-  readonly nowMs: number;
-  readonly ask: boolean;
 }
 
 export async function observe(app: EmbeddedStreamApp, parts: AppObserveParts): Promise<AppObserved> {
   const { live, cached, nowMs } = parts;
   const key = keyOfApp(app);
-  const [sets, pods, revisions, claims, ...others] = await Promise.all([
-    live.ofJob("StatefulSet", key),
-    live.ofJob("Pod", key),
-    cached.ofJob("ControllerRevision", key),
+  const [sets, pods, revisions, claims, others] = await Promise.all([
+    live.owned("StatefulSet", key),
+    live.owned("Pod", key),
+    cached.owned("ControllerRevision", key),
     // There are no copies of them; a glance sees none, and whoever acts on that looks again.
-    app.metadata.deletionTimestamp === undefined || live === cached ? [] : live.ofJob("PersistentVolumeClaim", key),
-    ...otherKinds.map(async (kind) => (await cached.ofJob(kind, key)).map((object) => otherSeen(kind, object))),
+    app.metadata.deletionTimestamp === undefined || live === cached ? [] : live.owned("PersistentVolumeClaim", key),
+    othersOf(cached, otherKinds, key),
   ]);
   const seenPods = pods.map((pod) => podSeen(pod, app.metadata.name)).sort((a, b) => a.ordinal - b.ordinal);
   const { upgrade } = app.status ?? {};
@@ -55,7 +54,7 @@ export async function observe(app: EmbeddedStreamApp, parts: AppObserveParts): P
     revisions: revisions.map(appRevisionOf).sort((a, b) => a.number - b.number),
     set: sets.map(setSeen)[0],
     pods: seenPods,
-    others: others.flat(),
+    others,
     claims: claims.map(({ metadata }) => ({ name: metadata.name, uid: metadata.uid ?? "" })),
     reports,
     topics,
@@ -70,7 +69,7 @@ async function reportsOf(
 ): Promise<ReadonlyMap<string, Asked<AppReport>>> {
   const asked = pods.map(async (pod) => {
     const address = addressOfPod(pod);
-    return [pod.name, address === undefined ? nobody : await asking(() => client.report(address))] as const;
+    return [pod.name, address === undefined ? noPod : await asking(() => client.report(address))] as const;
   });
   return new Map(await Promise.all(asked));
 }
@@ -82,7 +81,7 @@ async function savepointOf(
   addressOfPod: (pod: AppPodSeen) => AppAddress | undefined,
   client: AppClient,
 ): Promise<Asked<SavepointReport>> {
-  let last: Asked<SavepointReport> = nobody;
+  let last: Asked<SavepointReport> = noPod;
   for (const pod of pods) {
     const address = addressOfPod(pod);
     if (address === undefined) continue;
@@ -97,7 +96,7 @@ async function topicsOf(app: EmbeddedStreamApp, parts: AppObserveParts): Promise
   const { kafka, topics, applicationId } = app.spec;
   return asking(async () => {
     const text = async (name: string | undefined, field: string): Promise<string | undefined> => {
-      const value = name === undefined ? undefined : (await parts.secret({ namespace, name }))?.data?.[field];
+      const value = name === undefined ? undefined : (await secretOf(parts, { namespace, name }))?.data?.[field];
       return value === undefined ? undefined : Buffer.from(value, "base64").toString("utf8");
     };
     const { sasl, tls } = kafka;
@@ -126,28 +125,23 @@ async function topicsOf(app: EmbeddedStreamApp, parts: AppObserveParts): Promise
   });
 }
 
-const nobody = { kind: "unreachable", reason: "no pod runs" } as const;
-
-// Nothing that an app or a broker answers may stop the reconciling of pods.
-async function asking<T>(request: () => Promise<T>): Promise<Asked<T>> {
-  try {
-    return { kind: "answer", answer: await request() };
-  } catch (error) {
-    return { kind: "unreachable", reason: messageOf(error) };
-  }
+// Whoever may not read it does not know the topics; pods are reconciled all the same.
+function secretOf(parts: AppObserveParts, key: ObjectKey): Promise<Secret | undefined> {
+  return parts.secret(key).catch((cause: unknown) => {
+    throw new Error(messageOf(cause), { cause });
+  });
 }
 
 async function tokenOf(app: EmbeddedStreamApp, cached: Reader): Promise<string> {
   const { namespace, name } = keyOfApp(app);
   const secret = await cached.get("Secret", { namespace, name: appTokenName(name) });
-  return Buffer.from(secret?.data?.["token"] ?? "", "base64").toString("utf8");
+  return tokenIn(secret);
 }
 
 function addressOf(app: EmbeddedStreamApp, pod: AppPodSeen, token: string): AppAddress | undefined {
   if (!pod.running || pod.ip === undefined) return undefined;
-  const host = pod.ip.includes(":") ? `[${pod.ip}]` : pod.ip;
   const { namespace, name } = keyOfApp(app);
-  return { app: `${namespace}/${name}`, pod: pod.name, url: `http://${host}:${pod.restPort}`, token };
+  return { app: `${namespace}/${name}`, pod: pod.name, url: `http://${hostOf(pod.ip)}:${pod.restPort}`, token };
 }
 
 const setSeen = ({ metadata, spec }: StatefulSet): SetSeen => ({
@@ -176,8 +170,4 @@ function podSeen({ metadata, status }: Pod, app: string): AppPodSeen {
     ip: status?.podIP,
     restPort: Number(metadata.annotations?.[restPortAnnotation] ?? appPorts.rest),
   };
-}
-
-function otherSeen<K extends (typeof otherKinds)[number]>(kind: K, { metadata }: Kinds[K]): OtherSeen {
-  return { kind, name: metadata.name, uid: metadata.uid ?? "", run: undefined, builtFrom: metadata.annotations?.[builtAnnotation] };
 }

@@ -1,12 +1,12 @@
 // What is known about an EmbeddedStreamApp at one moment: everything that a decision may rest on; and the pieces that decisions are made of.
 import type { EmbeddedStreamAppStatus } from "millrace/api";
-import type { EventNote } from "../controller/event-recorder.ts";
 import type { AppReport, TopicReport } from "../ports/app-client.ts";
 import type { SavepointReport } from "../ports/job-client.ts";
 import type { AnyObject, EmbeddedStreamApp } from "../ports/objects.ts";
-import { type Problem, withoutUndefined } from "../streamjob/draft.ts";
-import type { Asked, OtherSeen } from "../streamjob/observed.ts";
-import type { DeletionTarget } from "../streamjob/step.ts";
+import type { Asked } from "../resource/asked.ts";
+import type { DeletionTarget } from "../resource/act.ts";
+import type { OtherSeen } from "../resource/others.ts";
+import { type Draft, pause as pauseWith, type Problem, record as recordStatus } from "../resource/draft.ts";
 import type { StoppedWith } from "./last-words.ts";
 import type { AppRevision } from "./revision.ts";
 
@@ -61,35 +61,17 @@ export type AppStep =
   | { readonly kind: "delete"; readonly targets: readonly DeletionTarget[] }
   | { readonly kind: "dropAnnotation"; readonly name: string };
 
-export interface AppDraft {
-  readonly status: EmbeddedStreamAppStatus;
-  readonly step: AppStep;
-  readonly againAfterMs?: number;
-  readonly events?: readonly EventNote[];
-  readonly degraded?: Problem;
-}
+export type AppDraft = Draft<EmbeddedStreamAppStatus, AppStep>;
 
 export const statusOf = (seen: AppObserved): EmbeddedStreamAppStatus => seen.app.status ?? {};
 
 /** Write this down, then look again. */
-export const record = (
-  status: { readonly [K in keyof EmbeddedStreamAppStatus]: EmbeddedStreamAppStatus[K] | undefined },
-  events: readonly EventNote[] = [],
-): AppDraft => ({
-  status: withoutUndefined<EmbeddedStreamAppStatus>(status as EmbeddedStreamAppStatus),
-  step: { kind: "wait" },
-  againAfterMs: 0,
-  events,
-});
+export const record: typeof recordStatus<EmbeddedStreamAppStatus> = recordStatus;
 
 export const act = (seen: AppObserved, step: AppStep): AppDraft => ({ status: statusOf(seen), step });
 
-export const pause = (seen: AppObserved, againAfterMs?: number, degraded?: Problem): AppDraft => ({
-  status: statusOf(seen),
-  step: { kind: "wait" },
-  ...(againAfterMs === undefined ? {} : { againAfterMs }),
-  ...(degraded === undefined ? {} : { degraded }),
-});
+export const pause = (seen: AppObserved, againAfterMs?: number, degraded?: Problem): AppDraft =>
+  pauseWith(statusOf(seen), againAfterMs, degraded);
 
 export const timeOf = (seen: AppObserved): string => new Date(seen.nowMs).toISOString();
 export const sinceMs = (seen: AppObserved, at: string): number => seen.nowMs - Date.parse(at);

@@ -1,6 +1,8 @@
 // The part of an EmbeddedStreamApp's status that people and tools read. Made from what is known, never decided upon.
 import type { Condition, EmbeddedStreamAppStatus } from "millrace/api";
-import { answerOf, type Problem, withoutUndefined } from "../streamjob/draft.ts";
+import { answerOf } from "../resource/asked.ts";
+import { type Problem, withoutUndefined } from "../resource/draft.ts";
+import { conditionsFrom, observedGeneration } from "../resource/conditions.ts";
 import { isCaughtUp, lagOf, reportOf, tasksOf } from "./caught-up.ts";
 import { appSelector } from "./names.ts";
 import { type AppDraft, type AppObserved } from "./observed.ts";
@@ -19,7 +21,7 @@ export function summarize(seen: AppObserved, draft: AppDraft): EmbeddedStreamApp
   const lag = lagOf(seen) ?? status.lag;
   const summary = withoutUndefined<EmbeddedStreamAppStatus>({
     ...status,
-    observedGeneration: observedGeneration(seen, draft),
+    observedGeneration: observedGeneration(seen.app, status.upgrade !== undefined, draft),
     replicas: seen.pods.length,
     readyReplicas,
     partitions: topics?.partitions ?? status.partitions,
@@ -35,11 +37,6 @@ export function summarize(seen: AppObserved, draft: AppDraft): EmbeddedStreamApp
   return { ...summary, state, conditions: conditionsOf(seen, { ...summary, state }, draft.degraded) };
 }
 
-function observedGeneration(seen: AppObserved, { status, step, againAfterMs }: AppDraft): number | undefined {
-  const atRest = step.kind === "wait" && againAfterMs !== 0;
-  return status.upgrade !== undefined || atRest ? seen.app.metadata.generation : seen.app.status?.observedGeneration;
-}
-
 function stateOf(
   seen: AppObserved,
   { upgrade, wantedReplicas = 0, readyReplicas = 0, replicas = 0, currentRevision }: EmbeddedStreamAppStatus,
@@ -53,18 +50,6 @@ function stateOf(
 }
 
 function conditionsOf(seen: AppObserved, status: EmbeddedStreamAppStatus, problem: Problem | undefined): readonly Condition[] {
-  const generation = status.observedGeneration;
-  const condition = (type: string, value: Condition["status"], reason: string, message: string): Condition => {
-    const before = seen.app.status?.conditions?.find((one) => one.type === type);
-    return {
-      type,
-      status: value,
-      reason,
-      message: message.slice(0, 2000),
-      lastTransitionTime: before?.status === value ? before.lastTransitionTime : new Date(seen.nowMs).toISOString().replace(/\.\d+Z$/, "Z"),
-      ...(generation === undefined ? {} : { observedGeneration: generation }),
-    };
-  };
   const { state = "Created", wantedReplicas = 0, readyReplicas = 0, upgrade, pinned } = status;
   const degraded =
     seen.problem === undefined
@@ -74,18 +59,14 @@ function conditionsOf(seen: AppObserved, status: EmbeddedStreamAppStatus, proble
   const ready = readyReplicas > 0 && readyReplicas >= wantedReplicas && upgrade === undefined;
   const counts = `${readyReplicas} of ${wantedReplicas} pods are caught up`;
   const busy = state !== "Running" && state !== "Suspended" && state !== "Created";
-  return [
-    condition("Ready", ready ? "True" : "False", ready ? "Running" : state === "Running" ? "Starting" : state, counts),
-    busy
-      ? condition(
-          "Progressing",
-          "True",
-          state,
-          upgrade === undefined ? counts : `${upgrade.kind}: ${upgrade.phase}, down to pod ${upgrade.partition}`,
-        )
-      : condition("Progressing", "False", "Idle", "nothing is in progress"),
-    degraded === undefined
-      ? condition("Degraded", "False", "AsExpected", "nothing is wrong")
-      : condition("Degraded", "True", degraded.reason, degraded.message),
-  ];
+  const reason = ready ? "Running" : state === "Running" ? "Starting" : state;
+  const doing = upgrade === undefined ? counts : `${upgrade.kind}: ${upgrade.phase}, down to pod ${upgrade.partition}`;
+  return conditionsFrom({
+    resource: seen.app,
+    nowMs: seen.nowMs,
+    generation: status.observedGeneration,
+    ready: { status: ready ? "True" : "False", reason, message: counts },
+    progress: busy ? { reason: state, message: doing } : undefined,
+    degraded,
+  });
 }

@@ -1,7 +1,7 @@
 // Bringing out another revision: pod by pod, each when the one before is caught up; or all at once over a savepoint. And back, when it does not work.
 import type { AppUpgrade, EmbeddedStreamAppStatus, LastUpgrade } from "millrace/api";
 import type { EventNote } from "../controller/event-recorder.ts";
-import { normal, type Problem, warning } from "../streamjob/draft.ts";
+import { normal, type Problem, warning } from "../resource/draft.ts";
 import { allCaughtUp, brokenPod, isCaughtUp } from "./caught-up.ts";
 import { act, type AppDraft, type AppObserved, pause, record, sinceMs, statusOf, timeOf } from "./observed.ts";
 import { type AppRevision, appRevisionName } from "./revision.ts";

@@ -9,7 +9,7 @@ import type { PodProcesses, ProcessEnd } from "../memory/kubelet.ts";
 import type { ObjectStore } from "../memory/object-store.ts";
 import { type Log, messageOf } from "../ports/machine.ts";
 import type { Pod } from "../ports/objects.ts";
-import { runLabel } from "../streamjob/names.ts";
+import { runLabel } from "../resource/names.ts";
 import { commandOf, host, variablesOf, wordsOf } from "./pod-command.ts";
 
 export interface ChildProcessOptions {

@@ -1,11 +1,11 @@
 // Carries out one step for a MicroBatchJob. Each of them may be carried out twice: whoever died after it does it again.
 import type { ObjectCache } from "../controller/object-cache.ts";
-import type { Cluster } from "../ports/cluster.ts";
 import type { DriverAddress, DriverClient } from "../ports/driver-client.ts";
 import type { Machine } from "../ports/machine.ts";
 import type { AnyObject, MicroBatchJob } from "../ports/objects.ts";
-import { createOnce } from "../streamjob/act.ts";
-import { ownedReader } from "../streamjob/reader.ts";
+import { createOnce, deleteAll, markResource } from "../resource/act.ts";
+import { cachedReader } from "../resource/reader.ts";
+import type { Cluster } from "../ports/cluster.ts";
 import { batchTokenSecret } from "./build/support.ts";
 import { batchFinalizer, keyOfBatchJob } from "./names.ts";
 import { addressOfDriver } from "./observe.ts";
@@ -23,26 +23,19 @@ export interface BatchActParts {
 export async function carryOut(step: BatchStep, job: MicroBatchJob, pods: readonly BatchPodSeen[], parts: BatchActParts): Promise<void> {
   const { cluster, cache, driver, machine } = parts;
   const key = keyOfBatchJob(job);
-  const resourceVersion = job.metadata.resourceVersion ?? "";
-  const finalizers = job.metadata.finalizers ?? [];
-  const patch = (change: {
-    readonly finalizers?: readonly string[];
-    readonly annotations?: Readonly<Record<string, null>>;
-  }): Promise<void> => cluster.patchMetadata("MicroBatchJob", key, { resourceVersion, ...change });
   const apply = async (object: AnyObject): Promise<void> => cache.wrote(await cluster.apply(object));
   const reached = (run: number): Promise<DriverAddress | undefined> => {
     const pod = pods.find((one) => one.run === run && one.component === "driver");
-    return pod === undefined ? Promise.resolve(undefined) : addressOfDriver(job, pod, ownedReader(cache, "MicroBatchJob"));
+    return pod === undefined ? Promise.resolve(undefined) : addressOfDriver(job, pod, cachedReader(cache, "MicroBatchJob"));
   };
   switch (step.kind) {
     case "wait":
       return;
     case "addFinalizer":
-      return patch({ finalizers: [...finalizers, batchFinalizer] });
     case "removeFinalizer":
-      return patch({ finalizers: finalizers.filter((name) => name !== batchFinalizer) });
+      return markResource(cluster, job, { kind: step.kind, finalizer: batchFinalizer });
     case "dropAnnotation":
-      return patch({ annotations: { [step.name]: null } });
+      return markResource(cluster, job, step);
     case "createToken":
       return createOnce(cluster, cache, batchTokenSecret(job, machine.secret()));
     case "createRevision":
@@ -53,11 +46,7 @@ export async function carryOut(step: BatchStep, job: MicroBatchJob, pods: readon
       await Promise.all(step.objects.map(apply));
       return;
     case "delete":
-      for (const { kind, name, uid } of step.targets) {
-        await cluster.delete(kind, { namespace: key.namespace, name }, uid === "" ? {} : { uid });
-        if (uid !== "" && kind !== "Pod") cache.deleted(uid);
-      }
-      return;
+      return deleteAll(parts, key.namespace, step.targets, ["Pod"]);
     case "stopWithSavepoint": {
       const address = await reached(step.run);
       if (address !== undefined) await driver.stopWithSavepoint(address, step.id);

@@ -1,5 +1,5 @@
 // A driver's pod that cannot run, and why.
-import type { Problem } from "../streamjob/draft.ts";
+import type { Problem } from "../resource/draft.ts";
 import type { BatchPodSeen } from "./observed.ts";
 
 const imageReasons = new Set(["ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"]);

@@ -82,7 +82,6 @@ const seen = (its: Partial<MicroBatchJobSpec>, status: MicroBatchJobStatus, more
   savepoint: { kind: "unasked" },
   due: { missedMs: undefined, nextMs: undefined },
   refused: undefined,
-  terminating: false,
   defaultImage: undefined,
   ...more,
 });

@@ -1,4 +1,5 @@
 // From what is known about a MicroBatchJob to the one thing to do next. A pure function: the same knowledge gives the same step.
+import { decided } from "../resource/draft.ts";
 import { batchFinalizer, batchTokenName } from "./names.ts";
 import { leftovers, missingDriver, outdated, othersGone } from "./desired.ts";
 import { act, type BatchDraft, pause, record, statusOf } from "./draft.ts";
@@ -7,7 +8,7 @@ import { running, stop } from "./running.ts";
 import { batchSettingsOf } from "./settings.ts";
 import type { BatchDecision } from "./step.ts";
 import { summarize } from "./summary.ts";
-import { requestedRollback, targetOf, unpin } from "./target.ts";
+import { pinned, targetOf } from "./target.ts";
 import { waiting } from "./waiting.ts";
 
 /** After the policy's own time, how long pods may take to go before they are left to the garbage collector. */
@@ -15,12 +16,7 @@ const podsMs = 10 * 60_000;
 
 export function decide(seen: BatchObserved): BatchDecision {
   const draft = seen.job.metadata.deletionTimestamp === undefined ? living(seen) : deleting(seen);
-  return {
-    status: summarize(seen, draft),
-    step: draft.step,
-    events: draft.events ?? [],
-    ...(draft.againAfterMs === undefined ? {} : { againAfterMs: draft.againAfterMs }),
-  };
+  return decided(draft, summarize(seen, draft));
 }
 
 function living(seen: BatchObserved): BatchDraft {
@@ -28,7 +24,7 @@ function living(seen: BatchObserved): BatchDraft {
   if (job.metadata.finalizers?.includes(batchFinalizer) !== true) return act(seen, { kind: "addFinalizer" });
   if (!seen.others.some(({ kind, name }) => kind === "Secret" && name === batchTokenName(job.metadata.name)))
     return act(seen, { kind: "createToken" });
-  const asked = requestedRollback(seen) ?? unpin(seen);
+  const asked = pinned(seen);
   if (asked !== undefined) return asked;
   const target = targetOf(seen);
   if (target.kind === "new") return act(seen, { kind: "createRevision", revision: target.revision });

@@ -1,7 +1,7 @@
 // Which of a MicroBatchJob's objects should be there, which are missing or outdated, and which are left over.
 import type { AnyObject } from "../ports/objects.ts";
-import { builtAnnotation } from "../streamjob/names.ts";
-import type { DeletionTarget } from "../streamjob/step.ts";
+import type { DeletionTarget } from "../resource/act.ts";
+import { builtAnnotation } from "../resource/names.ts";
 import { executorsBuiltFrom, executorsDeployment } from "./build/executors.ts";
 import type { BatchPlan } from "./build/plan.ts";
 import { driverPodOf } from "./build/pods.ts";

@@ -1,7 +1,7 @@
 // Names and labels of the objects of a MicroBatchJob. What they are called is part of the operator's reference.
 import { ownerLabels } from "../controller/owner-labels.ts";
 import type { MicroBatchJob } from "../ports/objects.ts";
-import { componentLabel, managedBy, managedByLabel, runLabel, shortName } from "../streamjob/names.ts";
+import { componentLabel, managedBy, managedByLabel, runLabel, shortName } from "../resource/names.ts";
 
 export const batchFinalizer = "millrace.dev/microbatchjob";
 

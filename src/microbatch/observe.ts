@@ -1,13 +1,13 @@
 // Reads everything that a decision about a MicroBatchJob may rest on. Never changes anything.
-import { Buffer } from "node:buffer";
-import { isClusterError } from "../ports/cluster-error.ts";
 import type { DriverAddress, DriverClient, DriverReport } from "../ports/driver-client.ts";
-import { isUnreachable, restPortAnnotation } from "../ports/job-client.ts";
+import { restPortAnnotation } from "../ports/job-client.ts";
 import { messageOf } from "../ports/machine.ts";
-import type { ContainerStatus, Deployment, Kinds, MicroBatchJob, Pod } from "../ports/objects.ts";
-import { componentLabel, runLabel, builtAnnotation } from "../streamjob/names.ts";
-import type { Asked, OtherSeen } from "../streamjob/observed.ts";
-import type { Reader } from "../streamjob/reader.ts";
+import type { ContainerStatus, Deployment, MicroBatchJob, Pod } from "../ports/objects.ts";
+import { asking, hostOf, nobody, tokenIn, unasked } from "../resource/asked.ts";
+import type { Reader } from "../resource/reader.ts";
+import type { Look } from "../resource/reconciler.ts";
+import { othersOf } from "../resource/others.ts";
+import { componentLabel, runLabel, builtAnnotation } from "../resource/names.ts";
 import { batchPorts } from "./build/plan.ts";
 import { batchTokenName, keyOfBatchJob } from "./names.ts";
 import type { BatchObserved, BatchPodSeen, DueSeen } from "./observed.ts";
@@ -18,28 +18,19 @@ import { batchProblemOf } from "./settings.ts";
 
 const otherKinds = ["ConfigMap", "Service", "Secret", "ServiceAccount", "NetworkPolicy"] as const;
 
-export interface BatchObserveParts {
-  /** What changes with every step: from the cluster itself when a step is about to be taken. */
-  readonly live: Reader;
-  /** What may be a moment old, because acting on it twice does no harm. */
-  readonly cached: Reader;
+export interface BatchObserveParts extends Look {
   readonly client: DriverClient;
-  readonly nowMs: number;
   readonly defaultImage: string | undefined;
-  /** Ask the driver also when nothing is in progress. */
-  readonly ask: boolean;
-  readonly refused: string | undefined;
-  readonly terminating: boolean;
 }
 
 export async function observe(job: MicroBatchJob, parts: BatchObserveParts): Promise<BatchObserved> {
-  const { live, cached, nowMs, defaultImage, refused, terminating } = parts;
+  const { live, cached, nowMs, defaultImage, refused } = parts;
   const key = keyOfBatchJob(job);
-  const [deployments, pods, revisions, ...others] = await Promise.all([
-    live.ofJob("Deployment", key),
-    live.ofJob("Pod", key),
-    cached.ofJob("ControllerRevision", key),
-    ...otherKinds.map(async (kind) => (await cached.ofJob(kind, key)).map((object) => otherSeen(kind, object))),
+  const [deployments, pods, revisions, others] = await Promise.all([
+    live.owned("Deployment", key),
+    live.owned("Pod", key),
+    cached.owned("ControllerRevision", key),
+    othersOf(cached, otherKinds, key),
   ]);
   const seenPods = pods.map(podSeen);
   const due = dueOf(job, nowMs);
@@ -50,11 +41,10 @@ export async function observe(job: MicroBatchJob, parts: BatchObserveParts): Pro
     revisions: revisions.map(batchRevisionOf).sort((a, b) => a.number - b.number),
     executors: deployments.map(executorsSeen),
     pods: seenPods,
-    others: others.flat(),
+    others,
     ...(await ask(job, seenPods, parts)),
     due: due.seen,
-    refused,
-    terminating,
+    refused: refused?.reason,
     defaultImage,
   };
 }
@@ -77,42 +67,29 @@ async function ask(
   parts: BatchObserveParts,
 ): Promise<Pick<BatchObserved, "report" | "savepoint">> {
   const { active } = job.status ?? {};
-  const unasked = { kind: "unasked" } as const;
   if (active === undefined) return { report: unasked, savepoint: unasked };
   const pod = pods.find((one) => one.run === active.run && one.component === "driver");
   if (pod?.ended !== undefined) {
     const report = reportOfEnded(pod.ended.message, active.run);
-    return { report: report === undefined ? nobody : { kind: "answer", answer: report }, savepoint: unasked };
+    return { report: report === undefined ? noDriver : { kind: "answer", answer: report }, savepoint: unasked };
   }
   if (!parts.ask && active.phase === "stable") return { report: unasked, savepoint: unasked };
   const address = pod === undefined ? undefined : await addressOfDriver(job, pod, parts.cached);
-  if (address === undefined) return { report: nobody, savepoint: nobody };
+  if (address === undefined) return { report: noDriver, savepoint: noDriver };
   const report = await asking<DriverReport>(() => parts.client.report(address));
   const { savepointId, savepoint } = active.stop ?? {};
   if (savepointId === undefined || savepoint !== undefined || report.kind !== "answer") return { report, savepoint: unasked };
   return { report, savepoint: await asking(() => parts.client.savepoint(address, savepointId)) };
 }
 
-const nobody = { kind: "unreachable", reason: "no driver runs" } as const;
-
-async function asking<T>(request: () => Promise<T>): Promise<Asked<T>> {
-  try {
-    return { kind: "answer", answer: await request() };
-  } catch (error) {
-    // Nothing that a driver answers may stop the reconciling of its pods.
-    if (isUnreachable(error) || !isClusterError(error)) return { kind: "unreachable", reason: messageOf(error) };
-    throw error;
-  }
-}
+const noDriver = nobody("no driver runs");
 
 /** Where the driver can be asked; undefined when it does not run. */
 export async function addressOfDriver(job: MicroBatchJob, pod: BatchPodSeen, cached: Reader): Promise<DriverAddress | undefined> {
   if (!pod.running || pod.ip === undefined) return undefined;
   const { namespace, name } = keyOfBatchJob(job);
   const secret = await cached.get("Secret", { namespace, name: batchTokenName(name) });
-  const token = Buffer.from(secret?.data?.["token"] ?? "", "base64").toString("utf8");
-  const host = pod.ip.includes(":") ? `[${pod.ip}]` : pod.ip;
-  return { job: `${namespace}/${name}`, run: pod.run, url: `http://${host}:${pod.restPort}`, token };
+  return { job: `${namespace}/${name}`, run: pod.run, url: `http://${hostOf(pod.ip)}:${pod.restPort}`, token: tokenIn(secret) };
 }
 
 const executorsSeen = ({ metadata, spec, status }: Deployment): BatchObserved["executors"][number] => ({
@@ -150,15 +127,4 @@ function endOf(status: Pod["status"], container: ContainerStatus | undefined): B
   if (status?.phase !== "Succeeded" && status?.phase !== "Failed") return undefined;
   const last = container?.state?.terminated;
   return { failed: status.phase === "Failed", reason: last?.reason ?? status.reason, message: last?.message ?? status.message };
-}
-
-function otherSeen<K extends (typeof otherKinds)[number]>(kind: K, { metadata }: Kinds[K]): OtherSeen {
-  const run = metadata.labels?.[runLabel];
-  return {
-    kind,
-    name: metadata.name,
-    uid: metadata.uid ?? "",
-    run: run === undefined ? undefined : Number(run),
-    builtFrom: metadata.annotations?.[builtAnnotation],
-  };
 }

@@ -2,7 +2,9 @@
 import type { DriverReport } from "../ports/driver-client.ts";
 import type { SavepointReport } from "../ports/job-client.ts";
 import type { MicroBatchJob } from "../ports/objects.ts";
-import type { Asked, OtherSeen, WorkloadSeen } from "../streamjob/observed.ts";
+import type { Asked } from "../resource/asked.ts";
+import type { OtherSeen } from "../resource/others.ts";
+import type { WorkloadSeen } from "../streamjob/observed.ts";
 import type { BatchComponent } from "./names.ts";
 import type { BatchRevision } from "./revision.ts";
 
@@ -49,7 +51,5 @@ export interface BatchObserved {
   readonly due: DueSeen;
   /** The driver said no to the last step. */
   readonly refused: string | undefined;
-  /** Nothing can be made in the namespace any more. */
-  readonly terminating: boolean;
   readonly defaultImage: string | undefined;
 }

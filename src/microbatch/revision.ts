@@ -4,7 +4,7 @@ import { typeOf } from "../ports/kind-table.ts";
 import type { ControllerRevision, MicroBatchJob } from "../ports/objects.ts";
 import { ownerOf } from "../streamjob/build/owner.ts";
 import { type FieldClass, partBy } from "../streamjob/field-classes.ts";
-import { digest, shortName } from "../streamjob/names.ts";
+import { digest, shortName } from "../resource/names.ts";
 import { canonical } from "../streamjob/revision.ts";
 import { batchFieldClasses } from "./field-classes.ts";
 import { batchLabels } from "./names.ts";

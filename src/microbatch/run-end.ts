@@ -1,7 +1,7 @@
 // The end of a run: noted, and what follows from it: another attempt after a wait, the next version, the version before, or nothing.
 import type { ActiveBatchRun, BatchRun, LastUpgrade, MicroBatchJobStatus, RestorePoint } from "millrace/api";
 import type { EventNote } from "../controller/event-recorder.ts";
-import { normal, warning } from "../streamjob/draft.ts";
+import { normal, warning } from "../resource/draft.ts";
 import { type BatchDraft, record, reportOf, statusOf, timeOf } from "./draft.ts";
 import type { BatchObserved } from "./observed.ts";
 import { batchRevisionName } from "./revision.ts";

@@ -1,6 +1,6 @@
 // A MicroBatchJob with a run: what became of its driver, whether it works, and whether the manifest asks for something else.
 import type { ActiveBatchRun, BatchStop, LastUpgrade } from "millrace/api";
-import { normal, type Problem } from "../streamjob/draft.ts";
+import { normal, type Problem } from "../resource/draft.ts";
 import { allocate } from "./allocation.ts";
 import { brokenDriver } from "./broken-driver.ts";
 import { type BatchDraft, driverPod, pause, record, reportOf, sinceMs, statusOf, timeOf } from "./draft.ts";

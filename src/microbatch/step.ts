@@ -1,8 +1,8 @@
 // The one thing to do next for a MicroBatchJob, and what to write down before it is done.
 import type { MicroBatchJobStatus } from "millrace/api";
-import type { EventNote } from "../controller/event-recorder.ts";
 import type { AnyObject } from "../ports/objects.ts";
-import type { DeletionTarget } from "../streamjob/step.ts";
+import type { DeletionTarget } from "../resource/act.ts";
+import type { Decision } from "../resource/draft.ts";
 import type { BatchRevision } from "./revision.ts";
 
 export type BatchStep =
@@ -21,12 +21,4 @@ export type BatchStep =
   /** Its time to live is over. */
   | { readonly kind: "deleteSelf" };
 
-export interface BatchDecision {
-  /** Written first, when it differs from what is there; the step is taken only when nothing had to be written. */
-  readonly status: MicroBatchJobStatus;
-  readonly step: BatchStep;
-  /** Look again after this though nothing changes, ms. */
-  readonly againAfterMs?: number;
-  /** Told when the status is written. */
-  readonly events: readonly EventNote[];
-}
+export type BatchDecision = Decision<MicroBatchJobStatus, BatchStep>;

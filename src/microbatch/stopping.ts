@@ -1,6 +1,6 @@
 // A run that is to end: with a savepoint behind its batch, behind its batch, or at once. Bounded: a driver that does not answer is ended from outside.
 import type { ActiveBatchRun, BatchStop } from "millrace/api";
-import { warning } from "../streamjob/draft.ts";
+import { warning } from "../resource/draft.ts";
 import { act, type BatchDraft, driverPod, pause, record, reportOf, sinceMs, statusOf, timeOf } from "./draft.ts";
 import type { BatchObserved } from "./observed.ts";
 import { batchSettingsOf } from "./settings.ts";

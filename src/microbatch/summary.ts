@@ -1,7 +1,8 @@
 // The part of a MicroBatchJob's status that people and tools read: conditions, state, figures. Made from what is known, never decided upon.
 import type { BatchStatus, Condition, MicroBatchJobState, MicroBatchJobStatus } from "millrace/api";
 import type { BatchReport } from "../ports/driver-client.ts";
-import { type Problem, withoutUndefined } from "../streamjob/draft.ts";
+import { type Problem, withoutUndefined } from "../resource/draft.ts";
+import { conditionsFrom, observedGeneration, type Readiness } from "../resource/conditions.ts";
 import { type BatchDraft, driverPod, reportOf } from "./draft.ts";
 import { batchRunLabels } from "./names.ts";
 import type { BatchObserved } from "./observed.ts";
@@ -15,7 +16,7 @@ export function summarize(seen: BatchObserved, draft: BatchDraft): MicroBatchJob
   const batch = report?.batch === undefined ? status.batch : batchOf(report.batch, report.triggerMs);
   const summary = withoutUndefined<MicroBatchJobStatus>({
     ...status,
-    observedGeneration: observedGeneration(seen, draft),
+    observedGeneration: observedGeneration(seen.job, active?.stop !== undefined || status.upgrade !== undefined, draft),
     batch,
     replicas: executors?.replicas ?? 0,
     readyReplicas: executors?.readyReplicas ?? 0,
@@ -23,13 +24,6 @@ export function summarize(seen: BatchObserved, draft: BatchDraft): MicroBatchJob
   });
   const state = stateOf(seen, summary);
   return { ...summary, state, conditions: conditionsOf(seen, { ...summary, state }, draft.degraded) };
-}
-
-// The manifest's generation once what it asks for is in progress, or nothing is left to do: a waiting client would else take old conditions for new ones.
-function observedGeneration(seen: BatchObserved, { status, step, againAfterMs }: BatchDraft): number | undefined {
-  const inProgress = status.active?.stop !== undefined || status.upgrade !== undefined;
-  const atRest = step.kind === "wait" && againAfterMs !== 0;
-  return inProgress || atRest ? seen.job.metadata.generation : seen.job.status?.observedGeneration;
 }
 
 const selectorOf = (job: string, run: number): string =>
@@ -63,34 +57,19 @@ function stateOf(seen: BatchObserved, status: MicroBatchJobStatus): MicroBatchJo
 }
 
 function conditionsOf(seen: BatchObserved, status: MicroBatchJobStatus, problem: Problem | undefined): readonly Condition[] {
-  const generation = status.observedGeneration;
-  const condition = (type: string, value: Condition["status"], reason: string, message: string): Condition => {
-    const before = seen.job.status?.conditions?.find((one) => one.type === type);
-    return {
-      type,
-      status: value,
-      reason,
-      message: message.slice(0, 2000),
-      lastTransitionTime: before?.status === value ? before.lastTransitionTime : new Date(seen.nowMs).toISOString().replace(/\.\d+Z$/, "Z"),
-      ...(generation === undefined ? {} : { observedGeneration: generation }),
-    };
-  };
-  const ready = readiness(seen, status);
-  const degraded = degradation(seen, status, problem);
   const { state = "Created", active } = status;
   const busy = active?.phase === "starting" || active?.phase === "stopping" || status.upgrade !== undefined;
-  return [
-    condition("Ready", ready.status, ready.reason, ready.message),
-    busy && active !== undefined
-      ? condition("Progressing", "True", state, `run ${active.run} is ${active.phase}`)
-      : condition("Progressing", "False", "Idle", "nothing is in progress"),
-    degraded === undefined
-      ? condition("Degraded", "False", "AsExpected", "nothing is wrong")
-      : condition("Degraded", "True", degraded.reason, degraded.message),
-  ];
+  return conditionsFrom({
+    resource: seen.job,
+    nowMs: seen.nowMs,
+    generation: status.observedGeneration,
+    ready: readiness(seen, status),
+    progress: busy && active !== undefined ? { reason: state, message: `run ${active.run} is ${active.phase}` } : undefined,
+    degraded: degradation(seen, status, problem),
+  });
 }
 
-function readiness(seen: BatchObserved, status: MicroBatchJobStatus): Problem & { readonly status: "True" | "False" } {
+function readiness(seen: BatchObserved, status: MicroBatchJobStatus): Readiness {
   const { active, state = "Created", nextScheduledAt, lastFailure, retryAt } = status;
   if (active === undefined) {
     if (seen.problem !== undefined) return { status: "False", reason: "SpecInvalid", message: seen.problem };

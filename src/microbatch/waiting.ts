@@ -1,6 +1,6 @@
 // A MicroBatchJob without a run: whether one should be started now, and which.
 import type { ActiveBatchRun, BatchUpgrade, MicroBatchJobStatus, RestorePoint } from "millrace/api";
-import { normal } from "../streamjob/draft.ts";
+import { normal } from "../resource/draft.ts";
 import { firstRun } from "../streamjob/names.ts";
 import { oldRevisions, othersGone } from "./desired.ts";
 import { act, type BatchDraft, pause, record, sinceMs, statusOf, timeOf } from "./draft.ts";

@@ -2,7 +2,7 @@
 import type { CachedKind } from "../controller/object-cache.ts";
 import type { ListScope } from "../ports/cluster.ts";
 import type { AnyObject, ContainerStatus, Deployment, Kind, ObjectMeta, Pod, StatefulSet } from "../ports/objects.ts";
-import { componentLabel, managedBy, managedByLabel } from "../streamjob/names.ts";
+import { componentLabel, managedBy, managedByLabel } from "../resource/names.ts";
 
 /** Kinds whose changes make their job be looked at. */
 export const childKinds = [

@@ -9,15 +9,15 @@ import { ControllerMetrics } from "../controller/metrics.ts";
 import { ObjectCache } from "../controller/object-cache.ts";
 import type { Priority } from "../controller/workqueue.ts";
 import type { Cluster, ObjectKey } from "../ports/cluster.ts";
-import { EmbeddedReconciler } from "../embedded/reconciler.ts";
-import { MicroBatchReconciler } from "../microbatch/reconciler.ts";
+import { embeddedReconciler } from "../embedded/reconciler.ts";
+import { microBatchReconciler } from "../microbatch/reconciler.ts";
 import type { AppClient, TopicClient } from "../ports/app-client.ts";
 import type { DriverClient } from "../ports/driver-client.ts";
 import type { JobClient } from "../ports/job-client.ts";
 import type { Machine } from "../ports/machine.ts";
 import type { AnyObject } from "../ports/objects.ts";
 import { SavepointReconciler } from "../savepoint/savepoint-reconciler.ts";
-import { StreamJobReconciler } from "../streamjob/reconciler.ts";
+import { streamJobReconciler } from "../streamjob/reconciler.ts";
 import { cachedKinds, childKinds } from "./cached-kinds.ts";
 
 export interface OperatorOptions {
@@ -37,7 +37,7 @@ export interface OperatorOptions {
   readonly workers?: number;
   readonly minBackoffMs?: number;
   readonly watchInactivityMs?: number;
-  /** How often a StreamJob that nothing happens to is asked how it is; default a minute. */
+  /** How often the pods of a resource that nothing happens to are asked how they are; default a minute. */
   readonly restingMs?: number;
   readonly metrics?: ControllerMetrics;
 }
@@ -74,14 +74,12 @@ export class Operator {
     this.#cache = new ObjectCache(cluster, machine, cachedKinds(namespaces), options.watchInactivityMs);
     this.#events = new EventRecorder(fenced, machine, identity);
     const parts = { cluster: fenced, cache: this.#cache, client, machine, events: this.#events, metrics: this.metrics };
-    const jobs = new StreamJobReconciler({
-      ...parts,
-      defaultImage,
-      ...(options.restingMs === undefined ? {} : { restingMs: options.restingMs }),
-    });
+    const { restingMs } = options;
+    const resting = { ...parts, ...(restingMs === undefined ? {} : { restingMs }) };
+    const jobs = streamJobReconciler({ ...resting, defaultImage });
     const savepoints = new SavepointReconciler(parts);
-    const embedded = new EmbeddedReconciler({ ...parts, app, topics });
-    const batches = new MicroBatchReconciler({ ...parts, driver, defaultImage });
+    const embedded = embeddedReconciler({ ...resting, app, topics });
+    const batches = microBatchReconciler({ ...resting, driver, defaultImage });
     const shared = {
       machine,
       metrics: this.metrics,

@@ -1,7 +1,7 @@
 // The pod that deletes a savepoint's files: the job's own image, with the job's own access to the storage, also when the job is gone.
 import { typeOf } from "../ports/kind-table.ts";
 import type { Pod, Savepoint } from "../ports/objects.ts";
-import { managedBy, managedByLabel, shortName } from "../streamjob/names.ts";
+import { managedBy, managedByLabel, shortName } from "../resource/names.ts";
 import { strategicMerge } from "../streamjob/build/strategic-merge.ts";
 
 export const disposalPodName = (savepoint: Savepoint): string => shortName(savepoint.metadata.name, "dispose");

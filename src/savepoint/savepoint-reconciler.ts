@@ -10,7 +10,7 @@ import { isRefused, isUnreachable, type JobAddress, type JobClient, type JobRepo
 import { messageOf, type Machine } from "../ports/machine.ts";
 import type { Pod, Savepoint, StreamJob } from "../ports/objects.ts";
 import { addressOf, podSeen } from "../streamjob/observe.ts";
-import { cachedReader } from "../streamjob/reader.ts";
+import { cachedReader } from "../resource/reader.ts";
 import { decideSavepoint, savepointFinalizer, type SavepointSeen } from "./decide-savepoint.ts";
 import { disposalPod, disposalPodName } from "./disposal-pod.ts";
 import { isReferenced } from "./references.ts";
@@ -123,7 +123,7 @@ export class SavepointReconciler {
   #address(job: StreamJob, run: number): Promise<JobAddress | undefined> {
     const { cache } = this.#parts;
     const key = { namespace: job.metadata.namespace ?? "", name: job.metadata.name };
-    return addressOf(job, run, cache.ofJob("Pod", key).map(podSeen), cachedReader(cache));
+    return addressOf(job, run, cache.ofJob("Pod", key).map(podSeen), cachedReader(cache, "StreamJob"));
   }
 }
 

@@ -1,17 +1,18 @@
 // Carries out one step. Each of them may be carried out twice: whoever died after it does it again.
 import type { ObjectCache } from "../controller/object-cache.ts";
-import { isClusterError } from "../ports/cluster-error.ts";
-import type { Cluster } from "../ports/cluster.ts";
 import type { JobClient } from "../ports/job-client.ts";
 import type { Machine } from "../ports/machine.ts";
 import type { AnyObject, Deployment, Lease, StreamJob } from "../ports/objects.ts";
+import { createOnce, deleteAll, keyOfObject, markResource } from "../resource/act.ts";
+import { cachedReader } from "../resource/reader.ts";
+import type { Cluster } from "../ports/cluster.ts";
 import { lease } from "./build/config.ts";
 import { tokenSecret } from "./build/support.ts";
 import { startAnnotations } from "./desired.ts";
-import { builtAnnotation, finalizer, keyOfJob } from "./names.ts";
+import { finalizer, keyOfJob } from "./names.ts";
+import { builtAnnotation } from "../resource/names.ts";
 import { addressOf } from "./observe.ts";
 import type { PodSeen } from "./observed.ts";
-import { cachedReader } from "./reader.ts";
 import { revisionObject } from "./revision.ts";
 import type { Step } from "./step.ts";
 
@@ -24,20 +25,16 @@ export interface ActParts {
 
 export async function carryOut(step: Step, job: StreamJob, pods: readonly PodSeen[], parts: ActParts): Promise<void> {
   const { cluster, cache, client, machine } = parts;
-  const key = keyOfJob(job);
-  const { namespace } = key;
-  const resourceVersion = job.metadata.resourceVersion ?? "";
-  const finalizers = job.metadata.finalizers ?? [];
+  const { namespace } = keyOfJob(job);
   const apply = async (object: AnyObject): Promise<void> => cache.wrote(await cluster.apply(object));
   switch (step.kind) {
     case "wait":
       return;
     case "addFinalizer":
-      return cluster.patchMetadata("StreamJob", key, { resourceVersion, finalizers: [...finalizers, finalizer] });
     case "removeFinalizer":
-      return cluster.patchMetadata("StreamJob", key, { resourceVersion, finalizers: finalizers.filter((name) => name !== finalizer) });
+      return markResource(cluster, job, { kind: step.kind, finalizer });
     case "dropAnnotation":
-      return cluster.patchMetadata("StreamJob", key, { resourceVersion, annotations: { [step.name]: null } });
+      return markResource(cluster, job, step);
     case "createToken":
       return createOnce(cluster, cache, tokenSecret(job, machine.secret()));
     case "createRevision":
@@ -52,44 +49,29 @@ export async function carryOut(step: Step, job: StreamJob, pods: readonly PodSee
       );
       return;
     case "delete":
-      for (const { kind, name, uid } of step.targets) {
-        await cluster.delete(kind, { namespace, name }, uid === "" ? {} : { uid });
-        // Savepoints have a finalizer and stay a while.
-        if (uid !== "" && kind !== "Savepoint") cache.deleted(uid);
-      }
-      return;
+      // Savepoints have a finalizer and stay a while.
+      return deleteAll(parts, namespace, step.targets, ["Savepoint"]);
     case "startRun": {
       // The order is kept before anybody hears it.
       const order: Lease = lease({ job, run: step.run }, startAnnotations(step.run, step.restore));
       await apply(order);
-      const address = await addressOf(job, step.run, pods, cachedReader(cache));
+      const address = await addressOf(job, step.run, pods, cachedReader(cache, "StreamJob"));
       if (address !== undefined) await client.start(address, step.restore);
       return;
     }
     case "startSavepoint": {
-      const address = await addressOf(job, step.run, pods, cachedReader(cache));
+      const address = await addressOf(job, step.run, pods, cachedReader(cache, "StreamJob"));
       if (address !== undefined) await client.startSavepoint(address, step.id, step.mode);
       return;
     }
     case "rescale": {
-      const address = await addressOf(job, step.run, pods, cachedReader(cache));
+      const address = await addressOf(job, step.run, pods, cachedReader(cache, "StreamJob"));
       if (address !== undefined) await client.rescale(address, step.parallelism);
       return;
     }
     case "createSavepoint":
     case "recordSavepoint":
       return createOnce(cluster, cache, step.object);
-  }
-}
-
-/** Made once: whoever finds it there made it before it died, or before the answer was lost. */
-export async function createOnce(cluster: Cluster, cache: ObjectCache, object: AnyObject): Promise<void> {
-  try {
-    cache.wrote(await cluster.create(object));
-  } catch (error) {
-    if (!isClusterError(error, "exists")) throw error;
-    const there = await cluster.get(object.kind as "Secret", keyOfObject(object));
-    if (there !== undefined) cache.wrote(there);
   }
 }
 
@@ -100,8 +82,3 @@ async function withTheirTemplate(cluster: Cluster, wanted: Deployment): Promise<
     return wanted;
   return { ...wanted, spec: { ...wanted.spec, template: there.spec["template"] } };
 }
-
-const keyOfObject = ({ metadata }: AnyObject): { readonly namespace: string; readonly name: string } => ({
-  namespace: metadata.namespace ?? "",
-  name: metadata.name,
-});

@@ -1,6 +1,7 @@
 // How an operation begins: what replaces the active run, from which state, and in which phase.
 import type { RestorePoint, StreamJobStatus, UpgradeKind, UpgradeProgress } from "millrace/api";
-import { type Draft, nextRun, normal, record, reportOf, statusOf, time, withoutUndefined } from "./draft.ts";
+import { type Draft, nextRun, record, reportOf, statusOf, time } from "./draft.ts";
+import { normal, withoutUndefined } from "../resource/draft.ts";
 import { firstRun } from "./names.ts";
 import type { Observed } from "./observed.ts";
 import type { Revision } from "./revision.ts";

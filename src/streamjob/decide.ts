@@ -3,26 +3,18 @@ import type { Decision } from "./step.ts";
 import { decideDeletion } from "./deletion.ts";
 import { leftovers, outdated } from "./desired.ts";
 import { act, type Draft, statusOf } from "./draft.ts";
+import { decided } from "../resource/draft.ts";
 import { idle } from "./idle.ts";
 import { finalizer, tokenSecretName } from "./names.ts";
 import type { Observed } from "./observed.ts";
 import { savepointToRecord } from "./savepoint-record.ts";
 import { decideReplacement } from "./replacement.ts";
 import { summarize } from "./summary.ts";
-import { requestedRollback, targetOf, unpin } from "./target.ts";
-
-/** A job that nothing happens to is looked at so often, give or take a fifth. */
-export const restingMs = 60_000;
+import { pinned, targetOf } from "./target.ts";
 
 export function decide(seen: Observed): Decision {
   const draft = seen.job.metadata.deletionTimestamp === undefined ? decideLiving(seen) : decideDeletion(seen);
-  const status = summarize(seen, draft);
-  return {
-    status,
-    step: draft.step,
-    events: draft.events ?? [],
-    ...(draft.againAfterMs === undefined ? {} : { againAfterMs: draft.againAfterMs }),
-  };
+  return decided(draft, summarize(seen, draft));
 }
 
 function decideLiving(seen: Observed): Draft {
@@ -30,7 +22,7 @@ function decideLiving(seen: Observed): Draft {
   if (job.metadata.finalizers?.includes(finalizer) !== true) return act(seen, { kind: "addFinalizer" });
   if (!seen.others.some(({ kind, name }) => kind === "Secret" && name === tokenSecretName(job.metadata.name)))
     return act(seen, { kind: "createToken" });
-  const asked = requestedRollback(seen) ?? unpin(seen);
+  const asked = pinned(seen);
   if (asked !== undefined) return asked;
   const target = targetOf(seen);
   if (target.kind === "new") return act(seen, { kind: "createRevision", revision: target.revision });

@@ -1,15 +1,16 @@
 // Which of a job's objects should be there, which are missing or outdated, and which are left over.
 import type { AnyObject } from "../ports/objects.ts";
+import type { DeletionTarget } from "../resource/act.ts";
 import { lease } from "./build/config.ts";
 import type { RunPlan } from "./build/plan.ts";
 import { jobObjects, runObjects } from "./build/support.ts";
 import { builtFrom, deployment } from "./build/workload.ts";
 import { statusOf } from "./draft.ts";
-import { builtAnnotation, runName, startAnnotation } from "./names.ts";
+import { runName, startAnnotation } from "./names.ts";
+import { builtAnnotation } from "../resource/names.ts";
 import type { Observed } from "./observed.ts";
 import type { Revision } from "./revision.ts";
 import { settingsOf } from "./settings.ts";
-import type { DeletionTarget } from "./step.ts";
 
 /** The runs whose pods should be there, by what the status says. */
 export function wantedRuns(seen: Observed): readonly RunPlan[] {

@@ -1,5 +1,5 @@
 // Pods that cannot run, and why.
-import type { Problem } from "./draft.ts";
+import type { Problem } from "../resource/draft.ts";
 import type { Observed } from "./observed.ts";
 
 const crashes = 3;

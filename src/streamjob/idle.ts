@@ -1,7 +1,8 @@
 // A job that nothing is in progress for: what the manifest asks that is not so yet.
 import type { StreamJobStatus } from "millrace/api";
 import { begin } from "./begin.ts";
-import { type Draft, pause, record, reportOf, sinceMs, statusOf, withoutUndefined } from "./draft.ts";
+import { type Draft, pause, record, reportOf, sinceMs, statusOf } from "./draft.ts";
+import { withoutUndefined } from "../resource/draft.ts";
 import { brokenPods } from "./health.ts";
 import { oldRevisions } from "./desired.ts";
 import type { Observed } from "./observed.ts";

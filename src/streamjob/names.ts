@@ -1,31 +1,13 @@
 // Names and labels of the objects of a job. What they are called is part of the operator's reference.
-import { hash } from "node:crypto";
 import { ownerLabels } from "../controller/owner-labels.ts";
 import type { KubeObject, StreamJob } from "../ports/objects.ts";
+import { componentLabel, managedBy, managedByLabel, runLabel, shortName } from "../resource/names.ts";
 
 export const jobLabel: string = ownerLabels.StreamJob;
-export const runLabel = "millrace.dev/run";
-export const componentLabel = "app.kubernetes.io/component";
-export const managedByLabel = "app.kubernetes.io/managed-by";
-export const managedBy = "millrace";
 export const finalizer = "millrace.dev/streamjob";
-export const rollbackAnnotation = "millrace.dev/rollback-to";
 export const startAnnotation = "millrace.dev/start";
-/** Of what an object was built: an object with another value is applied again. */
-export const builtAnnotation = "millrace.dev/built-from";
 
 export type Component = "jobmanager" | "taskmanager";
-
-const longestName = 52;
-
-/** Keeps names within what Kubernetes takes: a long one ends in a digest of itself. */
-export function shortName(...parts: readonly string[]): string {
-  const name = parts.join("-");
-  if (name.length <= longestName) return name;
-  return `${name.slice(0, longestName - 9).replace(/[^a-z0-9]+$/, "")}-${digest(name).slice(0, 8)}`;
-}
-
-export const digest = (text: string): string => hash("sha256", text, "hex");
 
 export function jobLabels(job: string): Readonly<Record<string, string>> {
   return { [managedByLabel]: managedBy, "app.kubernetes.io/name": job, [jobLabel]: job };

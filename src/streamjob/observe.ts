@@ -1,12 +1,14 @@
 // Reads everything that a decision may rest on. Never changes anything.
-import { isClusterError } from "../ports/cluster-error.ts";
-import { type JobAddress, type JobClient, isUnreachable, restPortAnnotation } from "../ports/job-client.ts";
-import type { Deployment, Kinds, Pod, StreamJob } from "../ports/objects.ts";
-import { messageOf } from "../ports/machine.ts";
-import { builtAnnotation, type Component, componentLabel, keyOfJob, runLabel, runName, tokenSecretName } from "./names.ts";
+import { type JobAddress, type JobClient, restPortAnnotation } from "../ports/job-client.ts";
+import type { Deployment, Pod, StreamJob } from "../ports/objects.ts";
+import { asking, hostOf, nobody, tokenIn } from "../resource/asked.ts";
+import type { Reader } from "../resource/reader.ts";
+import type { Look } from "../resource/reconciler.ts";
+import { othersOf } from "../resource/others.ts";
+import { type Component, keyOfJob, runName, tokenSecretName } from "./names.ts";
+import { builtAnnotation, componentLabel, runLabel } from "../resource/names.ts";
 import { ports } from "./build/plan.ts";
-import type { Asked, Observed, OtherSeen, PodSeen, WorkloadSeen } from "./observed.ts";
-import type { Reader } from "./reader.ts";
+import type { Observed, PodSeen, WorkloadSeen } from "./observed.ts";
 import { revisionOf } from "./revision.ts";
 import { problemOf } from "./settings.ts";
 
@@ -21,30 +23,21 @@ const otherKinds = [
   "NetworkPolicy",
 ] as const;
 
-export interface ObserveParts {
-  /** What changes with every step: from the cluster itself when a step is about to be taken. */
-  readonly live: Reader;
-  /** What may be a moment old, because acting on it twice does no harm. */
-  readonly cached: Reader;
+export interface ObserveParts extends Look {
   readonly client: JobClient;
-  readonly nowMs: number;
   readonly defaultImage: string | undefined;
-  /** Ask the active run also when nothing is in progress. */
-  readonly ask: boolean;
-  readonly refused: Observed["refused"];
-  readonly terminating: boolean;
 }
 
 export async function observe(job: StreamJob, parts: ObserveParts): Promise<Observed> {
   const { live, cached, nowMs, defaultImage, refused, terminating } = parts;
   const key = keyOfJob(job);
-  const [deployments, pods, revisions, savepoints, leaseMissing, ...others] = await Promise.all([
-    live.ofJob("Deployment", key),
-    live.ofJob("Pod", key),
-    cached.ofJob("ControllerRevision", key),
-    cached.ofJob("Savepoint", key),
+  const [deployments, pods, revisions, savepoints, leaseMissing, others] = await Promise.all([
+    live.owned("Deployment", key),
+    live.owned("Pod", key),
+    cached.owned("ControllerRevision", key),
+    cached.owned("Savepoint", key),
     isLeaseMissing(job, parts),
-    ...otherKinds.map(async (kind) => (await cached.ofJob(kind, key)).map((object) => otherSeen(kind, object))),
+    othersOf(cached, otherKinds, key),
   ]);
   const seenPods = pods.map(podSeen);
   const asked = await ask(job, seenPods, parts);
@@ -55,7 +48,7 @@ export async function observe(job: StreamJob, parts: ObserveParts): Promise<Obse
     revisions: revisions.map(revisionOf).sort((a, b) => a.number - b.number),
     workloads: deployments.map(workloadSeen),
     pods: seenPods,
-    others: others.flat(),
+    others,
     leaseMissing,
     savepoints,
     ...asked,
@@ -84,28 +77,18 @@ async function ask(job: StreamJob, pods: readonly PodSeen[], parts: ObserveParts
   await Promise.all(
     [...runs].map(async (run) => {
       const address = await addressOf(job, run, pods, parts.cached);
-      reports.set(run, address === undefined ? nobody : await asking(() => client.report(address)));
+      reports.set(run, address === undefined ? noJobManager : await asking(() => client.report(address)));
     }),
   );
   const { phase, from, savepointId } = upgrade ?? {};
   if (phase === "savepointing" && from !== undefined && savepointId !== undefined) {
     const address = await addressOf(job, from.run, pods, parts.cached);
-    savepoint = address === undefined ? nobody : await asking(() => client.savepoint(address, savepointId));
+    savepoint = address === undefined ? noJobManager : await asking(() => client.savepoint(address, savepointId));
   }
   return { reports, savepoint };
 }
 
-const nobody = { kind: "unreachable", reason: "no JobManager runs" } as const;
-
-async function asking<T>(request: () => Promise<T>): Promise<Asked<T>> {
-  try {
-    return { kind: "answer", answer: await request() };
-  } catch (error) {
-    // Nothing that a job answers may stop the reconciling of its pods.
-    if (isUnreachable(error) || !isClusterError(error)) return { kind: "unreachable", reason: messageOf(error) };
-    throw error;
-  }
-}
+const noJobManager = nobody("no JobManager runs");
 
 /** Where a run can be asked; undefined when none of its JobManagers runs. */
 export async function addressOf(job: StreamJob, run: number, pods: readonly PodSeen[], cached: Reader): Promise<JobAddress | undefined> {
@@ -114,12 +97,11 @@ export async function addressOf(job: StreamJob, run: number, pods: readonly PodS
     .filter((pod) => pod.run === run && pod.component === "jobmanager" && pod.running && pod.ip !== undefined)
     .map((pod) => ({
       podName: pod.name,
-      url: `http://${(pod.ip ?? "").includes(":") ? `[${pod.ip ?? ""}]` : (pod.ip ?? "")}:${pod.restPort}`,
+      url: `http://${hostOf(pod.ip ?? "")}:${pod.restPort}`,
     }));
   if (jobManagers.length === 0) return undefined;
   const secret = await cached.get("Secret", { namespace, name: tokenSecretName(name) });
-  const token = Buffer.from(secret?.data?.["token"] ?? "", "base64").toString("utf8");
-  return { namespace, job: name, run, jobManagers, token };
+  return { namespace, job: name, run, jobManagers, token: tokenIn(secret) };
 }
 
 function workloadSeen({ metadata, spec, status }: Deployment): WorkloadSeen {
@@ -151,17 +133,6 @@ export function podSeen({ metadata, status }: Pod): PodSeen {
     restarts: container?.restartCount ?? 0,
     waiting: container?.state?.waiting?.reason ?? unschedulable?.reason,
     message: container?.lastState?.terminated?.message ?? container?.state?.waiting?.message ?? unschedulable?.message,
-  };
-}
-
-function otherSeen<K extends (typeof otherKinds)[number]>(kind: K, { metadata }: Kinds[K]): OtherSeen {
-  const run = metadata.labels?.[runLabel];
-  return {
-    kind,
-    name: metadata.name,
-    uid: metadata.uid ?? "",
-    run: run === undefined ? undefined : Number(run),
-    builtFrom: metadata.annotations?.[builtAnnotation],
   };
 }
 

@@ -1,6 +1,9 @@
 // What is known about a job at one moment: everything that a decision may rest on.
 import type { JobReport, SavepointReport } from "../ports/job-client.ts";
 import type { Savepoint, StreamJob } from "../ports/objects.ts";
+import type { Asked } from "../resource/asked.ts";
+import type { Refusal } from "../resource/reconciler.ts";
+import type { OtherSeen } from "../resource/others.ts";
 import type { Component } from "./names.ts";
 import type { Revision } from "./revision.ts";
 
@@ -32,21 +35,6 @@ export interface PodSeen {
   readonly message: string | undefined;
 }
 
-/** An object of the job that is neither a workload nor a pod. */
-export interface OtherSeen {
-  readonly kind: "ConfigMap" | "Service" | "Secret" | "ServiceAccount" | "Role" | "RoleBinding" | "PodDisruptionBudget" | "NetworkPolicy";
-  readonly name: string;
-  readonly uid: string;
-  readonly run: number | undefined;
-  readonly builtFrom: string | undefined;
-}
-
-export type Asked<T> =
-  /** Nobody asked: nothing is in progress, and it is not time to look. */
-  | { readonly kind: "unasked" }
-  | { readonly kind: "unreachable"; readonly reason: string }
-  | { readonly kind: "answer"; readonly answer: T };
-
 export interface Observed {
   readonly nowMs: number;
   readonly job: StreamJob;
@@ -65,7 +53,7 @@ export interface Observed {
   /** The savepoint of the upgrade in progress; an answer of undefined: the job does not know the id. */
   readonly savepoint: Asked<SavepointReport | undefined>;
   /** The job said no to the last step. */
-  readonly refused: { readonly step: "startSavepoint" | "rescale"; readonly reason: string } | undefined;
+  readonly refused: Refusal | undefined;
   /** Nothing can be made in the namespace any more. */
   readonly terminating: boolean;
   readonly defaultImage: string | undefined;

@@ -1,7 +1,8 @@
 // How an operation ends: with the new run stable, given up, rolled back, or overtaken by another wish.
 import type { LastUpgrade, StreamJobStatus, UpgradeProgress } from "millrace/api";
 import { begin } from "./begin.ts";
-import { type Draft, normal, pause, record, reportOf, statusOf, time, warning, withoutUndefined } from "./draft.ts";
+import { type Draft, pause, record, reportOf, statusOf, time } from "./draft.ts";
+import { normal, warning, withoutUndefined } from "../resource/draft.ts";
 import type { Observed } from "./observed.ts";
 import { revisionName } from "./revision.ts";
 import { settingsOf } from "./settings.ts";

@@ -1,19 +1,7 @@
 // An operation in progress: from the old run's last savepoint to the new run's first checkpoint, phase by phase.
 import type { RestorePoint, SavepointFacts, UpgradeProgress } from "millrace/api";
-import {
-  act,
-  type Draft,
-  pause,
-  phaseOf,
-  type Problem,
-  record,
-  reportOf,
-  sinceMs,
-  statusOf,
-  time,
-  warning,
-  withoutUndefined,
-} from "./draft.ts";
+import { act, type Draft, pause, phaseOf, record, reportOf, sinceMs, statusOf, time } from "./draft.ts";
+import { type Problem, warning, withoutUndefined } from "../resource/draft.ts";
 import type { SavepointReport } from "../ports/job-client.ts";
 import { othersGone } from "./desired.ts";
 import { end, fail, rollBack } from "./replacement-end.ts";

@@ -1,7 +1,8 @@
 // A change of parallelism while the job runs: room first, then the job moves its key groups, then what is not needed goes.
 import type { StreamJobStatus } from "millrace/api";
 import { begin } from "./begin.ts";
-import { act, type Draft, normal, pause, record, reportOf, sinceMs, statusOf, time } from "./draft.ts";
+import { act, type Draft, pause, record, reportOf, sinceMs, statusOf, time } from "./draft.ts";
+import { normal } from "../resource/draft.ts";
 import type { Observed } from "./observed.ts";
 import type { Settings } from "./settings.ts";
 

@@ -3,7 +3,8 @@ import type { StreamJobSpec } from "millrace/api";
 import { typeOf } from "../ports/kind-table.ts";
 import type { ControllerRevision, StreamJob } from "../ports/objects.ts";
 import { type FieldClass, partOf } from "./field-classes.ts";
-import { digest, jobLabels, shortName } from "./names.ts";
+import { jobLabels } from "./names.ts";
+import { digest, shortName } from "../resource/names.ts";
 import { ownerOf } from "./build/owner.ts";
 
 export interface Revision {

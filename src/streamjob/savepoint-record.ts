@@ -3,7 +3,8 @@ import type { SavepointStatus } from "millrace/api";
 import { typeOf } from "../ports/kind-table.ts";
 import type { Savepoint } from "../ports/objects.ts";
 import { statusOf } from "./draft.ts";
-import { digest, jobLabels, keyOfJob, shortName } from "./names.ts";
+import { jobLabels, keyOfJob } from "./names.ts";
+import { digest, shortName } from "../resource/names.ts";
 import type { Observed } from "./observed.ts";
 import type { RevisionSpec } from "./revision.ts";
 

@@ -2,7 +2,8 @@
 import { typeOf } from "../ports/kind-table.ts";
 import type { Savepoint } from "../ports/objects.ts";
 import { act, type Draft, record, statusOf, time } from "./draft.ts";
-import { digest, jobLabels, keyOfJob, shortName } from "./names.ts";
+import { jobLabels, keyOfJob } from "./names.ts";
+import { digest, shortName } from "../resource/names.ts";
 import type { Observed } from "./observed.ts";
 import type { Settings } from "./settings.ts";
 

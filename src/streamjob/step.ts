@@ -1,15 +1,10 @@
 // The one thing to do next, and what to write down before it is done.
 import type { RestorePoint, StreamJobStatus } from "millrace/api";
-import type { EventNote } from "../controller/event-recorder.ts";
 import type { SavepointMode } from "../ports/job-client.ts";
-import type { AnyObject, Kind, Savepoint } from "../ports/objects.ts";
+import type { AnyObject, Savepoint } from "../ports/objects.ts";
+import type { DeletionTarget } from "../resource/act.ts";
+import type { Decision as ResourceDecision } from "../resource/draft.ts";
 import type { Revision } from "./revision.ts";
-
-export interface DeletionTarget {
-  readonly kind: Kind;
-  readonly name: string;
-  readonly uid: string;
-}
 
 export type Step =
   | { readonly kind: "wait" }
@@ -27,12 +22,4 @@ export type Step =
   | { readonly kind: "recordSavepoint"; readonly object: Savepoint }
   | { readonly kind: "dropAnnotation"; readonly name: string };
 
-export interface Decision {
-  /** Written first, when it differs from what is there; the step is taken only when nothing had to be written. */
-  readonly status: StreamJobStatus;
-  readonly step: Step;
-  /** Look again after this though nothing changes, ms. */
-  readonly againAfterMs?: number;
-  /** Told when the status is written. */
-  readonly events: readonly EventNote[];
-}
+export type Decision = ResourceDecision<StreamJobStatus, Step>;

@@ -1,6 +1,8 @@
 // The part of the status that people and tools read: conditions, state, counts. Made from what is known, never decided upon.
 import type { Condition, StreamJobState, StreamJobStatus } from "millrace/api";
-import { type Draft, type Problem, reportOf, withoutUndefined } from "./draft.ts";
+import { type Draft, reportOf } from "./draft.ts";
+import { type Problem, withoutUndefined } from "../resource/draft.ts";
+import { conditionsFrom, observedGeneration, type Readiness } from "../resource/conditions.ts";
 import { brokenPods } from "./health.ts";
 import { runLabels } from "./names.ts";
 import type { Observed } from "./observed.ts";
@@ -24,7 +26,7 @@ export function summarize(seen: Observed, draft: Draft): StreamJobStatus {
   const workers = seen.workloads.find(({ run, component }) => run === active?.run && component === "taskmanager");
   const summary = withoutUndefined<StreamJobStatus>({
     ...status,
-    observedGeneration: observedGeneration(seen, draft),
+    observedGeneration: observedGeneration(seen.job, status.upgrade !== undefined || status.rescale !== undefined, draft),
     job,
     replicas: workers?.replicas ?? 0,
     readyReplicas: workers?.readyReplicas ?? 0,
@@ -34,16 +36,6 @@ export function summarize(seen: Observed, draft: Draft): StreamJobStatus {
   });
   const state = stateOf(seen, summary);
   return { ...summary, state, conditions: conditionsOf(seen, { ...summary, state }, draft.degraded) };
-}
-
-/**
- * The manifest's generation once it is known what it asks for: what it needs is in progress, or nothing is left to do. Before that a
- * waiting client would take the conditions of the manifest before for those of the new one.
- */
-function observedGeneration(seen: Observed, { status, step, againAfterMs }: Draft): number | undefined {
-  const inProgress = status.upgrade !== undefined || status.rescale !== undefined;
-  const atRest = step.kind === "wait" && againAfterMs !== 0;
-  return inProgress || atRest ? seen.job.metadata.generation : seen.job.status?.observedGeneration;
 }
 
 const selectorOf = (job: string, run: number): string =>
@@ -88,19 +80,6 @@ function stateOf(seen: Observed, { active, upgrade, rescale, job }: StreamJobSta
 }
 
 function conditionsOf(seen: Observed, status: StreamJobStatus, problem: Problem | undefined): readonly Condition[] {
-  const generation = status.observedGeneration;
-  const condition = (type: string, value: Condition["status"], reason: string, message: string): Condition => {
-    const before = seen.job.status?.conditions?.find((one) => one.type === type);
-    return {
-      type,
-      status: value,
-      reason,
-      message: message.slice(0, 2000),
-      lastTransitionTime: before?.status === value ? before.lastTransitionTime : new Date(seen.nowMs).toISOString().replace(/\.\d+Z$/, "Z"),
-      ...(generation === undefined ? {} : { observedGeneration: generation }),
-    };
-  };
-  const ready = readiness(seen, status);
   const { upgrade, rescale } = status;
   const progress = upgrade === undefined ? (rescale === undefined ? undefined : "Rescaling") : (status.state ?? "Upgrading");
   const doing =
@@ -109,19 +88,17 @@ function conditionsOf(seen: Observed, status: StreamJobStatus, problem: Problem 
         ? ""
         : `parallelism ${rescale.from} to ${rescale.to}`
       : `${upgrade.kind}: ${upgrade.phase}`;
-  const degraded = degradation(seen, status, problem);
-  return [
-    condition("Ready", ready.status, ready.reason, ready.message),
-    progress === undefined
-      ? condition("Progressing", "False", "Idle", "nothing is in progress")
-      : condition("Progressing", "True", progress, doing),
-    degraded === undefined
-      ? condition("Degraded", "False", "AsExpected", "nothing is wrong")
-      : condition("Degraded", "True", degraded.reason, degraded.message),
-  ];
+  return conditionsFrom({
+    resource: seen.job,
+    nowMs: seen.nowMs,
+    generation: status.observedGeneration,
+    ready: readiness(seen, status),
+    progress: progress === undefined ? undefined : { reason: progress, message: doing },
+    degraded: degradation(seen, status, problem),
+  });
 }
 
-function readiness(seen: Observed, { active, job, state }: StreamJobStatus): Problem & { readonly status: "True" | "False" | "Unknown" } {
+function readiness(seen: Observed, { active, job, state }: StreamJobStatus): Readiness {
   if (active === undefined) {
     if (seen.problem !== undefined) return { status: "False", reason: "SpecInvalid", message: seen.problem };
     return { status: "False", reason: state ?? "Created", message: "no run is active" };

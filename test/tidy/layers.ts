@@ -78,23 +78,24 @@ function checkLibrary({ path }: SourceFile, specifier: string): string | undefin
 const operatorMayImport: Readonly<Record<string, readonly string[]>> = {
   ports: [],
   controller: ["ports"],
-  streamjob: ["ports", "controller"],
-  savepoint: ["ports", "controller", "streamjob"],
-  microbatch: ["ports", "controller", "streamjob"],
-  embedded: ["ports", "controller", "streamjob"],
-  operator: ["ports", "controller", "streamjob", "savepoint", "microbatch", "embedded"],
+  resource: ["ports", "controller"],
+  streamjob: ["ports", "controller", "resource"],
+  savepoint: ["ports", "controller", "resource", "streamjob"],
+  microbatch: ["ports", "controller", "resource", "streamjob"],
+  embedded: ["ports", "controller", "resource", "streamjob"],
+  operator: ["ports", "controller", "resource", "streamjob", "savepoint", "microbatch", "embedded"],
   "job-rest": ["ports"],
   kafka: ["ports"],
   kubernetes: ["ports"],
   memory: ["ports"],
-  local: ["ports", "controller", "job-rest", "kafka", "memory", "operator", "streamjob"],
+  local: ["ports", "controller", "job-rest", "kafka", "memory", "operator", "resource", "streamjob"],
   simulation: ["ports", "memory", "operator"],
   "(entry)": ["ports", "controller", "operator", "job-rest", "kafka", "kubernetes", "local"],
 };
 
 /** Files that only compute: what decides and what builds. They know ports by their types, never a cluster, a clock or a file. */
 const pureFile =
-  /^src\/((streamjob|microbatch|embedded)\/build\/|(streamjob|microbatch|embedded)\/(?!act|observe|reader|reconciler)[\w-]+\.ts$|savepoint\/(?!savepoint-reconciler)[\w-]+\.ts$)/;
+  /^src\/((streamjob|microbatch|embedded)\/build\/|(resource|streamjob|microbatch|embedded)\/(?!act|observe|reader|reconciler)[\w-]+\.ts$|savepoint\/(?!savepoint-reconciler)[\w-]+\.ts$)/;
 
 function checkOperator({ path }: SourceFile, specifier: string): string | undefined {
   if (/^millrace(\/|$)/.test(specifier))

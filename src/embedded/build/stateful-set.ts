@@ -5,7 +5,7 @@ import type { EmbeddedStreamApp, StatefulSet } from "../../ports/objects.ts";
 import { ownerOf } from "../../streamjob/build/owner.ts";
 import { allowedPart, resourcesOf, restrictedContainer, restrictedPod, type Variable } from "../../streamjob/build/pod-template.ts";
 import { strategicMerge } from "../../streamjob/build/strategic-merge.ts";
-import { builtAnnotation, digest } from "../../streamjob/names.ts";
+import { builtAnnotation, digest } from "../../resource/names.ts";
 import { canonical } from "../../streamjob/revision.ts";
 import { appLabels, appSelector, appSetName, appTokenName, keyOfApp, revisionLabel } from "../names.ts";
 import type { AppRevision } from "../revision.ts";

@@ -2,7 +2,7 @@
 import { typeOf } from "../../ports/kind-table.ts";
 import type { Deployment } from "../../ports/objects.ts";
 import { ownerOf } from "../../streamjob/build/owner.ts";
-import { builtAnnotation, digest } from "../../streamjob/names.ts";
+import { builtAnnotation, digest } from "../../resource/names.ts";
 import { batchRunLabels, executorsName, keyOfBatchJob } from "../names.ts";
 import { executorTemplate } from "./pods.ts";
 import type { BatchPlan } from "./plan.ts";

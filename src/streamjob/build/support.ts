@@ -1,20 +1,8 @@
 // What a job has beside its pods: identity, permissions, the token, Services, a disruption budget and a network policy.
 import { typeOf } from "../../ports/kind-table.ts";
 import type { AnyObject, Secret, StreamJob } from "../../ports/objects.ts";
-import {
-  builtAnnotation,
-  componentLabel,
-  digest,
-  jobLabel,
-  jobLabels,
-  keyOfJob,
-  restServiceName,
-  runLabels,
-  runName,
-  serviceAccountName,
-  shortName,
-  tokenSecretName,
-} from "../names.ts";
+import { jobLabel, jobLabels, keyOfJob, restServiceName, runLabels, runName, serviceAccountName, tokenSecretName } from "../names.ts";
+import { builtAnnotation, componentLabel, digest, shortName } from "../../resource/names.ts";
 import { configMap } from "./config.ts";
 import { ownerOf } from "./owner.ts";
 import { ports, type RunPlan } from "./plan.ts";

@@ -1,7 +1,8 @@
 // The Deployments of a run. Leadership is a Lease's and TaskManagers are fenced by epochs, so a pod of a lost node may be replaced at once; a StatefulSet would wait.
 import { typeOf } from "../../ports/kind-table.ts";
 import type { Deployment } from "../../ports/objects.ts";
-import { builtAnnotation, type Component, digest, keyOfJob, runLabels, workloadName } from "../names.ts";
+import { type Component, keyOfJob, runLabels, workloadName } from "../names.ts";
+import { builtAnnotation, digest } from "../../resource/names.ts";
 import { canonical } from "../revision.ts";
 import { ownerOf } from "./owner.ts";
 import type { RunPlan } from "./plan.ts";

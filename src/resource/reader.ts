@@ -6,22 +6,19 @@ import type { Kind, Kinds } from "../ports/objects.ts";
 
 export interface Reader {
   get<K extends Kind>(kind: K, key: ObjectKey): Promise<Kinds[K] | undefined>;
-  /** The objects that carry the job's label. */
-  ofJob<K extends Kind>(kind: K, key: ObjectKey): Promise<readonly Kinds[K][]>;
+  /** The objects that carry the resource's label. */
+  owned<K extends Kind>(kind: K, key: ObjectKey): Promise<readonly Kinds[K][]>;
 }
 
-export const cachedReader = (cache: ObjectCache): Reader => ownedReader(cache, "StreamJob");
-export const liveReader = (cluster: Cluster): Reader => liveOwnedReader(cluster, "StreamJob");
-
-/** The same for another kind's resources. */
-export const ownedReader = (cache: ObjectCache, owner: OwnerKind): Reader => ({
+/** Reads what belongs to resources of the kind `owner`. */
+export const cachedReader = (cache: ObjectCache, owner: OwnerKind): Reader => ({
   get: async (kind, key) => cache.get(kind, key),
-  ofJob: async (kind, key) => cache.ofOwner(kind, owner, key),
+  owned: async (kind, key) => cache.ofOwner(kind, owner, key),
 });
 
-export const liveOwnedReader = (cluster: Cluster, owner: OwnerKind): Reader => ({
+export const liveReader = (cluster: Cluster, owner: OwnerKind): Reader => ({
   get: (kind, key) => cluster.get(kind, key),
-  ofJob: async (kind, key) => (await cluster.list(kind, scopeOf(owner, key))).items,
+  owned: async (kind, key) => (await cluster.list(kind, scopeOf(owner, key))).items,
 });
 
 const scopeOf = (owner: OwnerKind, { namespace, name }: ObjectKey): ListScope => ({ namespace, labels: { [ownerLabels[owner]]: name } });
@@ -37,7 +34,7 @@ export function steadyReader(reader: Reader): Reader {
     return reading;
   };
   return {
-    ofJob: (kind, { namespace, name }) => once(`all ${kind} ${namespace}/${name}`, () => reader.ofJob(kind, { namespace, name })),
+    owned: (kind, { namespace, name }) => once(`all ${kind} ${namespace}/${name}`, () => reader.owned(kind, { namespace, name })),
     get: (kind, { namespace, name }) => once(`${kind} ${namespace}/${name}`, () => reader.get(kind, { namespace, name })),
   };
 }
