@@ -1,6 +1,6 @@
 // Fills Kafka topics for tests and benchmarks: values from one block of memory, dealt to the partitions in turn.
 import type { KafkaClient } from "../../runtime/src/connectors/kafka/client/kafka-client.ts";
-import { kindOfCode } from "../../runtime/src/connectors/kafka/client/kafka-problem.ts";
+import { KafkaProblem, problemOf } from "../../runtime/src/connectors/kafka/client/kafka-problem.ts";
 import { RecordBatchBuilder } from "../../runtime/src/connectors/kafka/wire/record-batch-builder.ts";
 
 /** Ranges of one buffer, a value each. */
@@ -11,6 +11,7 @@ export interface ValueBlock {
 }
 
 const batchBytes = 512 * 1024;
+const mostAttempts = 600;
 
 /** Value i goes to partition i modulo `partitions`, in order; resolves when all are acknowledged. */
 export async function produceBlock(client: KafkaClient, topic: string, partitions: number, block: ValueBlock): Promise<void> {
@@ -22,17 +23,11 @@ export async function produceBlock(client: KafkaClient, topic: string, partition
       if (builder.count === 0) return;
       const batch = builder.finish({ producerId: -1, producerEpoch: -1, baseSequence: -1, transactional: false });
       for (let attempt = 0; ; attempt++) {
-        const leaderId = client.leaderOf(topic, partition)?.leaderId ?? -1;
-        const [result] = await client.produce(leaderId, {
-          transactionalId: null,
-          acks: -1,
-          timeoutMs: 30_000,
-          batches: [{ topic, partition, batch }],
-        });
-        const code = result?.errorCode ?? -1;
-        if (code === 0) break;
-        // The leader of a topic that was created a moment ago may not know it yet; what it refused it has not stored.
-        if (kindOfCode(code) !== "leader" || attempt === 50) throw new Error(`produce to ${topic}-${partition} failed with error ${code}`);
+        const problem = await produceOnce(client, topic, partition, batch);
+        if (problem === undefined) break;
+        // The leader of a topic that was created a moment ago may not know it yet, and a busy broker may be taken for gone: what was refused, or not sent
+        // at all, is not stored.
+        if (problem.kind !== "leader" || attempt === mostAttempts) throw problem;
         await new Promise((resolve) => setTimeout(resolve, 100));
         await client.topics([topic]);
       }
@@ -45,4 +40,17 @@ export async function produceBlock(client: KafkaClient, topic: string, partition
     await flush();
   };
   await Promise.all(Array.from({ length: partitions }, (_, partition) => send(partition)));
+}
+
+async function produceOnce(client: KafkaClient, topic: string, partition: number, batch: Buffer): Promise<KafkaProblem | undefined> {
+  const leaderId = client.leaderOf(topic, partition)?.leaderId ?? -1;
+  const request = { transactionalId: null, acks: -1, timeoutMs: 30_000, batches: [{ topic, partition, batch }] } as const;
+  try {
+    const [result] = await client.produce(leaderId, request);
+    const code = result?.errorCode ?? -1;
+    return code === 0 ? undefined : problemOf(code, `produce to ${topic}-${partition}`);
+  } catch (error) {
+    if (error instanceof KafkaProblem) return error;
+    throw error;
+  }
 }

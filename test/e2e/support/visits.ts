@@ -113,6 +113,8 @@ export async function underLoad(visits: Visits, work: () => Promise<void>): Prom
       await new Promise((resolve) => setTimeout(resolve, 250));
     }
   })();
+  // Told when the work is done.
+  producing.catch(() => {});
   try {
     await work();
   } finally {

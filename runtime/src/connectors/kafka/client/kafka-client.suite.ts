@@ -31,6 +31,9 @@ export function batchOf(
   return builder.finish(stamp);
 }
 
+const leaderNotAvailable = 5;
+const mostAttempts = 200;
+
 /** Produces to a partition and returns the broker's error code; waits for a leader that has only just been elected. */
 export async function produceTo(
   client: KafkaClient,
@@ -41,14 +44,10 @@ export async function produceTo(
 ): Promise<number> {
   for (let attempt = 0; ; attempt++) {
     const leaderId = client.leaderOf(topic, partition)?.leaderId ?? -1;
-    const [result] = await client.produce(leaderId, {
-      transactionalId,
-      acks: -1,
-      timeoutMs: 10_000,
-      batches: [{ topic, partition, batch }],
-    });
+    const request = { transactionalId, acks: -1, timeoutMs: 10_000, batches: [{ topic, partition, batch }] } as const;
+    const [result] = leaderId < 0 && attempt < mostAttempts ? [{ errorCode: leaderNotAvailable }] : await client.produce(leaderId, request);
     const code = result?.errorCode ?? -1;
-    if (kindOfCode(code) !== "leader" || attempt === 20) return code;
+    if (kindOfCode(code) !== "leader" || attempt === mostAttempts) return code;
     await new Promise((resolve) => setTimeout(resolve, 50));
     await client.topics([topic]);
   }
