@@ -1,5 +1,4 @@
 // Test projects: `unit` needs nothing but this repository, `real` needs the Kafka and S3 that hack/ starts, `cluster` the Kubernetes.
-import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
@@ -20,8 +19,6 @@ export default defineConfig({
   resolve: { alias },
   test: {
     allowOnly: false,
-    // Tests wait for about as long as they compute, so two of them fit onto one core.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
     // What a test waits for comes at once on a quiet machine and late on a busy one: limits end what hangs, and judge nothing.
     expect: { poll: { timeout: 60_000, interval: 20 } },
     projects: [
