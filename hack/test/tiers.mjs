@@ -20,6 +20,9 @@
  */
 const otherNode = { MILLRACE_CASES: "0.2" };
 
+/** Tests that wait for about as long as they compute; not beside the cluster, whose servers would miss their heartbeats. */
+const twoWorkers = ["--maxWorkers", "2"];
+
 /** Vitest over some files with one of the supported Nodes. */
 const vitest = (node, project, ...more) => [node, "node_modules/vitest/vitest.mjs", "run", "--project", project, ...more];
 
@@ -66,7 +69,7 @@ export const tiers = [
     what: "the millrace command as a process: bad input, kills, savepoints",
     lane: "unit",
     urgent: true,
-    steps: [vitest("node", "unit", "test/cli/")],
+    steps: [vitest("node", "unit", "test/cli/", ...twoWorkers)],
     counts: "tests",
     minutes: 20,
   },
@@ -106,7 +109,7 @@ export const tiers = [
     name: "node22",
     what: "the library's unit tests on Node 22",
     lane: "unit",
-    steps: [vitest("node22", "unit", "runtime/src")],
+    steps: [vitest("node22", "unit", "runtime/src", ...twoWorkers)],
     variables: otherNode,
     counts: "tests",
     minutes: 20,
@@ -115,7 +118,7 @@ export const tiers = [
     name: "node24",
     what: "the library's unit tests on Node 24",
     lane: "unit",
-    steps: [vitest("node24", "unit", "runtime/src")],
+    steps: [vitest("node24", "unit", "runtime/src", ...twoWorkers)],
     variables: otherNode,
     counts: "tests",
     minutes: 20,
