@@ -45,7 +45,7 @@ test("each change of the manifest becomes an upgrade with a savepoint, and the o
   await command.said(/Deployed: /);
   write({ rate: 200, parallelism: 1, checkpoints: "soon" });
   await command.said(/^! .*interval.*; the last good manifest goes on$|SpecInvalid/m);
-  write({ rate: 20_000, parallelism: 2 });
+  write({ rate: 2_000_000, parallelism: 2 });
   await command.said(/Upgraded: .* from savepoint .*, nothing was processed for \d+ ms/);
   await command.endsWith(0);
   expect(command.stdout).toMatch(/= Finished\n/);

@@ -132,7 +132,7 @@ export class Supervisor {
     return this.#failures;
   }
 
-  /** When processing began after the last restore; null while nothing runs. */
+  /** When processing began after the last restore, also when all input has been read since; null while nothing runs. */
   get runningSinceMs(): number | null {
     return this.#runningSinceMs;
   }
@@ -252,7 +252,7 @@ export class Supervisor {
   #move(to: JobState): void {
     if (!moves[this.#state].includes(to)) throw new Error(`a job cannot go from ${this.#state} to ${to}`);
     if (to === "running") this.#runningSinceMs = this.#clock.now();
-    else if (to !== "stopping") this.#runningSinceMs = null;
+    else if (to !== "stopping" && to !== "finished") this.#runningSinceMs = null;
     this.#state = to;
   }
 }

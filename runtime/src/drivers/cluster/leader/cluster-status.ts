@@ -47,7 +47,6 @@ export function clusterStatus(job: JobState, dataflow: Dataflow, toWallMs: (ms: 
   const needed = slotsNeeded(job.graph, job.record.parallelism);
   const { present } = job.pool;
   const last = lastCompleted(job);
-  const running = job.regions.every((region) => region.state === "running");
   return {
     epoch: job.options.epoch,
     state: stateOf(job),
@@ -55,7 +54,7 @@ export function clusterStatus(job: JobState, dataflow: Dataflow, toWallMs: (ms: 
     parallelism: job.record.parallelism.job,
     restarts: job.record.restarts,
     lastFailure: job.record.reason ?? job.lastFailure,
-    runningSinceMs: running ? toWallMs(Math.max(...job.regions.map((region) => region.ranSinceMs))) : null,
+    runningSinceMs: runs(job) ? toWallMs(Math.max(...job.regions.map((region) => region.ranSinceMs))) : null,
     slots: { present, needed, missing: Math.max(0, needed - present) },
     taskManagers: job.pool.taskManagers().map(({ id, connected, slots }) => ({ id, connected, slots: slots.length })),
     regions: job.regions.map((region) => ({
@@ -98,6 +97,12 @@ function stateOf(job: JobState): ProcessState {
   // Slices that run under a new leader go on meanwhile.
   if (job.regions.every((region) => region.state === "running" || region.state === "adopting")) return "running";
   return job.record.restarts > 0 ? "restarting" : "restoring";
+}
+
+// A job that has read all of its input did run: whoever looks only then still learns since when.
+function runs(job: JobState): boolean {
+  if (job.durable?.outcome === "ended") return job.regions.every((region) => region.everRan);
+  return job.regions.every((region) => region.state === "running");
 }
 
 function sharesOf(now: SliceReport | undefined, before: SliceReport | undefined): Pick<SliceStatusView, "busy" | "backpressured" | "idle"> {
