@@ -159,7 +159,7 @@ export class EmbeddedApp {
       replicationFactor: config.replicationFactor,
       configs: config.topicConfigs,
     });
-    const letters = await letterTopic(client, config.deadLetterTopic);
+    const letters = await letterTopic(client, config);
     const savepoints = await AppSavepoints.open({
       applicationId,
       dataflow: this.#dataflow,

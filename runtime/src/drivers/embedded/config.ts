@@ -67,6 +67,11 @@ export interface EmbeddedConfig {
   readonly onFailure?: (error: unknown, taskId: string) => FailureResponse;
   /** Records that cannot be read or processed: to the log (`dead-letter`, default) or a failure (`fail`). */
   readonly onBadRecord?: "dead-letter" | "fail";
+  /**
+   * Output that a topic does not take, because it is larger than its `max.message.bytes`, or has no key where the topic is compacted: a failure of
+   * the task (`fail`, default), or a dead letter (`dead-letter`), and all other output goes on.
+   */
+  readonly onRefusedRecord?: "dead-letter" | "fail";
   /** Default 1,000. */
   readonly maxBadRecordsPerMinute?: number;
   /** A topic that dead letters go to, in place of the log: each record as it was, with the reason in its headers. It must exist. */
@@ -131,6 +136,7 @@ export interface CompleteConfig {
   readonly purgeIntervalMs: number;
   readonly onFailure: (error: unknown, taskId: string) => FailureResponse;
   readonly onBadRecord: "dead-letter" | "fail";
+  readonly onRefusedRecord: "dead-letter" | "fail";
   readonly maxBadRecordsPerMinute: number;
   readonly deadLetterTopic: string | undefined;
   readonly savepointStorage: string | undefined;
@@ -179,6 +185,7 @@ const names = [
   "purgeIntervalMs",
   "onFailure",
   "onBadRecord",
+  "onRefusedRecord",
   "maxBadRecordsPerMinute",
   "deadLetterTopic",
   "savepointStorage",
@@ -206,6 +213,11 @@ export function completeConfig(config: EmbeddedConfig, parts: EmbeddedParts): Co
     if (value !== undefined && !/^[A-Za-z0-9][\w.-]{0,99}$/.test(value))
       throw invalid(option, `"${value}" is not usable`, "use up to 100 letters, digits, dots, dashes and underscores");
   }
+  const { onBadRecord = "dead-letter", onRefusedRecord = "fail" } = config;
+  if (onRefusedRecord !== "fail" && onRefusedRecord !== "dead-letter")
+    throw invalid("onRefusedRecord", `"${String(onRefusedRecord)}" is not known`, "use fail or dead-letter");
+  if (onRefusedRecord === "dead-letter" && onBadRecord === "fail")
+    throw invalid("onRefusedRecord", 'is "dead-letter" where onBadRecord is "fail"', "use dead-letter for both, or fail here");
   const exactlyOnce = delivery === "exactly-once";
   const sessionTimeoutMs = integerOption(subject, "sessionTimeoutMs", config.sessionTimeoutMs, 45_000, 100, dayMs);
   const processId = instanceId ?? randomBytes(6).toString("hex");
@@ -234,7 +246,8 @@ export function completeConfig(config: EmbeddedConfig, parts: EmbeddedParts): Co
     transactionTimeoutMs: integerOption(subject, "transactionTimeoutMs", config.transactionTimeoutMs, 60_000, 1000, dayMs),
     purgeIntervalMs: integerOption(subject, "purgeIntervalMs", config.purgeIntervalMs, 30_000, 100, dayMs),
     onFailure: config.onFailure ?? (() => "shutdown-client"),
-    onBadRecord: config.onBadRecord ?? "dead-letter",
+    onBadRecord,
+    onRefusedRecord,
     maxBadRecordsPerMinute: integerOption(subject, "maxBadRecordsPerMinute", config.maxBadRecordsPerMinute, 1000, 0, 2 ** 31),
     deadLetterTopic: config.deadLetterTopic,
     savepointStorage: config.savepointStorage,

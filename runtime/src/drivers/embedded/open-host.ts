@@ -4,6 +4,7 @@ import type { WakeFlag } from "../../base/wake-flag.ts";
 import type { ClientOptions } from "../../connectors/kafka/client/client-options.ts";
 import type { KafkaClient } from "../../connectors/kafka/client/kafka-client.ts";
 import { Fetcher } from "../../connectors/kafka/source/fetcher.ts";
+import { topicRules } from "../../connectors/kafka/sink/record-gate.ts";
 import type { GroupMember } from "../../connectors/kafka/wire/offset-apis.ts";
 import type { AppDisk } from "./app-disk.ts";
 import type { AppPlan } from "./app-plan.ts";
@@ -31,10 +32,15 @@ export interface HostParts {
 }
 
 /** The topic of dead letters, which has to exist. Rejects with KAFKA_TOPIC_MISSING. */
-export async function letterTopic(client: KafkaClient, topic: string | undefined): Promise<LetterTopic | undefined> {
+export async function letterTopic(
+  client: KafkaClient,
+  { deadLetterTopic: topic, onRefusedRecord }: CompleteConfig,
+): Promise<LetterTopic | undefined> {
   if (topic === undefined) return undefined;
   const [found] = await client.topics([topic]);
-  return { topic, partitions: found?.partitions.length ?? 1 };
+  // A record that was too large for its topic is likely to be so for this one.
+  const maxBytes = onRefusedRecord === "fail" ? Infinity : (await topicRules(client, topic)).maxBatchBytes;
+  return { topic, partitions: found?.partitions.length ?? 1, maxBytes };
 }
 
 /** How the records of an application are sent. */
@@ -94,6 +100,7 @@ export function openHost({
     producer: producerOptions(cluster),
     maxBufferedBytes: 8 * mebibyte,
     badRows: { onBadRecord: config.onBadRecord, maxPerMinute: config.maxBadRecordsPerMinute },
+    putsRefusedAside: config.onRefusedRecord === "dead-letter",
     restored,
     letters,
     member,

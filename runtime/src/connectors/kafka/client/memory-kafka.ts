@@ -317,17 +317,14 @@ class MemoryKafkaClient implements KafkaClient {
     for (const { name, partitions, configs } of topics) {
       if (this.#kafka.topics.has(name)) continue;
       const id = (this.#kafka.nextProducerId++).toString(16).padStart(32, "0");
-      this.#kafka.topics.set(name, {
-        id,
-        configs: new Map(Object.entries(configs)),
-        logs: Array.from({ length: partitions }, () => new MemoryLog()),
-      });
+      const given = new Map(Object.entries(configs));
+      this.#kafka.topics.set(name, { id, configs: given, logs: Array.from({ length: partitions }, () => new MemoryLog(given)) });
     }
   }
 
   async createPartitions(topic: string, count: number): Promise<void> {
-    const logs = this.#kafka.topics.get(topic)?.logs ?? [];
-    while (logs.length < count) logs.push(new MemoryLog());
+    const { logs = [], configs = new Map<string, string>() } = this.#kafka.topics.get(topic) ?? {};
+    while (logs.length < count) logs.push(new MemoryLog(configs));
   }
 
   async deleteTopics(names: readonly string[]): Promise<void> {

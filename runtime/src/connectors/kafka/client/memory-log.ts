@@ -40,9 +40,16 @@ export class MemoryLog {
   readonly #producers = new Map<number, Sequences>();
   readonly #open = new Map<number, number>();
   readonly #aborted: Aborted[] = [];
+  readonly #maxBatchBytes: number;
 
-  /** Appends as a broker does: refuses old epochs and gaps in sequences, and stores a repeated batch once. */
+  /** `configs` are those of its topic. */
+  constructor(configs: ReadonlyMap<string, string>) {
+    this.#maxBatchBytes = Number(configs.get("max.message.bytes") ?? Infinity);
+  }
+
+  /** Appends as a broker does: refuses what is too large, old epochs and gaps in sequences, and stores a repeated batch once. */
   append(batch: Buffer): { readonly errorCode: number; readonly baseOffset: number } {
+    if (batch.length > this.#maxBatchBytes) return { errorCode: kafkaCode.messageTooLarge, baseOffset: -1 };
     const producerId = readInt64(batch, batchField.producerId);
     const epoch = batch.readInt16BE(batchField.producerEpoch);
     const sequence = batch.readInt32BE(batchField.baseSequence);

@@ -120,9 +120,9 @@ export class RecordProducer {
   }
 
   /** Whether a record of about `bytes` still fits into the batch that is being filled; where it does not, the batch is ended. */
-  fits(queue: PartitionQueue, bytes: number): boolean {
+  fits(queue: PartitionQueue, bytes: number, limitBytes: number = this.#options.batchBytes): boolean {
     if (queue.builder === undefined) return false;
-    if (queue.builder.sizeBytes + bytes <= this.#options.batchBytes) return true;
+    if (queue.builder.sizeBytes + bytes <= limitBytes) return true;
     this.#close(queue);
     return false;
   }

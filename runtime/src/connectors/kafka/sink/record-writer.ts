@@ -11,18 +11,22 @@ import type { Schema } from "../../../core/schema/schema.ts";
 import { noHeaders } from "../wire/record-batch-builder.ts";
 import { keyPartition } from "../wire/murmur2.ts";
 import type { PartitionQueue } from "./partition-queue.ts";
+import type { RecordGate } from "./record-gate.ts";
 import type { RecordProducer } from "./record-producer.ts";
 import type { KafkaSinkConfig } from "./sink-options.ts";
 
 /** A producer with its partitions at hand. */
 export class ProducerOutput {
   readonly producer: RecordProducer;
+  /** Puts records aside that the broker would refuse; without one they are sent. */
+  readonly gate: RecordGate | undefined;
   readonly #queues = new Map<string, PartitionQueue[]>();
   /** Where records without a key go until their batch is full. */
   readonly sticky: Map<string, number> = new Map();
 
-  constructor(producer: RecordProducer) {
+  constructor(producer: RecordProducer, gate?: RecordGate) {
     this.producer = producer;
+    this.gate = gate;
   }
 
   queues(topic: string, partitions: number): readonly PartitionQueue[] {
@@ -101,6 +105,11 @@ export class RecordWriter {
       throw this.#refused(topic, "the partitioner gave a partition that does not exist", `give a whole number below ${partitions}`);
     const headers = this.#config.headers === undefined ? noHeaders : this.#config.headers(this.#view);
     const timestampMs = this.#timestamp(rows, row);
+    if (output.gate !== undefined) {
+      const ofKey = hasKey ? key.buffer.subarray(0, key.length) : null;
+      const ofValue = hasValue ? value.buffer.subarray(0, value.length) : null;
+      if (!output.gate.admits(output.producer, queue, ofKey, ofValue, headers)) return;
+    }
     output.producer.append(
       queue,
       timestampMs,

@@ -5,6 +5,7 @@ import type { RecordEncoder } from "../../../core/ports/format.ts";
 import type { Schema } from "../../../core/schema/schema.ts";
 import type { Clock } from "../../../base/clock.ts";
 import type { KafkaClient } from "../client/kafka-client.ts";
+import type { RecordGate } from "./record-gate.ts";
 import { type ProducerOutput, RecordWriter } from "./record-writer.ts";
 import type { KafkaSinkConfig } from "./sink-options.ts";
 
@@ -22,18 +23,27 @@ export class RowOutput {
   readonly #partitions = new Map<string, number>();
   readonly #missing = { topic: "" };
   readonly #held: Held[] = [];
+  readonly #gate: RecordGate | undefined;
   #lookUp: Promise<void> | undefined;
 
-  private constructor(client: KafkaClient, config: KafkaSinkConfig, schema: Schema, encoder: RecordEncoder, clock: Clock) {
+  private constructor(
+    client: KafkaClient,
+    config: KafkaSinkConfig,
+    schema: Schema,
+    encoder: RecordEncoder,
+    clock: Clock,
+    gate: RecordGate | undefined,
+  ) {
     this.#client = client;
+    this.#gate = gate;
     this.#schema = schema;
     this.#writer = new RecordWriter({ config, schema, encoder, clock, partitionsOf: (topic) => this.#partitions.get(topic) });
   }
 
   /** Looks up the topic where there is only one, so that a missing topic is an error before anything is written. */
-  static async open(client: KafkaClient, config: KafkaSinkConfig, schema: Schema, clock: Clock): Promise<RowOutput> {
+  static async open(client: KafkaClient, config: KafkaSinkConfig, schema: Schema, clock: Clock, gate?: RecordGate): Promise<RowOutput> {
     const encoder = await config.rows.format.openEncoder(schema);
-    const output = new RowOutput(client, config, schema, encoder, clock);
+    const output = new RowOutput(client, config, schema, encoder, clock, gate);
     if (typeof config.rows.topic === "string") await output.#find(config.rows.topic);
     return output;
   }
@@ -76,6 +86,7 @@ export class RowOutput {
 
   async #find(topic: string): Promise<void> {
     const [found] = await this.#client.topics([topic]);
+    await this.#gate?.learn(topic);
     this.#partitions.set(topic, found?.partitions.length ?? 0);
   }
 }

@@ -150,6 +150,14 @@ function copyRange(target: Buffer, at: number, source: Uint8Array, start: number
   return at + length;
 }
 
+/** The size of an uncompressed batch with one record alone; a length of -1 is null. */
+export function loneBatchBytes(keyLength: number, valueLength: number, headers: RecordHeaders): number {
+  const sized = (length: number): number => varintSize(length) + Math.max(0, length);
+  // Attributes, and the differences of time and number, which are 0.
+  const bodyBytes = 3 + sized(keyLength) + sized(valueLength) + (headers.length === 0 ? 1 : headersSize(headers));
+  return batchField.records + varintSize(bodyBytes) + bodyBytes;
+}
+
 function headersSize(headers: RecordHeaders): number {
   let size = varintSize(headers.length);
   for (const [key, value] of headers) {

@@ -1,7 +1,6 @@
 // A task: one sub-topology over one partition of its topics, with its state, its producer and its commits.
 import { join } from "node:path";
 import { BufferBudget } from "../../../connectors/kafka/sink/buffer-budget.ts";
-import { isKafkaSink } from "../../../connectors/kafka/sink/kafka-sink.ts";
 import type { ProducedBatch } from "../../../connectors/kafka/sink/partition-queue.ts";
 import { RecordProducer } from "../../../connectors/kafka/sink/record-producer.ts";
 import type { TransactionOwner } from "../../../connectors/kafka/wire/transaction-apis.ts";
@@ -112,10 +111,8 @@ export class EmbeddedTask {
     const dataflow = taskDataflow(host.applicationId, subTopology, {
       source: (_node, source) => sharedSource(source, host, this.place),
       repartition: (edge) => this.#exit(edge),
-      sink: (_node, sink) =>
-        isKafkaSink(sink)
-          ? taskSink(sink, { client: host.client, producer: this.#producer, budget: this.#budget, clock: host.clock })
-          : sink,
+      sink: ({ uid }, sink) =>
+        taskSink(sink, { host, producer: this.#producer, budget: this.#budget }, (record) => this.#task.badRows.take(uid, record)),
     });
     this.#task = await buildTask({
       jobName: host.applicationId,
@@ -273,6 +270,8 @@ export class EmbeddedTask {
     const offsets = this.#inputs.moved();
     this.#writeChangelogs(capture);
     await Promise.all(capture.sinks.map((sink) => sink.prepared));
+    // Rows that waited for their topic's partitions may have become dead letters only now.
+    this.#task.badRows.flush();
     if (marker !== undefined) for (const { output } of this.#exits) output.sendMarkers(marker);
     await this.#producer.flush();
     await this.#finish(offsets);

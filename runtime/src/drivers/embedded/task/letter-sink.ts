@@ -2,6 +2,7 @@
 import type { Clock } from "../../../base/clock.ts";
 import type { BufferBudget } from "../../../connectors/kafka/sink/buffer-budget.ts";
 import type { RecordProducer } from "../../../connectors/kafka/sink/record-producer.ts";
+import { loneBatchBytes } from "../../../connectors/kafka/wire/record-batch-builder.ts";
 import type { Batch } from "../../../core/batch/batch.ts";
 import { rowView } from "../../../core/batch/row-view.ts";
 import type { RecordHeaders } from "../../../core/batch/raw-records.ts";
@@ -12,6 +13,8 @@ import { type DeadLetter, deadLetterSchema } from "../../task/bad-row-policy.ts"
 export interface LetterTopic {
   readonly topic: string;
   readonly partitions: number;
+  /** Of a record, as the topic's configuration says. */
+  readonly maxBytes: number;
 }
 
 interface LetterSinkParts extends LetterTopic {
@@ -24,6 +27,14 @@ interface LetterSinkParts extends LetterTopic {
   readonly partition: number;
 }
 
+interface LetterContent {
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+  readonly headers: RecordHeaders;
+}
+
+/** How a record may differ in a batch with others. */
+const mostDeltaBytes = 16;
 const nothing = new Uint8Array(0);
 const prefix = "__streams.errors.";
 
@@ -57,17 +68,19 @@ class LetterWriter implements SinkWriter {
   }
 
   write(batch: Batch): void {
-    const { producer, topic, partitions, partition } = this.#parts;
+    const { producer, topic, partitions, partition, maxBytes } = this.#parts;
     for (let k = 0; k < batch.count; k++) {
       const letter = this.#letter;
       letter.point(batch.rows, batch.selection[k] as number);
       const from = /^(.+)-(\d+)$/.exec(letter.split ?? "");
       const to = (from === null ? partition : Number(from[2])) % partitions;
       // A record that was read keeps its bytes; of a row that failed on its way there is only the row.
-      const value = letter.value ?? (letter.row === null ? null : Buffer.from(letter.row));
-      const { key } = letter;
+      const whole = letter.value ?? (letter.row === null ? null : Buffer.from(letter.row));
+      const queue = producer.queue(topic, to);
+      const { key, value, headers } = this.#fitting(letter.key, whole, this.#headers(letter, from));
+      producer.fits(queue, loneBatchBytes(key?.length ?? -1, value?.length ?? -1, headers) + mostDeltaBytes, maxBytes);
       producer.append(
-        producer.queue(topic, to),
+        queue,
         letter.at,
         key ?? nothing,
         key === null ? -1 : 0,
@@ -75,10 +88,24 @@ class LetterWriter implements SinkWriter {
         value ?? nothing,
         value === null ? -1 : 0,
         value?.length ?? 0,
-        this.#headers(letter, from),
+        headers,
       );
     }
     producer.poke();
+  }
+
+  // What the topic of letters does not take either is left out, and the headers say so: better than no letter, or a task that cannot go on.
+  #fitting(key: Uint8Array | null, value: Uint8Array | null, headers: RecordHeaders): LetterContent {
+    const { maxBytes } = this.#parts;
+    const fits = (content: LetterContent): boolean =>
+      loneBatchBytes(content.key?.length ?? -1, content.value?.length ?? -1, content.headers) <= maxBytes;
+    const whole = { key, value, headers };
+    if (fits(whole)) return whole;
+    const omitted = (what: string, content: Uint8Array | null): RecordHeaders =>
+      content === null ? [] : [[`__millrace.errors.omitted.${what}.bytes`, Buffer.from(String(content.length))]];
+    const withoutValue = { key, value: null, headers: [...headers, ...omitted("value", value)] };
+    if (fits(withoutValue)) return withoutValue;
+    return { key: null, value: null, headers: [...withoutValue.headers, ...omitted("key", key)] };
   }
 
   #headers({ uid, code, reason, position }: DeadLetter, from: RegExpExecArray | null): RecordHeaders {

@@ -44,6 +44,8 @@ export interface TaskHost {
   readonly producer: ProducerOptions;
   readonly maxBufferedBytes: number;
   readonly badRows: BadRowOptions;
+  /** True when records that a broker would refuse are dead letters. */
+  readonly putsRefusedAside: boolean;
   /** What the application was restored from, where it was: its changelogs are filled from there before their tasks run. */
   readonly restored: RestoredOrigin | undefined;
   /** Where records go that cannot be processed; undefined for the log. */

@@ -1,31 +1,37 @@
 // A Kafka sink of the dataflow within a task: its records go through the task's producer, so that the task's commit covers them.
-import type { Clock } from "../../../base/clock.ts";
-import type { KafkaClient } from "../../../connectors/kafka/client/kafka-client.ts";
 import type { BufferBudget } from "../../../connectors/kafka/sink/buffer-budget.ts";
-import type { KafkaSink } from "../../../connectors/kafka/sink/kafka-sink.ts";
+import { isKafkaSink } from "../../../connectors/kafka/sink/kafka-sink.ts";
+import { RecordGate, type RefusedRecord } from "../../../connectors/kafka/sink/record-gate.ts";
 import type { RecordProducer } from "../../../connectors/kafka/sink/record-producer.ts";
 import { ProducerOutput } from "../../../connectors/kafka/sink/record-writer.ts";
 import { RowOutput } from "../../../connectors/kafka/sink/row-output.ts";
 import type { Batch } from "../../../core/batch/batch.ts";
 import type { Sink, SinkWriter } from "../../../core/ports/sink.ts";
+import type { TaskHost } from "./task-host.ts";
 
 export interface TaskSinkParts {
-  readonly client: KafkaClient;
+  readonly host: TaskHost;
   readonly producer: RecordProducer;
   readonly budget: BufferBudget;
-  readonly clock: Clock;
 }
 
 const nothing = new Uint8Array(0);
 
-export function taskSink(sink: KafkaSink, parts: TaskSinkParts): Sink {
-  const { connector, options, accepts, delivery } = sink;
+/** Sinks of other kinds stay what they are. `refused` takes the records that a broker would refuse, where the application puts them aside. */
+export function taskSink(sink: Sink, parts: TaskSinkParts, refused: (record: RefusedRecord) => void): Sink {
+  if (!isKafkaSink(sink)) return sink;
+  const { client, clock, putsRefusedAside } = parts.host;
+  const { connector, options, accepts, delivery, kafka } = sink;
   return {
     connector,
     options,
     accepts,
     delivery,
-    openWriter: async (_context, schema) => new TaskSinkWriter(await RowOutput.open(parts.client, sink.kafka, schema, parts.clock), parts),
+    openWriter: async (_context, schema) => {
+      // Without a gate they are sent, and the broker's refusal is a failure of the task.
+      const gate = putsRefusedAside ? new RecordGate(client, refused) : undefined;
+      return new TaskSinkWriter(await RowOutput.open(client, kafka, schema, clock, gate), parts, gate);
+    },
   };
 }
 
@@ -34,10 +40,10 @@ class TaskSinkWriter implements SinkWriter {
   readonly #parts: TaskSinkParts;
   readonly #output: ProducerOutput;
 
-  constructor(rows: RowOutput, parts: TaskSinkParts) {
+  constructor(rows: RowOutput, parts: TaskSinkParts, gate: RecordGate | undefined) {
     this.#rows = rows;
     this.#parts = parts;
-    this.#output = new ProducerOutput(parts.producer);
+    this.#output = new ProducerOutput(parts.producer, gate);
   }
 
   write(batch: Batch): void {
