@@ -36,7 +36,6 @@ export class BatchLoop implements RunningBatches {
   readonly #estimator: RateEstimator | undefined;
   readonly #savepoints: SavepointRequests;
   #state: QueryState = "running";
-  #aborted = false;
   #nextBatchId: number;
   #idle: (() => void)[] = [];
   #failure: unknown;
@@ -102,10 +101,8 @@ export class BatchLoop implements RunningBatches {
   /** Ends it, behind the batch under way or in the midst of it. Settles when it has ended. */
   async stop(mode: StopMode = "batch"): Promise<void> {
     if (this.#state === "running") this.#move("stopping");
-    if (mode === "immediate" || this.#work.isStuck) {
-      this.#aborted = true;
-      this.#work.abort();
-    }
+    if (mode === "immediate") this.#work.abort();
+    else this.#work.ending();
     this.#signal.wake();
     await this.done;
   }
@@ -149,7 +146,7 @@ export class BatchLoop implements RunningBatches {
       return ended;
     } catch (error) {
       // A batch that is given up while others are at it ends so.
-      if (this.#aborted && isMillraceError(error, "JOB_STOPPING")) {
+      if (this.#state === "stopping" && isMillraceError(error, "JOB_STOPPING")) {
         this.#move("stopped");
         return "stopped";
       }

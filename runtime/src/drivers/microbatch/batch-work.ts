@@ -40,8 +40,6 @@ export interface BatchWork {
   readonly exhausted: boolean;
   /** When something is due that needs no records, ms; Infinity for never. */
   readonly nextWakeMs: number;
-  /** A batch is under way that may never end by itself. */
-  readonly isStuck: boolean;
   /** A batch without records is wanted now. */
   isDue(nowMs: number): boolean;
   /** Finishes what the run before began: the batch that it had planned and not finished is returned, read again. */
@@ -51,6 +49,8 @@ export interface BatchWork {
   plan(batchId: number, input: BatchInput, phases: Phases): Promise<PlannedBatch>;
   /** Runs a planned batch to its commit; undefined when it was given up. */
   execute(batch: PlannedBatch): Promise<QueryProgress | undefined>;
+  /** It is to end behind the batch under way: from now on a batch that might never end by itself is given up instead of waiting. */
+  ending(): void;
   /** Gives up the batch under way; it is run again by the next start. */
   abort(): void;
   /** Calls `wake` once when a source may have something. */

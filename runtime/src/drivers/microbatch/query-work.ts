@@ -70,11 +70,6 @@ export class QueryWork implements BatchWork {
     return Math.min(this.#run.operators.nextWakeMs(), this.#run.remote?.nextWakeMs() ?? Infinity);
   }
 
-  /** A batch that waits for executors might never end. */
-  get isStuck(): boolean {
-    return this.#run.remote?.isWaiting === true;
-  }
-
   /** A batch without records gives out what event time has closed since. */
   isDue(nowMs: number): boolean {
     if (this.nextWakeMs <= nowMs) return true;
@@ -124,6 +119,11 @@ export class QueryWork implements BatchWork {
       if (error instanceof BatchAborted) return undefined;
       throw error;
     }
+  }
+
+  // A batch that waits for executors might never end.
+  ending(): void {
+    this.#run.remote?.giveUpWaiting();
   }
 
   abort(): void {

@@ -27,7 +27,6 @@ export class JobWork implements BatchWork {
   readonly isKept: boolean;
   readonly restoredBatchId: number;
   readonly ownRestored: boolean;
-  readonly isStuck = false;
   readonly #open: OpenBatchJob;
   readonly #clock: Clock;
   readonly #maxBytes: number;
@@ -117,6 +116,9 @@ export class JobWork implements BatchWork {
     this.#lastCheckpoint = { id: checkpoint.id, location: checkpoint.location ?? "", completedAtMs: committedAtMs };
     return this.#told.next(entry, records, phases);
   }
+
+  // Its own process computes every batch, so each ends by itself.
+  ending(): void {}
 
   abort(): void {
     this.#aborted = true;

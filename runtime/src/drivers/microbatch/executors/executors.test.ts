@@ -354,6 +354,44 @@ describe("an executor", () => {
   });
 });
 
+describe("a stop behind the batch", () => {
+  const pushed = (world: World): void => world.source.push({ word: "a", n: 1, at: 0 }, { split: "split-0" });
+
+  test("ends a query whose batch waits for executors", async () => {
+    const world = await World.start(totals, "update", []);
+    pushed(world);
+    await world.query?.stop();
+    expect(world.query?.state).toBe("stopped");
+  });
+
+  test("ends a query whose batch begins to wait only afterwards, and the batch is run by the next driver", async () => {
+    const world = await World.start(totals, "update", []);
+    pushed(world);
+    const { promise: reading, resolve: reads } = Promise.withResolvers<void>();
+    const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+    const openReader = world.source.openReader.bind(world.source);
+    vi.spyOn(world.source, "openReader").mockImplementation(async () => {
+      reads();
+      await gate;
+      return openReader();
+    });
+    await world.join("a");
+    await reading;
+    // Nobody is waited for now: the task is at an executor, which is lost after the stop.
+    const stopped = world.query?.stop();
+    const killed = world.kill("a");
+    await stopped;
+    expect(world.query?.state).toBe("stopped");
+    expect(world.written.size).toBe(0);
+    open();
+    await killed;
+    await world.drive();
+    await world.join("b");
+    await world.query?.processAllAvailable();
+    expect([...world.written.values()].flat()).toEqual([{ word: "a", n: 1, total: 1 }]);
+  });
+});
+
 test("a computation that fails anywhere ends the query with its own error, and no executor is blamed", async () => {
   const world = await World.start((words) => words.select((c) => ({ x: c.word.cast<number>("INTEGER") })), "append", ["a", "b"]);
   world.source.push({ word: "a", n: 1, at: 0 });

@@ -205,9 +205,9 @@ export class RemoteState implements RemoteStages {
     pool.letGo();
   }
 
-  /** Nothing goes on, because no executor is there. */
-  get isWaiting(): boolean {
-    return this.#parts.steps.isWaiting;
+  /** A batch that waits for executors, now or later, is given up. */
+  giveUpWaiting(): void {
+    this.#parts.steps.giveUpWaiting();
   }
 
   /** The batch under way is given up. */

@@ -36,6 +36,7 @@ export class StepRunner implements TaskOutcome {
   #cancelLook: (() => void) | undefined;
   #nextTask = 1;
   #isWaiting = false;
+  #givesUpWaiting = false;
   #closed: MillraceError | undefined;
 
   constructor(pool: ExecutorPool, options: TaskSetOptions, clock: Clock, log: Log) {
@@ -45,9 +46,10 @@ export class StepRunner implements TaskOutcome {
     this.#log = log;
   }
 
-  /** No executor is there, and tasks wait for one. */
-  get isWaiting(): boolean {
-    return this.#isWaiting;
+  /** From now on steps that wait while no executor is there are given up with JOB_STOPPING, as are those that wait already. */
+  giveUpWaiting(): void {
+    this.#givesUpWaiting = true;
+    this.#pump();
   }
 
   /** Results in the order of the tasks. Rejects with EXECUTOR_TASK_FAILED, or with a task's failure that is the query's own. */
@@ -80,6 +82,7 @@ export class StepRunner implements TaskOutcome {
     const waits = this.#pool.active.length === 0 && [...this.#steps].some(({ set }) => set.hasPending);
     if (waits && !this.#isWaiting) this.#log.warn("no executor is there: the batch waits", {});
     this.#isWaiting = waits;
+    if (waits && this.#givesUpWaiting) return this.close();
     // Waiting for a busy executor, and slow tasks, are seen by looking again.
     if (this.#steps.size > 0) this.#cancelLook = this.#clock.after(lookMs, () => this.#pump());
   }
