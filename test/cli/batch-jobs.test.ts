@@ -51,10 +51,10 @@ test("a manifest's kind makes batches of a job; a savepoint takes it to a stream
   expect(metrics).toMatch(/millrace_batch_input_rows_total\{source="readings",job_name="counts"\} [1-9]/);
   const out = await savepoint(batches, rest);
 
+  const before = seenCounts(output).length;
   addInput(input, 2, parts[2] ?? []);
   const stream = new Command(["run", module, ...given, "--storage", storage("stream"), "--from-savepoint", out, ...flags]);
   const streamRest = String((await stream.logged("job starting"))["rest"]);
-  const before = seenCounts(output).length;
   await expect.poll(() => seenCounts(output).length, { timeout: 60_000 }).toBeGreaterThan(before);
   const back = await savepoint(stream, streamRest);
 

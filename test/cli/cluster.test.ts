@@ -32,7 +32,7 @@ test("two TaskManagers write every window once, and all processes end with the j
 
 test("a TaskManager that is killed comes back, and still every window is written once", { timeout: timeoutMs }, async () => {
   const output = join(folder, "killed");
-  const command = start(output, "1500");
+  const command = start(output, "300");
   await command.logged("region running");
   const victims = execFileSync("ps", ["-eo", "pid,args"], { encoding: "utf8" })
     .split("\n")

@@ -49,8 +49,8 @@ async function running(command: Command, records = 1): Promise<string> {
 beforeAll(async () => {
   build();
   input = writeInput(join(folder, "input"), ...lists);
-  const command = run([job, "--storage", `file://${place}`, "--checkpoint-interval", "200 ms"], { input, output, rate: "500" });
-  // So many that windows are complete, and few enough that much is left.
+  const command = run([job, "--storage", `file://${place}`, "--checkpoint-interval", "200 ms"], { input, output, rate: "200" });
+  // So many that windows are complete, and few enough that half a minute is left.
   const rest = await running(command, 600);
   // The REST API of a running job.
   expect((await fetch(`${rest}/healthz`)).status).toBe(200);

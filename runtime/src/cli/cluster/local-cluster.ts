@@ -90,6 +90,7 @@ export async function runLocalCluster(module: string | undefined, flags: Command
   const stop = stopSignal();
   const status = showStatus(client, terminal, dataflow.name);
   const startedMs = performance.now();
+  let result: { readonly message: string; readonly records: number; readonly took: string };
   try {
     const first = await Promise.race([over, stop.asked]);
     if (first === "stop") {
@@ -101,14 +102,22 @@ export async function runLocalCluster(module: string | undefined, flags: Command
     status.end();
     if (outcome === "failed")
       throw new MillraceError("JOB_FAILED", dataflow.name, reason ?? "it failed", "mend the cause and start it again");
-    const records = status.last() === undefined ? 0 : statusFigures(status.last() as RunStatus, undefined, 0, Date.now()).records;
-    log.info(outcome === "ended" ? "job finished" : `job ${outcome}`, { records, took: formatDuration(performance.now() - startedMs) });
+    const last = status.last();
+    const records = last === undefined ? 0 : statusFigures(last, undefined, 0, Date.now()).records;
+    result = {
+      message: outcome === "ended" ? "job finished" : `job ${outcome}`,
+      records,
+      took: formatDuration(performance.now() - startedMs),
+    };
   } finally {
     status.end();
     stop.release();
     await Promise.all(children.map((child) => child.stop(graceMs)));
     await rm(folder, { recursive: true, force: true });
   }
+  // After the children's last words, which it sums up.
+  const { message, ...figures } = result;
+  log.info(message, figures);
 }
 
 function optional(name: string, value: string | undefined): readonly string[] {
