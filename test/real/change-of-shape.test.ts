@@ -76,8 +76,8 @@ interface Scenario {
   readonly seen: () => Promise<Seen>;
   /** What must be seen of everything sent, worked out from that alone. */
   readonly expected: () => Seen;
-  /** Settles when more is seen than when it was called. */
-  readonly grown: () => Promise<void>;
+  /** Sends, and settles when more is seen than before it. */
+  readonly sendUntilSeen: (phase: number) => Promise<void>;
   /** `millrace run` of the job: of its module, or of a manifest of it. */
   readonly job: (storage: string, ...more: readonly string[]) => Promise<Running>;
   /** The manifest of a MicroBatchJob. */
@@ -118,18 +118,19 @@ async function scenario(name: string): Promise<Scenario> {
   });
   const parameters = { brokers: bootstrap.join(","), ...topics };
   const url = (storage: string): string => pathToFileURL(join(folder, storage)).href;
+  // Event time goes on by 15 s a phase, so a window is always open; customers come back in every one, so each has a timer.
+  const send = async (phase: number): Promise<void> => {
+    const rows = Array.from({ length: 600 }, (_, index) => ({
+      customer: `c${(index * 7) % 31}`,
+      cents: phase * 1000 + index,
+      at: 1_000_000 + phase * 15_000 + index * 25 - ((index * 53) % 1500),
+    }));
+    sent.push(...rows);
+    await produce(rows);
+  };
   return {
     seen,
-    // Event time goes on by 15 s a phase, so a window is always open; customers come back in every one, so each has a timer.
-    send: async (phase) => {
-      const rows = Array.from({ length: 600 }, (_, index) => ({
-        customer: `c${(index * 7) % 31}`,
-        cents: phase * 1000 + index,
-        at: 1_000_000 + phase * 15_000 + index * 25 - ((index * 53) % 1500),
-      }));
-      sent.push(...rows);
-      await produce(rows);
-    },
+    send,
     close: () => produce(Array.from({ length: partitions }, () => ({ customer: "end", cents: 0, at: 9_000_000 }))),
     expected: () => {
       const windows = new Map<string, { payments: number; cents: number }>();
@@ -146,8 +147,10 @@ async function scenario(name: string): Promise<Scenario> {
         quiet: [...quiet].map(([customer, { since, payments }]) => `${customer} ${since} ${payments}`).toSorted(),
       };
     },
-    grown: async () => {
+    sendUntilSeen: async (phase) => {
+      // Counted first: what is sent may be seen at once.
       const before = (await seen()).windows.length;
+      await send(phase);
       await expect.poll(async () => (await seen()).windows.length, limit).toBeGreaterThan(before);
     },
     job: (storage, ...more) =>
@@ -187,19 +190,17 @@ async function scenario(name: string): Promise<Scenario> {
 }
 
 test("a StreamJob goes on as services and as a StreamJob of another parallelism, and every row counts once", async () => {
-  const { send, close, seen, expected, grown, job, service, end } = await scenario("shapes");
+  const { send, close, seen, expected, sendUntilSeen, job, service, end } = await scenario("shapes");
   await send(0);
   const first = await job("one");
-  await send(1);
-  await grown();
+  await sendUntilSeen(1);
   const sending = send(2);
   const out = await stopWithSavepoint(first, "out");
   await sending;
   await first.exited;
 
   const services = await Promise.all([service(out), service(out)]);
-  await send(3);
-  await grown();
+  await sendUntilSeen(3);
   for (const { url, output } of services) {
     try {
       await expect.poll(async () => (await fetch(`${url}/readyz`)).status, limit).toBe(200);
@@ -220,11 +221,10 @@ test("a StreamJob goes on as services and as a StreamJob of another parallelism,
 }, 600_000);
 
 test("a StreamJob goes on in batches, as a service, in batches again and as a StreamJob, and every row counts once", async () => {
-  const { send, close, seen, expected, grown, job, manifest, service, end } = await scenario("batches");
+  const { send, close, seen, expected, sendUntilSeen, job, manifest, service, end } = await scenario("batches");
   /** What a shape takes in, with records on their way when it is stopped. */
   const live = async (running: Running, phase: number, id: string): Promise<string> => {
-    await send(phase);
-    await grown();
+    await sendUntilSeen(phase);
     const sending = send(phase + 1);
     const savepoint = await stopWithSavepoint(running, id);
     await sending;
