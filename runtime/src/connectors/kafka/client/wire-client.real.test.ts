@@ -81,7 +81,7 @@ describe("a cluster that cannot be used", () => {
       code: "KAFKA_BROKER_UNREACHABLE",
     });
     expect(Date.now() - startedAtMs).toBeGreaterThan(400);
-    expect(Date.now() - startedAtMs).toBeLessThan(4000);
+    expect(Date.now() - startedAtMs).toBeLessThan(30_000);
   });
 
   it.each([

@@ -43,7 +43,7 @@ async function world(delivery: Delivery): Promise<SinkWorld> {
       }),
     async visible() {
       // The end of a transaction is answered before its markers are in the log.
-      await expect.poll(() => openTransactions(`${topic}.`, ["PrepareCommit", "PrepareAbort"]), { timeout: 10_000 }).toEqual([]);
+      await expect.poll(() => openTransactions(`${topic}.`, ["PrepareCommit", "PrepareAbort"]), { timeout: 60_000 }).toEqual([]);
       return (await readTopic(reading, topic)).map((each) => JSON.parse(each.value ?? "null") as SinkRow);
     },
     async crash() {

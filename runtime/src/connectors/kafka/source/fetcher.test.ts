@@ -211,12 +211,12 @@ it("reads batches that are larger than it asks for", async () => {
 });
 
 it("does not let idle partitions keep busy ones waiting", async () => {
-  const { client, fetcher, read } = await setup({ maxWaitMs: 5000, maxPartitionBytes: 1024 }, 6);
+  const { client, fetcher, read } = await setup({ maxWaitMs: 60_000, maxPartitionBytes: 1024 }, 6);
   for (let partition = 0; partition < 2; partition++)
     for (let at = 0; at < 50; at++) await produceTo(client, "t", partition, batchOf(values(50, at * 50)));
   const startedAtMs = Date.now();
   for (let partition = 0; partition < 2; partition++) expect((await read(partition, 2500)).length).toBe(2500);
-  expect(Date.now() - startedAtMs).toBeLessThan(4000);
+  expect(Date.now() - startedAtMs).toBeLessThan(50_000);
   fetcher.close();
 });
 
