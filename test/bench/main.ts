@@ -24,7 +24,7 @@ const usage = `usage: npm run bench -- SUITE [--records N] [--runs N] [--json]
   kafka       whole queries from topic to topic by \`millrace run\` (5,000,000 records): pass-through, window, keyed count
               [--queries q0,q12e,count] [--peers FOLDER] [--engines flink,ks,spark]
   latency     from sent to seen, at a steady rate: a bare consumer, stateless, window updates, exactly-once on S3
-              [--cases floor,q0,updates,exactly-once] [--rate 10000] [--seconds 60] [--warm 10] [--peers FOLDER]
+              [--cases floor,q0,updates,exactly-once] [--rate 10000] [--seconds 60] [--warm 10] [--peers FOLDER] [--engines flink,ks,spark]
   memory      the queries of suite kafka in containers of several sizes (Linux, with the right to make control groups)
               [--queries q0,q12e,count] [--limits 256,320,512] [--peers FOLDER]
   microbatch  DataFrame queries in micro-batches: windows from Kafka, latency by trigger, batches over many keys
@@ -111,6 +111,7 @@ const suites: Readonly<Record<string, () => Promise<boolean> | Promise<void> | v
       warmSeconds: positive(values.warm, "warm"),
       json,
       peers,
+      engines: chosen(values.engines, peerEngines, "engines"),
     }),
   memory: () =>
     memorySuite({

@@ -1,11 +1,11 @@
-// Suite latency: from the moment a record is sent until its result is seen in the output topic, at a steady rate; beside a bare consumer of the input.
+// Suite latency: from the moment a record is sent until its result is seen in the output topic, at a steady rate; beside a bare consumer of the input, and other engines.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { realKafka, realS3 } from "../../support/real.ts";
 import { runCommand } from "../kafka/our-run.ts";
-import { Peers } from "../kafka/peers.ts";
+import { type PeerEngine, Peers } from "../kafka/peers.ts";
 import { createOutputTopic, openClient } from "../kafka/topics.ts";
 import { measure, run } from "../measure.ts";
 import { startProcess } from "./process.ts";
@@ -21,8 +21,9 @@ export interface LatencyOptions {
   /** Records of so many seconds at the start are not counted. */
   readonly warmSeconds: number;
   readonly json: boolean;
-  /** The peers' folder, whose broker is used. */
+  /** The folder of other engines, whose broker is used and whose programs run beside ours. */
   readonly peers: string | undefined;
+  readonly engines: readonly PeerEngine[];
 }
 
 interface Seen {
@@ -35,8 +36,8 @@ interface Seen {
   readonly max: number;
 }
 
-interface CaseResult extends Seen {
-  readonly case: LatencyCase;
+interface CaseResult extends Omit<Seen, "sum"> {
+  readonly case: LatencyCase | PeerEngine | "floor of peers";
   readonly worstBehindMs: number;
   readonly cpuSeconds: number;
   readonly peakBytes: number;
@@ -46,12 +47,17 @@ interface CaseResult extends Seen {
 const processes = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
 export async function latencySuite(options: LatencyOptions): Promise<boolean> {
-  const bootstrap = options.peers === undefined ? realKafka().bootstrap.join(",") : (await Peers.open(options.peers)).bootstrap;
+  const peers = options.peers === undefined ? undefined : await Peers.open(options.peers);
+  const bootstrap = peers?.bootstrap ?? realKafka().bootstrap.join(",");
   const results: CaseResult[] = [];
-  for (const which of options.cases) {
-    const result = await measureCase(which, bootstrap, options);
+  const note = (result: CaseResult): void => {
     results.push(result);
-    process.stderr.write(`${which}: p50 ${result.p50.toFixed(1)} p99 ${result.p99.toFixed(1)} ms ${result.problem ?? ""}\n`);
+    process.stderr.write(`${result.case}: p50 ${result.p50.toFixed(1)} p99 ${result.p99.toFixed(1)} ms ${result.problem ?? ""}\n`);
+  };
+  for (const which of options.cases) note(await measureCase(which, bootstrap, options));
+  if (peers !== undefined) {
+    note({ ...(await peers.latency("floor", options)), case: "floor of peers" });
+    for (const engine of options.engines) note({ ...(await peers.latency(engine, options)), case: engine });
   }
   if (options.json) process.stdout.write(`${JSON.stringify({ rate: options.rate, seconds: options.seconds, results })}\n`);
   else print(options, results);
@@ -134,11 +140,15 @@ function startEngine(
   return measure(runCommand("q0", { ...parameters, delivery: "exactly-once" }, flags), { until: stopped, environment });
 }
 
-const titles: Readonly<Record<LatencyCase, string>> = {
+const titles: Readonly<Record<CaseResult["case"], string>> = {
   floor: "a bare consumer of the input",
   q0: "stateless, checkpoints each second",
   updates: "window update per row, RocksDB, checkpoints each second",
   "exactly-once": "stateless, exactly-once, checkpoints each 100 ms to S3, read_committed",
+  "floor of peers": "a bare consumer of the input, by the peers' own probe (whole ms)",
+  flink: "stateless (q0), its own probe",
+  ks: "stateless (q0), its own probe",
+  spark: "stateless (q0), its own probe",
 };
 
 function print(options: LatencyOptions, results: readonly CaseResult[]): void {
