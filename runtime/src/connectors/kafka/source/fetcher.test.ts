@@ -37,7 +37,7 @@ async function setup(
       maxPartitionBytes: 1 << 20,
       maxBufferedBytes: 1 << 24,
       maxWaitMs: 50,
-      failureTimeoutMs: 400,
+      failureTimeoutMs: 60_000,
       ...options,
     },
     { client: kafka.client(), clock: systemClock, log: silentLog, random: () => 0.5 },
@@ -97,7 +97,7 @@ it("goes on after elections and broken connections without a gap or a repeat", a
 });
 
 it("fails when a partition cannot be fetched for too long, and says which", async () => {
-  const { kafka, client, fetcher, read } = await setup();
+  const { kafka, client, fetcher, read } = await setup({ failureTimeoutMs: 400 });
   await produceTo(client, "t", 0, batchOf(values(3)));
   expect(await read(0, 3)).toEqual(values(3));
   kafka.onRequest = (request) => {
@@ -149,7 +149,7 @@ it("goes on when a broker only did not know its own end yet", async () => {
 });
 
 it("fails for an offset that stays above the end", async () => {
-  const { client, fetcher, read } = await setup({}, 1, { offset: 50 });
+  const { client, fetcher, read } = await setup({ failureTimeoutMs: 400 }, 1, { offset: 50 });
   await produceTo(client, "t", 0, batchOf(values(4)));
   await expect(read(0, 1)).rejects.toMatchObject({ code: "KAFKA_OFFSET_OUT_OF_RANGE" });
   fetcher.close();
