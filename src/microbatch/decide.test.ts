@@ -54,7 +54,7 @@ const report = (its: Partial<DriverReport> = {}): BatchObserved["report"] => ({
   kind: "answer",
   answer: {
     ...{ run: 7, state: "running", batch: undefined, idle: false, triggerMs: 2000, runningSinceMs: nowMs - 60_000 },
-    ...{ lastFailure: undefined, restoredFrom: undefined, savepoint: undefined },
+    ...{ lastFailure: undefined, failureIsFinal: false, restoredFrom: undefined, savepoint: undefined },
     ...its,
   },
 });
@@ -130,6 +130,31 @@ test.each<[string, BatchObserved, Partial<MicroBatchJobStatus>]>([
     "one too many is the end",
     seen({ restart: { maxFailures: 2 } }, { ...running, failures: 2, active: active() }, { pods: [ended(true, "boom")] }),
     { ended: { result: "Failed", revision: one.name, at: before(0) } },
+  ],
+  [
+    "a failure that another run would have as well is the end at once, whatever the policy",
+    seen(
+      { restart: { policy: "always" } },
+      { ...running, active: active() },
+      { pods: [ended(true)], report: report({ state: "failed", lastFailure: "OPTION_INVALID: executors.max", failureIsFinal: true }) },
+    ),
+    {
+      ...{ failures: 1, lastFailure: "OPTION_INVALID: executors.max" },
+      ended: { result: "Failed", revision: one.name, at: before(0) },
+    },
+  ],
+  [
+    "a new version that fails so is rolled back after one failure",
+    seen(
+      { image: "app:2" },
+      {
+        ...running,
+        active: active({ revision: two.name, phase: "starting" }),
+        upgrade: { id: "u", kind: "upgrade", to: two.name, startedAt: before(60_000) },
+      },
+      { pods: [ended(true)], report: report({ state: "failed", lastFailure: "PARAMETER_MISSING: p", failureIsFinal: true }) },
+    ),
+    { pinned: { revision: one.name, insteadOf: two.name, reason: "RolledBack", message: "PARAMETER_MISSING: p" } },
   ],
   [
     "failures of long ago are forgotten",

@@ -12,6 +12,8 @@ export interface RunEnd {
   /** `lost`: its pod is gone; `stopped`: it ended in order before its work was done. */
   readonly kind: "finished" | "stopped" | "failed" | "lost";
   readonly message: string;
+  /** Another run of the same revision would fail as well. */
+  readonly isFinal?: boolean;
 }
 
 /** So many failures of a new version, one after the other, are enough. */
@@ -33,7 +35,7 @@ export function endOfRun(seen: BatchObserved, active: ActiveBatchRun, how: RunEn
     case "lost":
       return interrupted(seen, active, base, how, settings);
     case "failed":
-      return failed(seen, active, base, how.message, settings);
+      return failed(seen, active, base, how, settings);
   }
 }
 
@@ -154,7 +156,7 @@ function failed(
   seen: BatchObserved,
   active: ActiveBatchRun,
   before: MicroBatchJobStatus,
-  problem: string,
+  { message: problem, isFinal = false }: RunEnd,
   settings: BatchSettings,
 ): BatchDraft {
   const message = problem.slice(0, 1000);
@@ -163,9 +165,10 @@ function failed(
   const failures = (well ? 0 : (before.failures ?? 0)) + 1;
   const base: MicroBatchJobStatus = { ...before, failures, lastFailure: message, lastFailureAt: timeOf(seen) };
   const notes = [warning("RunFailed", `run ${active.run}: ${message}`)];
-  const back = rolledBack(seen, active, base, message, settings, notes);
+  const isLast = isFinal || restart.policy === "never";
+  const back = rolledBack(seen, active, base, message, isLast, settings, notes);
   if (back !== undefined) return back;
-  if (restart.policy === "never" || failures > restart.maxFailures) return giveUp(seen, active, base, message, settings, notes);
+  if (isLast || failures > restart.maxFailures) return giveUp(seen, active, base, message, settings, notes);
   const { upgrade } = base;
   const counted = upgrade === undefined ? {} : { upgrade: { ...upgrade, failures: (upgrade.failures ?? 0) + 1 } };
   return record({ ...base, ...counted, retryAt: inMs(seen, backoffMs(restart, failures)) }, notes);
@@ -176,12 +179,13 @@ function rolledBack(
   active: ActiveBatchRun,
   base: MicroBatchJobStatus,
   message: string,
-  { automaticRollback, restart }: BatchSettings,
+  isLast: boolean,
+  { automaticRollback }: BatchSettings,
   notes: readonly EventNote[],
 ): BatchDraft | undefined {
   const { upgrade, stableRevision } = base;
   const wanted = batchRevisionName(seen.job.metadata.name, seen.job.spec);
-  const enough = (upgrade?.failures ?? 0) + 1 >= upgradeFailures || restart.policy === "never";
+  const enough = (upgrade?.failures ?? 0) + 1 >= upgradeFailures || isLast;
   if (upgrade?.kind !== "upgrade" || stableRevision === undefined || !automaticRollback || !enough || active.revision !== wanted)
     return undefined;
   const lastUpgrade = overOf(seen, upgrade, "Failed", message);

@@ -29,7 +29,8 @@ export function running(seen: BatchObserved, active: ActiveBatchRun, target: Bat
     const report = reportOf(seen);
     if (failed) {
       const text = report?.lastFailure ?? message ?? reason ?? "no reason given";
-      return endOfRun(seen, active, { kind: "failed", message: reason === "OOMKilled" ? `out of memory: ${text}` : text }, target);
+      const why = reason === "OOMKilled" ? `out of memory: ${text}` : text;
+      return endOfRun(seen, active, { kind: "failed", message: why, isFinal: report?.failureIsFinal === true }, target);
     }
     const kind = report?.state === "finished" || (report === undefined && batchSettingsOf(seen.job.spec).ends) ? "finished" : "stopped";
     return endOfRun(seen, active, { kind, message: "it was stopped from outside" }, target);

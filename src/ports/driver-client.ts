@@ -27,6 +27,8 @@ export interface DriverReport {
   /** When processing began. */
   readonly runningSinceMs: number | undefined;
   readonly lastFailure: string | undefined;
+  /** Another run of the same revision would fail as well. */
+  readonly failureIsFinal: boolean;
   readonly restoredFrom: string | undefined;
   /** The savepoint that it ended with. */
   readonly savepoint: { readonly id: string; readonly location: string } | undefined;

@@ -23,6 +23,7 @@ export function driverReport(query: unknown, job: unknown, run: number): DriverR
     triggerMs: numberOf(body["triggerMs"]),
     runningSinceMs: numberOf(body["runningSinceMs"]) ?? numberOf(more["runningSinceMs"]),
     lastFailure: textOf(body["lastFailure"]),
+    failureIsFinal: body["failureIsFinal"] === true,
     restoredFrom: textOf(body["restoredFrom"]),
     savepoint: id === undefined || location === undefined ? undefined : { id, location },
   };

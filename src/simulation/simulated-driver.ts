@@ -50,6 +50,7 @@ export class SimulatedDriver {
       triggerMs,
       runningSinceMs: this.#sinceMs,
       lastFailure,
+      failureIsFinal: false,
       restoredFrom: undefined,
       savepoint: this.#savepoint,
     };

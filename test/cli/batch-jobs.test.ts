@@ -102,7 +102,8 @@ test("executors and the trigger continuous are refused with what to do", { timeo
   const asked = ["-f", manifestOf("with-executors", { ...spec, checkpoints: { storage: `file://${folder}/with-executors` } })];
   const driver = new Command(["driver", ...asked, "--port", "0", "--rpc-port", "0", "--termination-log", left], { MILLRACE_RUN: "1" });
   expect(await refused(driver, "OPTION_INVALID")).toMatch(/executors\.max: is for DataFrame queries/);
-  const words = JSON.parse(readFileSync(left, "utf8")) as { readonly lastFailure: string };
+  const words = JSON.parse(readFileSync(left, "utf8")) as { readonly lastFailure: string; readonly failureIsFinal?: boolean };
   expect(words).toMatchObject({ run: 1, state: "failed" });
-  expect(words.lastFailure).toMatch(/^executors\.max: is for DataFrame queries.*StreamJob/);
+  expect(words.lastFailure).toMatch(/^OPTION_INVALID: executors\.max: is for DataFrame queries.*StreamJob/);
+  expect(words.failureIsFinal).toBe(true);
 });

@@ -7,10 +7,18 @@ const maxBytes = 4096;
 const maxFailure = 1500;
 const keptProgress = ["batchId", "timestamp", "batchDuration", "numInputRows", "inputRowsPerSecond", "eventTime"] as const;
 
+export interface PartingFailure {
+  readonly text: string;
+  /** Another run of the same revision would fail as well. */
+  readonly isFinal: boolean;
+}
+
 /** `query` is the body of `/v1/query` at the end. */
-export function partingWords(query: object, failure: string | undefined): string {
+export function partingWords(query: object, failure: PartingFailure | undefined): string {
   const { run, state, lastBatchId, restoredFrom, lastCheckpoint, runningSinceMs, triggerMs, savepoint, lastProgress } = query as Fields;
-  const kept = { run, state, lastBatchId, savepoint, ...(failure === undefined ? {} : { lastFailure: failure.slice(0, maxFailure) }) };
+  const failed =
+    failure === undefined ? {} : { lastFailure: failure.text.slice(0, maxFailure), ...(failure.isFinal ? { failureIsFinal: true } : {}) };
+  const kept = { run, state, lastBatchId, savepoint, ...failed };
   const whole = { ...kept, restoredFrom, lastCheckpoint, runningSinceMs, triggerMs, lastProgress: progressOf(lastProgress) };
   const text = JSON.stringify(whole);
   return Buffer.byteLength(text) <= maxBytes ? text : JSON.stringify(kept);

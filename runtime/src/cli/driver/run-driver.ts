@@ -12,6 +12,7 @@ import { tokenReader } from "../rest/auth.ts";
 import { openLog } from "../run/logging.ts";
 import { openTerminal } from "../run/terminal.ts";
 import type { DriverFlags } from "./driver-command.ts";
+import { failureText, isFinalFailure } from "./final-failure.ts";
 import { partingWords } from "./parting-words.ts";
 
 /** Where executors of a manifest find the driver. */
@@ -32,7 +33,7 @@ export async function runDriver(flags: DriverFlags, environment: Environment = p
     });
     await leave(path, partingWords(seen, undefined), log);
   } catch (error) {
-    await leave(path, partingWords({ ...seen, state: "failed" }, messageOf(error)), log);
+    await leave(path, partingWords({ ...seen, state: "failed" }, { text: failureText(error), isFinal: isFinalFailure(error) }), log);
     throw error;
   } finally {
     release();
