@@ -60,6 +60,7 @@ export {
 } from "./core/time/watermark-strategy.ts";
 export type { SinkEndpoint, SourceEndpoint } from "./dsl/endpoints.ts";
 export type { Flow, SourceOptions } from "./dsl/flow.ts";
+export type { GlobalJoinOptions, GlobalTable, GlobalTableOptions } from "./dsl/global-table.ts";
 export { type Job, job } from "./dsl/job.ts";
 export type { KeyedStream } from "./dsl/keyed-stream.ts";
 export type { Stream } from "./dsl/stream.ts";

@@ -1,11 +1,13 @@
 // What a job's function gets: where dataflows begin.
 import { MillraceError } from "../base/errors.ts";
 import type { WatermarkStrategy } from "../core/time/watermark-strategy.ts";
+import type { SourceBody } from "../plan/dataflow.ts";
 import type { FormattedSource, RowSource, SourceEndpoint } from "./endpoints.ts";
 import { endpointSchema } from "./endpoints.ts";
+import { GlobalTable, type GlobalTableOptions, tableBody } from "./global-table.ts";
 import type { GraphBuilder } from "./graph-builder.ts";
-import { Stream } from "./stream.ts";
-import { addNode } from "./stream-ref.ts";
+import { type KeyField, Stream } from "./stream.ts";
+import { addNode, type StreamRef } from "./stream-ref.ts";
 
 /** Fields of a row that can be its event time. */
 export type TimeField<Row> = { [K in keyof Row & string]: Row[K] extends number | bigint ? K : never }[keyof Row & string];
@@ -49,11 +51,34 @@ export class Flow {
   source<Row>(uid: string, endpoint: FormattedSource<Row>, options?: SourceOptions<Row>): Stream<Row>;
   source<Row>(uid: string, endpoint: RowSource<Row>, options?: SourceOptions<Row>): Stream<Row>;
   source<Row>(uid: string, endpoint: SourceEndpoint<Row>, options: SourceOptions<Row> = {}): Stream<Row> {
+    return new Stream<Row>(this.#add(uid, endpoint, options));
+  }
+
+  /**
+   * Reads a source as a table that any stream looks rows up in, by the table's key: `stream.joinGlobal(table)`. An embedded application holds
+   * it whole in each process, and reads it to the end that it has at the start before any task joins with it.
+   */
+  globalTable<Row, K extends KeyField<Row>>(
+    uid: string,
+    endpoint: FormattedSource<Row>,
+    options: GlobalTableOptions<Row, K>,
+  ): GlobalTable<Row>;
+  globalTable<Row, K extends KeyField<Row>>(uid: string, endpoint: RowSource<Row>, options: GlobalTableOptions<Row, K>): GlobalTable<Row>;
+  globalTable<Row, K extends KeyField<Row>>(
+    uid: string,
+    endpoint: SourceEndpoint<Row>,
+    options: GlobalTableOptions<Row, K>,
+  ): GlobalTable<Row> {
+    const ref = this.#add(uid, endpoint, {}, { table: tableBody(endpointSchema(endpoint), options) });
+    return new GlobalTable<Row>(ref, options);
+  }
+
+  #add<Row>(uid: string, endpoint: SourceEndpoint<Row>, options: SourceOptions<Row>, more: Pick<SourceBody, "table"> = {}): StreamRef {
     const schema = endpointSchema(endpoint);
     const { time, watermarks, parallelism } = options;
     if (typeof time === "string") schema.field(time);
     const format = endpoint.format;
-    const ref = addNode(
+    return addNode(
       this.#graph,
       {
         kind: `source.${endpoint.source.connector}`,
@@ -74,11 +99,11 @@ export class Flow {
           ...(format === undefined ? {} : { format }),
           ...(typeof time === "string" ? { timeField: time } : time === undefined ? {} : { timeOf: time as (row: unknown) => number }),
           ...(watermarks === undefined ? {} : { watermarks }),
+          ...more,
         },
       },
       parallelism === undefined ? {} : { parallelism },
     );
-    return new Stream<Row>(ref);
   }
 }
 

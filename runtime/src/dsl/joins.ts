@@ -103,11 +103,12 @@ function regularChangelog(left: JoinSide, right: JoinSide, type: JoinType): Chan
   return inserts && (type === "inner" || type === "semi") ? "append" : "retract";
 }
 
-function fieldNames(schema: Schema): readonly string[] {
+export function fieldNames(schema: Schema): readonly string[] {
   return schema.fields.map((field) => field.name);
 }
 
-function joinSides(left: JoinSide, right: JoinSide, type: JoinType, shape: JoinShape): JoinSides {
+/** The schemas of a join, and what makes its rows. */
+export function joinSides(left: JoinSide, right: JoinSide, type: JoinType, shape: JoinShape): JoinSides {
   const schemas = { left: left.ref.schema, right: right.ref.schema };
   if ("select" in shape) {
     const fn = shape.select as (left: unknown, right: unknown) => unknown;

@@ -14,6 +14,9 @@ import { refuseUpserts } from "./changelogs.ts";
 import { addToStream, type ToStreamOptions } from "./tables.ts";
 import type { BroadcastFunctions } from "../operators/process/broadcast-process.ts";
 import type { SideTypes } from "../operators/process/process-context.ts";
+import { addGlobalJoin, type GlobalJoinOptions, type GlobalTable } from "./global-table.ts";
+import type { JoinedRow, JoinFunction, JoinPrefixes } from "./join-types.ts";
+import type { JoinShape } from "./joins.ts";
 import { addBroadcast, addInstanceProcess, type BroadcastShape, type InstanceShape } from "./functions.ts";
 import type { Duration } from "./windows.ts";
 import { filter } from "../operators/basic/filter.ts";
@@ -245,6 +248,22 @@ export class Stream<Row, Sides extends SideRows = {}> {
     shape: BroadcastShape<Out, {}, B, SideTypesOut>,
   ): Stream<Out, SideTypesOut> {
     return new Stream(addBroadcast({ ref: this.ref, fields: [] }, rules.ref, functions, shape));
+  }
+
+  /**
+   * Each row with the row of a global table that it refers to, as the table is when the row comes: `on` names this stream's fields for the
+   * table's key. An embedded application leaves the rows where they are; other shapes send them to the instance that has their key.
+   */
+  joinGlobal<R, T extends "inner" | "left" = "inner", LP extends string = "", RP extends string = "">(
+    table: GlobalTable<R>,
+    options?: GlobalJoinOptions<T, Row> & JoinPrefixes<LP, RP>,
+  ): Stream<JoinedRow<Row, R, T, LP, RP>>;
+  joinGlobal<R, Out, T extends "inner" | "left" = "inner">(
+    table: GlobalTable<R>,
+    options: GlobalJoinOptions<T, Row> & JoinFunction<Row, R, Out>,
+  ): Stream<Out>;
+  joinGlobal(table: GlobalTable<never>, options: GlobalJoinOptions<"inner" | "left", never> & JoinShape = {}): Stream<unknown> {
+    return new Stream(addGlobalJoin(this.ref, table, options));
   }
 
   /** Windows over all rows as one group. One instance computes them; where that is too slow, count by a key first and add up after. */

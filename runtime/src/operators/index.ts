@@ -21,6 +21,8 @@
 // |          | intervalJoin      | yes   | left, right               | append           | append; all but inner hold watermarks     |
 // |          | temporalJoin      | yes   | stream, table             | any; by key      | as the stream                             |
 // |          | lookupJoin        | yes   | stream, table             | any; by key      | as the stream                             |
+// |          | wholeTableJoin    | no    | stream, by a driver's table | any            | as the stream                             |
+// |          | wholeTable        | yes   | rows                      | any; by key      | nothing: a driver's table                 |
 // |          | regularJoin       | yes   | left, right               | append, retract  | retract                                   |
 // |          | foreignKeyJoin    | yes   | left, right               | retract, by key  | retract; read by key after `materialize`  |
 // | rank     | dedupe            | yes   | rows                      | append           | first: append; last: retract or upsert    |
@@ -49,7 +51,7 @@ export { foreignKeyJoin, type ForeignKeyJoinParams } from "./join/foreign-key-jo
 export { intervalJoin, type IntervalJoinParams } from "./join/interval-join.ts";
 export { joinFields, type JoinNames } from "./join/join-fields.ts";
 export type { JoinField, JoinSelect, JoinSides, JoinType, JoinWindow } from "./join/join-output.ts";
-export { lookupJoin, type LookupJoinParams } from "./join/lookup-join.ts";
+export { lookupJoin, type LookupJoinParams, wholeTable, wholeTableJoin } from "./join/lookup-join.ts";
 export { regularJoin, type RegularJoinParams } from "./join/regular-join.ts";
 export { temporalJoin, type TemporalJoinParams } from "./join/temporal-join.ts";
 export { windowJoin, type JoinWindows, type WindowJoinParams } from "./join/window-join.ts";

@@ -3,6 +3,7 @@ import type { KeyLayout } from "../core/keys/key-layout.ts";
 import type { OperatorFactory } from "../core/operator/operator.ts";
 import type { Format } from "../core/ports/format.ts";
 import type { ChangelogMode, Sink } from "../core/ports/sink.ts";
+import type { WholeTable } from "../core/ports/whole-table.ts";
 import type { Source } from "../core/ports/source.ts";
 import type { Schema } from "../core/schema/schema.ts";
 import type { WatermarkStrategy } from "../core/time/watermark-strategy.ts";
@@ -33,6 +34,8 @@ export interface SourceBody {
   /** A function for event time where no field holds it; ms since the epoch. */
   readonly timeOf?: (row: unknown) => number;
   readonly watermarks?: WatermarkStrategy;
+  /** Of a global table: what keeps its rows, for a driver that holds it whole in each process. Only joins over it read the source. */
+  readonly table?: { readonly create: OperatorFactory; readonly key: KeyLayout };
 }
 
 export interface OperatorBody {
@@ -40,6 +43,8 @@ export interface OperatorBody {
   readonly create: OperatorFactory;
   /** True when its state is per key: all of its inputs then carry a key. */
   readonly keyed: boolean;
+  /** Of a join with a global table, input 1: the join for a driver that holds that table whole. Then only input 0 comes in, as it is. */
+  readonly overTable?: (table: WholeTable) => OperatorFactory;
 }
 
 export interface SinkBody {

@@ -8,7 +8,7 @@ import type { TopicPartition } from "../../connectors/kafka/wire/api.ts";
 import type { Dataflow, DataflowNode } from "../../plan/dataflow.ts";
 import type { AssignableTask } from "./assignment/assign.ts";
 import type { TaskPlace } from "./task/task-host.ts";
-import { fingerprintOf, splitDataflow, taskCounts, taskId, type Topology } from "./topology/sub-topologies.ts";
+import { fingerprintOf, isGlobalTable, splitDataflow, taskCounts, taskId, type Topology } from "./topology/sub-topologies.ts";
 
 export interface AppPlan {
   readonly topology: Topology;
@@ -75,6 +75,7 @@ export function checkDataflow(dataflow: Dataflow, client: ClientOptions): void {
 export async function planApp(dataflow: Dataflow, applicationId: string, maxParallelism: number, client: KafkaClient): Promise<AppPlan> {
   const topology = splitDataflow(dataflow, applicationId);
   const sourceTopics = [...new Set(dataflow.nodes.flatMap((node) => sourceOf(node)?.kafka.topics ?? []))];
+  const tableTopics = new Set(dataflow.nodes.filter(isGlobalTable).flatMap((node) => sourceOf(node)?.kafka.topics ?? []));
   const partitions = new Map((await client.topics(sourceTopics)).map((topic) => [topic.name, topic.partitions.length]));
   const most = (node: DataflowNode): number =>
     Math.max(0, ...(sourceOf(node)?.kafka.topics ?? []).map((topic) => partitions.get(topic) ?? 0));
@@ -94,7 +95,7 @@ export async function planApp(dataflow: Dataflow, applicationId: string, maxPara
     fingerprint: fingerprintOf(topology, counts),
     places,
     tasks,
-    topics: [...sourceTopics, ...topology.edges.map((edge) => edge.topic)],
+    topics: [...sourceTopics.filter((topic) => !tableTopics.has(topic)), ...topology.edges.map((edge) => edge.topic)],
     partitionsOf(id) {
       const place = places.get(id);
       if (place === undefined) return [];

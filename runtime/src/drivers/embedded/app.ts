@@ -72,7 +72,7 @@ export class EmbeddedApp {
     this.queries = new AppQueries({
       plan: () => this.#plan,
       maxParallelism: this.#config.maxParallelism,
-      task: (id) => this.#tasks?.running(id),
+      tasks: () => this.#tasks,
       hosts: () => this.#orders?.hosts ?? {},
       ask: (url, request) => askStore(url, request, this.#config.http?.token?.(), askTimeoutMs),
     });

@@ -14,8 +14,9 @@ function topicsOf(node: DataflowNode): readonly string[] {
 /** As text, a block for each sub-topology. */
 export function describeTopology({ applicationId, subTopologies }: Topology): string {
   const lines = [`application ${applicationId}`];
-  for (const { id, nodes, inbound, outbound, stores } of subTopologies) {
+  for (const { id, nodes, inbound, outbound, stores, tables } of subTopologies) {
     lines.push("", `sub-topology ${id}`);
+    for (const table of tables) lines.push(`  each process holds ${table.uid}, from ${topicsOf(table).join(", ")}`);
     for (const { topic, consumer } of inbound) lines.push(`  reads ${topic} -> ${consumer.uid}`);
     for (const node of nodes) {
       const store = stores.find((each) => each.uid === node.uid);
@@ -41,6 +42,10 @@ export function topologyMermaid({ subTopologies, edges }: Topology): string {
     lines.push(`  ${made}[("${name}")]`);
     return made;
   };
+  for (const table of new Set(subTopologies.flatMap(({ tables }) => tables))) {
+    lines.push(`  n${table.id}[["${table.uid}, in each process"]]`);
+    for (const name of topicsOf(table)) lines.push(`  ${topic(name)} --> n${table.id}`);
+  }
   for (const each of subTopologies) lines.push(...boxOf(each));
   for (const { nodes } of subTopologies) {
     for (const node of nodes) {

@@ -5,6 +5,7 @@ import type { ClientOptions } from "../../connectors/kafka/client/client-options
 import type { KafkaClient } from "../../connectors/kafka/client/kafka-client.ts";
 import { Fetcher } from "../../connectors/kafka/source/fetcher.ts";
 import { topicRules } from "../../connectors/kafka/sink/record-gate.ts";
+import { GlobalTables } from "./global/global-tables.ts";
 import type { GroupMember } from "../../connectors/kafka/wire/offset-apis.ts";
 import type { AppDisk } from "./app-disk.ts";
 import type { AppPlan } from "./app-plan.ts";
@@ -78,11 +79,18 @@ export function openHost({
     maxWaitMs: 500,
     failureTimeoutMs: cluster.retryTimeoutMs,
   } as const;
+  const restoreFetcher = new Fetcher({ ...fetching, onOffsetOutOfRange: "earliest" }, { client: restoringClient, clock, log, random });
+  const ofTables = {
+    ...({ applicationId, client, restoreFetcher, clock, log, isolation, maxParallelism: config.maxParallelism } as const),
+    ...{ directory: disk.scratchDirectory, commitIntervalMs: config.commitIntervalMs },
+    badRows: { onBadRecord: config.onBadRecord, maxPerMinute: config.maxBadRecordsPerMinute },
+  };
   return {
     applicationId,
     client,
     fetcher: new Fetcher(fetching, { client, clock, log, random, onChanged: () => flag.wake() }),
-    restoreFetcher: new Fetcher({ ...fetching, onOffsetOutOfRange: "earliest" }, { client: restoringClient, clock, log, random }),
+    restoreFetcher,
+    globalTables: new GlobalTables(ofTables),
     clock,
     log,
     random,

@@ -4,6 +4,7 @@ import { isMillraceError, messageOf } from "../../base/errors.ts";
 import type { WakeFlag } from "../../base/wake-flag.ts";
 import { retryDelayMs } from "../../connectors/kafka/client/retry.ts";
 import type { ChangelogFollower } from "./changelog/changelog-follower.ts";
+import type { GlobalTable } from "./global/global-table.ts";
 import type { TaskCut } from "./savepoint/upload-cut.ts";
 import type { AppCounts } from "./rest/app-metrics.ts";
 import type { TaskFigures } from "./task/task-figures.ts";
@@ -97,6 +98,11 @@ export class TaskSet {
     return slot?.state === "running" ? slot.task : undefined;
   }
 
+  /** A global table that this process holds. */
+  globalTable(uid: string): GlobalTable | undefined {
+    return this.#host.globalTables.find(uid);
+  }
+
   figures(): { readonly tasks: readonly TaskFigures[]; readonly counts: AppCounts } {
     const running = [...this.#slots.values()].filter(({ state }) => state === "running");
     return { tasks: running.flatMap(({ task }) => task?.figures() ?? []), counts: { ...this.#counts } };
@@ -138,6 +144,7 @@ export class TaskSet {
     for (const slot of this.#slots.values()) this.#close(slot, clean);
     this.flag.wake();
     await Promise.all([...this.#slots.values()].map((slot) => slot.closed));
+    await this.#host.globalTables.close();
   }
 
   #open(id: string): void {

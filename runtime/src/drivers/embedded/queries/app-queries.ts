@@ -5,7 +5,7 @@ import type { KeyLayout } from "../../../core/keys/key-layout.ts";
 import { ownerOfKeyGroup } from "../../../plan/key-groups.ts";
 import type { AppPlan } from "../app-plan.ts";
 import { taskId, type SubTopology } from "../topology/sub-topologies.ts";
-import type { TaskStores } from "./queryable-state.ts";
+import type { QueryTable, TaskStores } from "./queryable-state.ts";
 import { keyOf, limitOf, queryTable, type StoreQuery, type StoreRow, type StoreRows } from "./store-query.ts";
 
 /** By partition of the inputs of the tasks that answered: the next record that they will process. */
@@ -30,10 +30,16 @@ export interface QueriedTask {
   readonly inputs: { positions(): Positions };
 }
 
+/** What this process has. */
+export interface QueriedTasks {
+  running(id: string): QueriedTask | undefined;
+  globalTable(uid: string): { readonly store: QueryTable; positions(): Positions } | undefined;
+}
+
 export interface AppQueriesParts {
   readonly plan: () => AppPlan | undefined;
   readonly maxParallelism: number;
-  readonly task: (id: string) => QueriedTask | undefined;
+  readonly tasks: () => QueriedTasks | undefined;
   /** The addresses of processes, with the tasks of each. */
   readonly hosts: () => Readonly<Record<string, readonly string[]>>;
   /** Asks the process at `url` for what it has. */
@@ -59,7 +65,7 @@ export class AppQueries {
   stores(): readonly StoreView[] {
     const found = new Map<string, StoreView>();
     for (const id of this.#parts.plan()?.places.keys() ?? []) {
-      for (const [uid, tables] of this.#parts.task(id)?.stores.all() ?? []) {
+      for (const [uid, tables] of this.#task(id)?.stores.all() ?? []) {
         for (const { form, spec } of tables) {
           const names = (fields: readonly { readonly name: string }[]): readonly string[] => fields.map(({ name }) => name);
           const value = names((spec.shown?.schema ?? spec.value).fields);
@@ -74,11 +80,12 @@ export class AppQueries {
   async query(request: QueryRequest): Promise<QueryAnswer> {
     const { uid, query, tasks } = request;
     if (tasks !== undefined) return this.#here(request, tasks);
+    if (this.#isGlobal(uid)) return this.#whole(request);
     const subTopology = this.#parts.plan()?.topology.subTopologies.find(({ stores }) => stores.some((store) => store.uid === uid));
     if (this.#parts.plan() === undefined) throw notReady(uid, "the application has not started");
     if (subTopology === undefined) throw unknown(uid, "the job has no operator with state of this uid");
     const wanted = "key" in query ? [this.#taskOfKey(subTopology, uid, query.key)] : this.#tasksOf(subTopology);
-    const here = wanted.filter((id) => this.#parts.task(id) !== undefined);
+    const here = wanted.filter((id) => this.#task(id) !== undefined);
     const elsewhere = this.#byHost(
       uid,
       wanted.filter((id) => !here.includes(id)),
@@ -87,6 +94,23 @@ export class AppQueries {
     const own = here.length === 0 ? [] : [this.#here(request, here)];
     const asked = [...elsewhere].map(([url, ids]) => this.#ask(url, { ...request, tasks: ids }));
     return joined([...own, ...(await Promise.all(asked))], limitOf(query));
+  }
+
+  #task(id: string): QueriedTask | undefined {
+    return this.#parts.tasks()?.running(id);
+  }
+
+  #isGlobal(uid: string): boolean {
+    return this.#parts.plan()?.topology.subTopologies.some(({ tables }) => tables.some((table) => table.uid === uid)) ?? false;
+  }
+
+  // Every process whose tasks join with it has all of it.
+  #whole({ uid, query, after = {} }: QueryRequest): QueryAnswer {
+    const found = this.#parts.tasks()?.globalTable(uid);
+    if (found === undefined) throw notReady(uid, "this process does not hold the global table, or has not read it yet");
+    const positions = found.positions();
+    checkReached(uid, positions, after);
+    return { ...queryTable(found.store, query), positions };
   }
 
   #tasksOf({ id }: SubTopology): readonly string[] {
@@ -130,24 +154,28 @@ export class AppQueries {
 
   #here({ uid, query, after = {} }: QueryRequest, tasks: readonly string[]): QueryAnswer {
     const answers = tasks.map((id): QueryAnswer => {
-      const task = this.#parts.task(id);
+      const task = this.#task(id);
       if (task === undefined) throw notReady(uid, `task ${id} does not run here now`);
       const store = task.stores.find(uid, query.table);
       if (store === undefined) throw unknown(uid, `the operator has no table "${query.table}"`);
       const positions = task.inputs.positions();
-      for (const [split, position] of Object.entries(after)) {
-        const reached = positions[split];
-        if (reached !== undefined && reached < position)
-          throw new MillraceError(
-            "QUERY_BEHIND",
-            `store ${uid}`,
-            `${split} is processed up to ${reached}, not ${position}`,
-            "ask again a little later",
-          );
-      }
+      checkReached(uid, positions, after);
       return { ...queryTable(store, query), positions };
     });
     return joined(answers, limitOf(query));
+  }
+}
+
+function checkReached(uid: string, positions: Positions, after: Positions): void {
+  for (const [split, position] of Object.entries(after)) {
+    const reached = positions[split];
+    if (reached === undefined || reached >= position) continue;
+    throw new MillraceError(
+      "QUERY_BEHIND",
+      `store ${uid}`,
+      `${split} is processed up to ${reached}, not ${position}`,
+      "ask again a little later",
+    );
   }
 }
 

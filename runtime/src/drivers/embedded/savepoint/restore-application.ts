@@ -168,7 +168,8 @@ const timesOf = (watermarkMs: number, many: number): string =>
 async function sourceOffsets({ dataflow, client }: RestoreParts, restored: Restored): Promise<readonly GroupOffset[]> {
   const offsets: GroupOffset[] = [];
   for (const { uid, body } of dataflow.nodes) {
-    if (body.kind !== "source" || !isKafkaSource(body.source)) continue;
+    // A global table is read whole by each process: the group has no offsets of it.
+    if (body.kind !== "source" || body.table !== undefined || !isKafkaSource(body.source)) continue;
     const { kafka } = body.source;
     const known = restored.source(uid)?.splits ?? [];
     for (const { split, watermarkMs } of known) {

@@ -37,7 +37,9 @@ export async function uploadCut({ place, capture, slots }: TaskCut, target: CutT
   const { partition, subTopology } = place;
   const parallelism = target.counts[subTopology.id] as number;
   const uploader = savepointUploader(target.storage, target.jobFolder, target.savepointId);
-  const kinds = new Map(subTopology.nodes.map((node) => [node.uid, node.kind]));
+  // A join with a global table has no state here: in another shape it reads its table anew.
+  const kept = subTopology.nodes.filter(({ body }) => body.kind !== "operator" || body.overTable === undefined);
+  const kinds = new Map(kept.map((node) => [node.uid, node.kind]));
   const keyGroups = keyGroupRange(partition, parallelism, target.maxParallelism);
   const bases = capture.operators.filter(({ uid, keyed }) => kinds.has(uid) && keyed !== undefined && keyed.tables.length > 0);
   for (const operator of bases) await readBase(operator, slots, uploader, partition, keyGroups, target.checkpointId - 1);

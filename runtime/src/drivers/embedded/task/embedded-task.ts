@@ -5,6 +5,7 @@ import type { ProducedBatch } from "../../../connectors/kafka/sink/partition-que
 import { RecordProducer } from "../../../connectors/kafka/sink/record-producer.ts";
 import type { TransactionOwner } from "../../../connectors/kafka/wire/transaction-apis.ts";
 import { messageOf } from "../../../base/errors.ts";
+import type { WholeTable } from "../../../core/ports/whole-table.ts";
 import type { Sink } from "../../../core/ports/sink.ts";
 import { buildTask } from "../../task/build-task.ts";
 import type { SinkInstance } from "../../task/sink-instance.ts";
@@ -91,7 +92,7 @@ export class EmbeddedTask {
       await read();
       const fill = changelogFill(task.#producer, task.#transactionalId, place.partition, host.client);
       if (await fillFromSavepoint(host, place, followers, fill, signal)) await readFilled(host, followers, read, signal);
-      await task.#build(followers);
+      await task.#build(followers, await host.globalTables.filled(place.subTopology.tables, signal));
       signal.throwIfAborted();
       task.#inputs = await TaskInputs.open(task.#task, host, place);
       signal.throwIfAborted();
@@ -105,12 +106,13 @@ export class EmbeddedTask {
     }
   }
 
-  async #build(followers: ReadonlyMap<string, ChangelogFollower>): Promise<void> {
+  async #build(followers: ReadonlyMap<string, ChangelogFollower>, tables: ReadonlyMap<string, WholeTable>): Promise<void> {
     const host = this.#host;
     const { subTopology, id } = this.place;
     const dataflow = taskDataflow(host.applicationId, subTopology, {
       source: (_node, source) => sharedSource(source, host, this.place),
       repartition: (edge) => this.#exit(edge),
+      table: ({ uid }) => tables.get(uid) as WholeTable,
       sink: ({ uid }, sink) =>
         taskSink(sink, { host, producer: this.#producer, budget: this.#budget }, (record) => this.#task.badRows.take(uid, record)),
     });

@@ -11,6 +11,7 @@ import type { StateBackendFactory } from "../../../core/ports/state-backend.ts";
 import type { BadRowOptions } from "../../task/bad-row-policy.ts";
 import type { ChangelogCopy } from "../changelog/changelog-copy.ts";
 import type { Restored } from "../../../checkpoint/store/restored.ts";
+import type { GlobalTables } from "../global/global-tables.ts";
 import type { LetterTopic } from "./letter-sink.ts";
 import type { SubTopology } from "../topology/sub-topologies.ts";
 
@@ -35,6 +36,8 @@ export interface TaskHost {
   readonly directory: string;
   /** A copy of a changelog partition, with what is known of it already. */
   copyOf(topic: string, partition: number): ChangelogCopy;
+  /** Tables that the process holds whole for all of its tasks. */
+  readonly globalTables: GlobalTables;
   /** How fast changelogs are read, bytes per second of all restores and standbys together. */
   readonly restoreLimit: RateLimit;
   /** True when copies outlive the process: then a task that runs keeps its own up to date. */

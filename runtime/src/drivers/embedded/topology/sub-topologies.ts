@@ -24,6 +24,8 @@ export interface SubTopology {
   /** In the order of the dataflow. */
   readonly nodes: readonly DataflowNode[];
   readonly sources: readonly DataflowNode[];
+  /** Sources of the global tables that its joins look rows up in: no task reads them, each process does. */
+  readonly tables: readonly DataflowNode[];
   readonly inbound: readonly RepartitionEdge[];
   readonly outbound: readonly RepartitionEdge[];
   /** The nodes with state, each with the topic that keeps it. */
@@ -65,18 +67,28 @@ export function splitDataflow(dataflow: Dataflow, applicationId: string): Topolo
       id,
       nodes,
       sources: nodes.filter((node) => node.body.kind === "source"),
+      tables: [...new Set(nodes.flatMap((node) => node.inputs.map(({ from }) => from)).filter(isGlobalTable))],
       inbound: edges.filter((edge) => edge.to === id),
       outbound: edges.filter((edge) => edge.from === id),
       stores: nodes
-        .filter((node) => node.body.kind === "operator" && (node.stateful || node.body.keyed))
+        .filter((node) => node.body.kind === "operator" && node.body.overTable === undefined && (node.stateful || node.body.keyed))
         .map(({ uid }) => ({ uid, topic: `${applicationId}-${uid}-changelog` })),
     };
   });
   return { applicationId, subTopologies, edges };
 }
 
+/** The source of a global table: part of no sub-topology. */
+export function isGlobalTable({ body }: DataflowNode): boolean {
+  return body.kind === "source" && body.table !== undefined;
+}
+
 // A forward or rebalance edge stays within the task, unless it leads to a node that must have another number of instances.
 function isCut(input: DataflowInput, consumer: DataflowNode): boolean {
+  if (isGlobalTable(input.from)) return false;
+  // A join with a global table takes its rows where they are.
+  const stays = consumer.body.kind === "operator" && consumer.body.overTable !== undefined;
+  if (stays && consumer.parallelism === undefined) return false;
   if (input.exchange === "hash" || input.exchange === "broadcast") return true;
   return consumer.parallelism !== undefined && consumer.parallelism !== input.from.parallelism;
 }
@@ -89,11 +101,12 @@ function componentsOf(dataflow: Dataflow): ReadonlyMap<DataflowNode, number> {
     return parent === node ? node : root(parent);
   };
   for (const node of dataflow.nodes) {
-    for (const input of node.inputs) if (!isCut(input, node)) parents.set(root(node), root(input.from));
+    for (const input of node.inputs) if (!isCut(input, node) && !isGlobalTable(input.from)) parents.set(root(node), root(input.from));
   }
   const numbers = new Map<DataflowNode, number>();
   const components = new Map<DataflowNode, number>();
   for (const node of dataflow.nodes) {
+    if (isGlobalTable(node)) continue;
     const at = root(node);
     if (!numbers.has(at)) numbers.set(at, numbers.size);
     components.set(node, numbers.get(at) as number);
@@ -128,12 +141,13 @@ export function taskCounts(
 
 /** Tells topologies apart that cannot share a group: what is connected how, in how many tasks, with which state. */
 export function fingerprintOf({ subTopologies }: Topology, counts: readonly number[]): string {
-  const shape = subTopologies.map(({ id, nodes, inbound, stores }) => ({
+  const shape = subTopologies.map(({ id, nodes, inbound, stores, tables }) => ({
     id,
     tasks: counts[id],
     nodes: nodes.map((node) => [node.uid, node.kind]),
     inbound: inbound.map((edge) => [edge.topic, edge.from]),
     stores: stores.map((store) => store.uid),
+    ...(tables.length === 0 ? {} : { tables: tables.map((table) => table.uid) }),
   }));
   return createHash("sha256").update(JSON.stringify(shape)).digest("hex").slice(0, 16);
 }

@@ -1,10 +1,11 @@
 // The dataflow of one task: its sub-topology, with the cut edges as entries and exits.
 import type { OperatorContext } from "../../../core/operator/operator.ts";
 import type { Sink } from "../../../core/ports/sink.ts";
+import type { WholeTable } from "../../../core/ports/whole-table.ts";
 import type { Source } from "../../../core/ports/source.ts";
 import type { Dataflow, DataflowNode } from "../../../plan/dataflow.ts";
 import { mainOutput } from "../../../plan/dataflow.ts";
-import type { RepartitionEdge, SubTopology } from "./sub-topologies.ts";
+import { isGlobalTable, type RepartitionEdge, type SubTopology } from "./sub-topologies.ts";
 
 export interface TaskEnds {
   /** What stands in for a source of the dataflow. */
@@ -13,6 +14,8 @@ export interface TaskEnds {
   repartition(edge: RepartitionEdge): Sink;
   /** What stands in for a sink of the dataflow. */
   sink(node: DataflowNode, sink: Sink): Sink;
+  /** A global table, by its source. */
+  table(source: DataflowNode): WholeTable;
 }
 
 export const entryUid = (edge: RepartitionEdge): string => `in:${edge.name}`;
@@ -30,7 +33,8 @@ export function taskDataflow(name: string, subTopology: SubTopology, ends: TaskE
   }
   for (const node of subTopology.nodes) {
     const { parallelism: _one, ...rest } = node;
-    const inputs = node.inputs.map((input, inputIndex) => {
+    const taken = node.inputs.filter(({ from }) => !isGlobalTable(from));
+    const inputs = taken.map((input, inputIndex) => {
       const edge = subTopology.inbound.find((each) => each.consumer === node && each.inputIndex === inputIndex);
       const { key, output } = input;
       const from = edge === undefined ? copies.get(input.from) : entries.get(edge);
@@ -68,8 +72,11 @@ function bodyOf(node: DataflowNode, ends: TaskEnds): DataflowNode["body"] {
       return { ...node.body, source: ends.source(node, node.body.source) };
     case "sink":
       return { kind: "sink", sink: ends.sink(node, node.body.sink) };
-    case "operator":
-      return node.body;
+    case "operator": {
+      const source = node.inputs.find(({ from }) => isGlobalTable(from))?.from;
+      if (node.body.overTable === undefined || source === undefined) return node.body;
+      return { kind: "operator", keyed: false, create: node.body.overTable(ends.table(source)) };
+    }
   }
 }
 
