@@ -43,7 +43,7 @@ export default job("cluster-chaos", (flow) => {
     .keyBy("key");
   const figures = { n: count(), least: min("value"), greatest: max("value"), total: sum("value") };
   keyed
-    .window(tumbling("1 s"))
+    .window(tumbling(`${flow.parameter("windowMs", "1000")} ms`))
     .aggregate(figures, { uid: "windows" })
     .to("results", sink(flow.parameter("output")));
   // State that is there and does not change: what a restart has to read.

@@ -1,6 +1,7 @@
 // One run of the cluster's chaos programs: readings flow at a steady rate through a job on several processes while a program breaks things,
 // the gaps in the committed output are measured, and in the end all of it is compared with an independent computation.
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { clientOptions } from "../../runtime/src/connectors/kafka/client/client-options.ts";
 import { WireKafkaClient } from "../../runtime/src/connectors/kafka/client/wire-client.ts";
 import { consumeCommitted } from "../support/consume.ts";
@@ -20,6 +21,8 @@ export interface RunOptions {
   readonly taskManagers: number;
   readonly jobManagers: number;
   readonly checkpointInterval: string;
+  /** Of the windows whose output is watched; default 1000. */
+  readonly windowMs?: number;
   /** More parameters of the job. */
   readonly parameters?: Readonly<Record<string, string>>;
   readonly taskManagerArgs?: readonly string[];
@@ -32,6 +35,7 @@ interface Gap {
   readonly ms: number;
 }
 
+const takeoverSteps = ["leader lost, slices go on", "lease taken", "leading", "registered", "running slices taken over"];
 const partitions = 4;
 const sendMs = 50;
 const lookMs = 25;
@@ -57,10 +61,11 @@ export class ClusterRun {
     this.options = options;
     this.#topics = { input: `cc-in-${id}`, output: `cc-out-${id}`, sessions: `cc-sessions-${id}` };
     this.#client = new WireKafkaClient(clientOptions({ bootstrapServers: this.#kafka.bootstrap }), {});
-    this.#readings = new LiveReadings(this.#client, this.#topics.input, partitions, options.rate, options.keys, options.seed);
+    const { rate, keys, seed, windowMs = 1000 } = options;
+    this.#readings = new LiveReadings(this.#client, this.#topics.input, partitions, rate, keys, seed, windowMs);
     this.cluster = new ClusterProcesses({
       job: "test/chaos/cluster-job.ts",
-      parameters: { brokers: this.#kafka.bootstrap.join(","), ...this.#topics, ...options.parameters },
+      parameters: { brokers: this.#kafka.bootstrap.join(","), windowMs: String(windowMs), ...this.#topics, ...options.parameters },
       storage: `s3://${s3.bucket}/cluster-${id}`,
       s3,
       parallelism: options.parallelism,
@@ -135,6 +140,26 @@ export class ClusterRun {
     const since = (atMs: number | null): string => (atMs === null ? "?" : `${atMs - last.detectedAtMs}`);
     const slowest = Object.entries(last.slowest ?? {}).map(([name, value]) => `${name} ${Math.round(value)}`);
     return `${last.code}, failures ${last.failures}, ms from its detection: cancelled ${since(last.cancelledAtMs)}, deployed ${since(last.deployedAtMs)}, restored ${since(last.restoredAtMs)}, running ${since(last.runningAtMs)}; slowest ${slowest.join(", ")}`;
+  }
+
+  /** Where the time of a takeover went: ms from the leader's death at `killedMs`, as the log and the new leader's checkpoints tell it. */
+  async takeover(killedMs: number): Promise<string> {
+    const seen = new Map<string, number>();
+    for (const line of readFileSync(this.cluster.log, "utf8").split("\n")) {
+      const [, time = "", message = ""] = /"time":"([^"]+)".*"message":"([^"]+)"/.exec(line) ?? [];
+      const sinceMs = Date.parse(time) - killedMs;
+      // Each has its time from the process that came to it last: of several TaskManagers the slowest counts.
+      if (takeoverSteps.includes(message) && sinceMs >= 0) seen.set(message, sinceMs);
+    }
+    const { checkpoints } = (await this.cluster.askLeader("/v1/checkpoints", "GET", undefined, 10_000)) as {
+      checkpoints: readonly { readonly triggeredAtMs: number; readonly durationMs: number | null }[];
+    };
+    const first = checkpoints.toSorted((a, b) => a.triggeredAtMs - b.triggeredAtMs).find((one) => one.durationMs !== null);
+    if (first !== undefined) {
+      seen.set("first checkpoint begun", Math.round(first.triggeredAtMs - killedMs));
+      seen.set("complete", Math.round(first.triggeredAtMs + (first.durationMs ?? 0) - killedMs));
+    }
+    return [...seen].map(([step, ms]) => `${step} ${ms}`).join(", ");
   }
 
   /** Waits until a restarted process has started and the job runs, at most two minutes. */

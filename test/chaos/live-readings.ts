@@ -3,7 +3,6 @@ import type { KafkaClient } from "../../runtime/src/connectors/kafka/client/kafk
 import { random } from "../bench/bids.ts";
 import { produceBlock } from "../support/produce.ts";
 
-const windowMs = 1000;
 const sessionGapMs = 700;
 const firstTimeMs = 1_700_000_000_000;
 
@@ -22,16 +21,18 @@ export class LiveReadings {
   readonly #partitions: number;
   readonly #perSecond: number;
   readonly #keys: number;
+  readonly #windowMs: number;
   readonly #next: () => number;
   readonly #windows = new Map<string, Figures>();
   readonly #byKey = new Map<string, { readonly at: number; readonly value: number }[]>();
 
-  constructor(client: KafkaClient, topic: string, partitions: number, perSecond: number, keys: number, seed: number) {
+  constructor(client: KafkaClient, topic: string, partitions: number, perSecond: number, keys: number, seed: number, windowMs: number) {
     this.#client = client;
     this.#topic = topic;
     this.#partitions = partitions;
     this.#perSecond = perSecond;
     this.#keys = keys;
+    this.#windowMs = windowMs;
     this.#next = random(seed);
   }
 
@@ -47,7 +48,7 @@ export class LiveReadings {
       starts[i] = end;
       end += bytes.write(`{"key":"${key}","value":${value},"at":${at}}`, end, "latin1");
       ends[i] = end;
-      add(this.#windows, `${key} ${Math.floor(at / windowMs) * windowMs}`, value);
+      add(this.#windows, `${key} ${Math.floor(at / this.#windowMs) * this.#windowMs}`, value);
       const times = this.#byKey.get(key);
       if (times === undefined) this.#byKey.set(key, [{ at, value }]);
       else times.push({ at, value });

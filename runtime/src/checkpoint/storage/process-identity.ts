@@ -13,12 +13,18 @@ export interface ProcessIdentity {
 export async function isGone(owner: ProcessIdentity, self: ProcessIdentity): Promise<boolean> {
   if (owner.domain !== self.domain) return false;
   if (owner.pid === self.pid) return owner.started !== self.started;
-  try {
-    process.kill(owner.pid, 0);
-  } catch (error) {
-    if (systemCode(error) === "ESRCH") return true;
-  }
+  if (hasEnded(owner.pid)) return true;
   return (await startOf(owner.pid)) !== owner.started;
+}
+
+/** No process of this machine has that number. */
+export function hasEnded(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return systemCode(error) === "ESRCH";
+  }
 }
 
 export async function describeSelf(): Promise<ProcessIdentity> {

@@ -12,7 +12,7 @@ import type { CheckpointUpload, SubtaskSnapshot } from "../upload/checkpoint-upl
 import { Collector } from "./collector.ts";
 import { type CompactionOptions, decideCompaction, defaultCompaction } from "./compaction-policy.ts";
 import { checkpointFolder, checkpointIdOf, committedName } from "./layout.ts";
-import { readPointer, runOfEpoch } from "./latest-pointer.ts";
+import { type PointerEntry, readPointer, runOfEpoch } from "./latest-pointer.ts";
 import type { Range } from "./lineage.ts";
 import type { SourceRecord } from "./operator-record.ts";
 import { Publisher, type PublishedCheckpoint } from "./publisher.ts";
@@ -116,18 +116,18 @@ export class CheckpointStore {
 
   /** The newest checkpoint of a run numbered `sinceRun` or above; undefined where there is none. */
   async latest(sinceRun = 0): Promise<SnapshotRef | undefined> {
-    const newest = (await readPointer(this.#storage, this.#folder))?.pointer.checkpoints[0];
-    return newest === undefined || runOfEpoch(newest.epoch) < sinceRun ? undefined : (await this.checkpoints())[0];
+    return this.#refTo((await readPointer(this.#storage, this.#folder))?.pointer.checkpoints[0], sinceRun);
+  }
+
+  /** The same as the storage had it when the epoch was taken. Needs the epoch: nobody else adds to it since. */
+  newest(sinceRun = 0): SnapshotRef | undefined {
+    return this.#refTo(this.#publisher.checkpoints[0], sinceRun);
   }
 
   /** All published checkpoints, newest first. */
   async checkpoints(): Promise<readonly SnapshotRef[]> {
     const found = await readPointer(this.#storage, this.#folder);
-    return (found?.pointer.checkpoints ?? []).map(({ checkpointId, sha256 }) => ({
-      storage: this.#storage,
-      folder: `${this.#folder}${checkpointFolder(checkpointId)}`,
-      sha256,
-    }));
+    return (found?.pointer.checkpoints ?? []).flatMap((entry) => this.#refTo(entry, 0) ?? []);
   }
 
   /** Reads a snapshot without changing anything. */
@@ -236,6 +236,12 @@ export class CheckpointStore {
     await this.#cleaning;
     await this.#rolling;
     await this.#savepoints.settled();
+  }
+
+  #refTo(entry: PointerEntry | undefined, sinceRun: number): SnapshotRef | undefined {
+    if (entry === undefined || runOfEpoch(entry.epoch) < sinceRun) return undefined;
+    const { checkpointId, sha256 } = entry;
+    return { storage: this.#storage, folder: `${this.#folder}${checkpointFolder(checkpointId)}`, sha256 };
   }
 
   async #clean(published: PublishedCheckpoint): Promise<void> {

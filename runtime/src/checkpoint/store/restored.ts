@@ -33,9 +33,8 @@ export class Restored {
 
   /** Reads the operator state lists and sink states. Rejects with SNAPSHOT_CORRUPT. */
   static async load(snapshot: StoredSnapshot): Promise<Restored> {
-    const operators = new Map<string, Loaded>();
     const file = `${snapshot.url}/manifest.json`;
-    for (const [uid, manifest] of Object.entries(snapshot.manifest.operators)) {
+    const load = async ([uid, manifest]: readonly [string, OperatorManifest]): Promise<readonly [string, Loaded]> => {
       const lists = await Promise.all(
         manifest.lists.map(async ({ name, parts }) => {
           const read = parts.map(async ({ subtask, payload }) => ({
@@ -47,9 +46,9 @@ export class Restored {
       );
       const sinkStates =
         manifest.sink === undefined ? undefined : await Promise.all(manifest.sink.map((one) => snapshot.payload(one.payload)));
-      operators.set(uid, { manifest, lists: new Map(lists), sinkStates });
-    }
-    return new Restored(snapshot, operators);
+      return [uid, { manifest, lists: new Map(lists), sinkStates }];
+    };
+    return new Restored(snapshot, new Map(await Promise.all(Object.entries(snapshot.manifest.operators).map(load))));
   }
 
   /** `file:///.../chk-7` or `s3://.../savepoints/before-upgrade`. */

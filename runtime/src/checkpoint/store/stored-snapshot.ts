@@ -37,6 +37,13 @@ export class StoredSnapshot {
   static async open(storage: SnapshotStorage, folder: string, sha256?: string): Promise<StoredSnapshot> {
     const path = manifestPath(folder);
     const file = `${storage.url}/${path}`;
+    // Beside each other: a new leader's first checkpoint waits for both.
+    const mark = storage.get(`${folder}${committedName}`).then(
+      () => true,
+      (error: unknown) => (isMillraceError(error, "OBJECT_MISSING") ? false : Promise.reject(error)),
+    );
+    // Whoever awaits it hears of a failure, unless the manifest's comes first.
+    mark.catch(() => undefined);
     let content: Buffer;
     try {
       content = (await storage.get(path)).content;
@@ -58,14 +65,7 @@ export class StoredSnapshot {
     if (sha256 !== undefined && createHash("sha256").update(content).digest("hex") !== sha256) {
       throw snapshotCorrupt(file, 0, "the manifest is not the one that was published");
     }
-    const committed = await storage.get(`${folder}${committedName}`).then(
-      () => true,
-      (error: unknown) => {
-        if (isMillraceError(error, "OBJECT_MISSING")) return false;
-        throw error;
-      },
-    );
-    return new StoredSnapshot(storage, folder, manifest, content.length, committed);
+    return new StoredSnapshot(storage, folder, manifest, content.length, await mark);
   }
 
   get url(): string {

@@ -190,6 +190,8 @@ export interface SliceStatus {
   readonly pending?: { readonly checkpointId: number; readonly after: "go" | "hold" | "drain"; readonly ack?: SliceAck };
   /** The last checkpoint that the slice has committed, 0 for none since its deployment. */
   readonly committedCheckpointId: number;
+  /** How long ago the last checkpoint came here, ms; none before the first. An age, for clocks of two machines differ. */
+  readonly checkpointAgeMs?: number;
   /** Splits that each source instance reads now. */
   readonly splits: readonly { readonly uid: string; readonly subtask: number; readonly splitIds: readonly string[] }[];
   readonly finishedSplits: readonly FinishedSplits[];

@@ -108,7 +108,9 @@ function startDue(job: JobState): void {
   if ((savepoint !== undefined || job.record.stopAsked || kind === "rescale") && !job.isDurable) return;
   job.pending = checkpoint(job, job.nextCheckpointId++, kind, "triggering", savepoint);
   if (job.rescale !== undefined && kind === "rescale") job.rescale.checkpointId = job.pending.id;
-  job.checkpointDueMs = job.nowMs + options.checkpointIntervalMs;
+  // Counted from when it was due, or looks at the clock that come late would add up.
+  const lateMs = kind === "periodic" ? job.nowMs - job.checkpointDueMs : 0;
+  job.checkpointDueMs = job.nowMs + options.checkpointIntervalMs - (lateMs < options.checkpointIntervalMs ? lateMs : 0);
 }
 
 function dueKind(job: JobState, rescale: boolean): CheckpointKind | undefined {

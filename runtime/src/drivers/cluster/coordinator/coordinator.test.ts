@@ -202,14 +202,46 @@ test("a job that has stopped does not start again under the next leader", () => 
   expect(made.storage.visible.size).toBe(seen);
 });
 
-test("a leader that takes running slices over begins a checkpoint at once", () => {
-  const made = world(1, { bounded: false, faults: 0, recordsPerSplit: 100_000 });
-  runUntil(made, () => made.coordinator.state.pending === undefined && made.counts.checkpoints > 2);
+// A leader dies when the checkpoint that `made` has taken last is complete, and nobody leads for `leaderlessMs`.
+function takeOver(made: World, leaderlessMs: number): { readonly begunMs: number; readonly takenOverMs: number } {
+  const { state } = made.coordinator;
+  runUntil(made, () => state.pending === undefined && made.counts.checkpoints > 2);
+  for (let ms = 0; ms < leaderlessMs; ms += 5) made.stepAlone();
   made.lead();
-  runUntil(made, () => made.coordinator.state.regions.every((region) => region.state === "running"));
+  const { state: next } = made.coordinator;
+  runUntil(made, () => next.regions.every((region) => region.state === "running"));
+  const takenOverMs = made.nowMs;
   expect(made.logs.some((line) => line.includes("running slices taken over"))).toBe(true);
-  expect(made.coordinator.state.pending).toBeDefined();
   expect(made.counts.restarts).toBe(0);
+  runUntil(made, () => next.pending !== undefined);
+  return { begunMs: made.nowMs, takenOverMs };
+}
+
+test("a leader that takes running slices over begins the next checkpoint when it was due under the one before", () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const made = world(seed, { bounded: false, faults: 0, recordsPerSplit: 100_000 });
+    const { history } = made.coordinator.state;
+    const { begunMs, takenOverMs } = takeOver(made, 0);
+    const dueMs = (history.at(-1)?.triggeredAtMs ?? 0) + 200;
+    // A trigger may take 20 ms to its slices, by which they are younger than the leader would say.
+    expect(begunMs, `seed ${seed}`).toBeGreaterThanOrEqual(Math.max(takenOverMs, dueMs));
+    expect(begunMs, `seed ${seed}`).toBeLessThanOrEqual(Math.max(takenOverMs, dueMs + 25));
+  }
+});
+
+test("a leader that comes later than the next checkpoint was due begins it at once", () => {
+  const made = world(1, { bounded: false, faults: 0, recordsPerSplit: 100_000 });
+  const { begunMs, takenOverMs } = takeOver(made, 300);
+  expect(begunMs).toBe(takenOverMs);
+});
+
+test("checkpoints keep their rhythm, however late the coordinator is looked at", () => {
+  const made = world(1, { bounded: false, faults: 0, recordsPerSplit: 100_000 });
+  const { history } = made.coordinator.state;
+  // A checkpoint is due every 200 ms: at a look every 7 ms it begins up to 6 ms late, which must not add up.
+  for (let step = 0; step < 2000 && history.length <= 20; step++) made.step(7);
+  const [first, last] = [history[0], history[20]];
+  expect((last?.triggeredAtMs ?? 0) - (first?.triggeredAtMs ?? 0)).toBeLessThanOrEqual(20 * 200 + 7);
 });
 
 test("a record that fails every attempt is named with its split and position", () => {

@@ -103,7 +103,7 @@ export class Coordinator {
     }
   }
 
-  #register({ taskManagerId, slots, slices }: EventOf<"registered">): void {
+  #register({ taskManagerId, slots, slices, saidAtMs = this.state.nowMs }: EventOf<"registered">): void {
     const job = this.state;
     job.graceUntilMs.delete(taskManagerId);
     job.pool.register(taskManagerId, slots);
@@ -111,7 +111,7 @@ export class Coordinator {
     for (const { index } of slots) job.pool.slotOf(taskManagerId, index)?.leftovers.clear();
     const mine = new Set<Slice>();
     for (const { index, status } of slices) {
-      const slice = this.#adopt(taskManagerId, index, status);
+      const slice = this.#adopt(taskManagerId, index, status, saidAtMs);
       if (slice !== undefined) mine.add(slice);
       else if (status.state !== "closed") {
         job.pool.slotOf(taskManagerId, index)?.leftovers.add(`${status.slice.region}#${status.slice.attempt}`);
@@ -128,18 +128,18 @@ export class Coordinator {
   }
 
   // The slice of the present attempt that `status` tells of; undefined for one that nobody wants any more.
-  #adopt(taskManagerId: string, index: number, status: SliceStatus): Slice | undefined {
+  #adopt(taskManagerId: string, index: number, status: SliceStatus, saidAtMs: number): Slice | undefined {
     const job = this.state;
     const region = job.regions.find((one) => one.id === status.slice.region);
     if (region === undefined || region.attempt !== status.slice.attempt || region.state === "over") return undefined;
     const known = region.slices.get(status.slice.slot);
     if (known === undefined) {
       if (region.state !== "adopting" || !job.pool.adopt(status.slice.slot, taskManagerId, index)) return undefined;
-      region.adopt(taskManagerId, index, status);
+      region.adopt(taskManagerId, index, status, saidAtMs);
       return region.slices.get(status.slice.slot);
     }
     if (known.taskManagerId !== taskManagerId || known.index !== index || known.state === "lost") return undefined;
-    refresh(known, status);
+    refresh(known, status, saidAtMs);
     reactTo(job, region, known, status.state);
     return known;
   }

@@ -153,8 +153,9 @@ function advanceAdopting(job: JobState, region: Region): void {
   // What runs does not wait for a new look at its sources.
   for (const source of region.sources.values()) source.discovered = true;
   region.ranSinceMs = job.nowMs;
-  // When the leader before began its last checkpoint nobody knows: output waits no longer for the next one than for this leader.
-  job.checkpointDueMs = job.nowMs;
+  // The next checkpoint comes when it would have come under the leader before, so output keeps its rhythm; at once if that is over or unknown.
+  const interval = job.options.checkpointIntervalMs;
+  job.checkpointDueMs = Math.min(job.checkpointDueMs, (region.checkpointBeganMs ?? job.nowMs - interval) + interval);
   job.move(region, "deploying");
   job.log("info", "running slices taken over", { region: region.id, attempt: region.attempt, slices: region.slices.size });
 }

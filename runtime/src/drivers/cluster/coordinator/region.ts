@@ -33,6 +33,8 @@ export interface Slice {
   pending: { readonly checkpointId: number; readonly after: "go" | "hold" | "drain" } | undefined;
   ack: SliceAck | undefined;
   committedId: number;
+  /** When its last checkpoint began, as far as it has said. */
+  checkpointBeganMs: number | undefined;
   report: SliceReport | undefined;
   /** The one before: shares of time are between the two. */
   reportBefore: SliceReport | undefined;
@@ -119,16 +121,22 @@ export class Region {
   }
 
   /** A slice of this attempt that was there before this leader. */
-  adopt(taskManagerId: string, index: number, status: SliceStatus): void {
+  adopt(taskManagerId: string, index: number, status: SliceStatus, saidAtMs: number): void {
     if (this.vertices.length === 0) this.vertices = status.vertices;
     const slice = newSlice(status.slice, taskManagerId, index, 0);
     this.slices.set(status.slice.slot, slice);
-    refresh(slice, status);
+    refresh(slice, status, saidAtMs);
   }
 
   /** All slices of the attempt are known. */
   get complete(): boolean {
     return this.vertices.length > 0 && this.slices.size === slotCount(this.vertices);
+  }
+
+  /** When the last checkpoint began, as far as slices have said. */
+  get checkpointBeganMs(): number | undefined {
+    const began = [...this.slices.values()].flatMap((slice) => slice.checkpointBeganMs ?? []);
+    return began.length === 0 ? undefined : Math.max(...began);
   }
 
   every(test: (slice: Slice) => boolean): boolean {
@@ -151,6 +159,7 @@ function newSlice(id: SliceId, taskManagerId: string, index: number, committedId
     pending: undefined,
     ack: undefined,
     committedId,
+    checkpointBeganMs: undefined,
     report: undefined,
     reportBefore: undefined,
     adopted: undefined,
@@ -158,12 +167,13 @@ function newSlice(id: SliceId, taskManagerId: string, index: number, committedId
 }
 
 /** Takes over what a slice says of itself when its TaskManager registers. */
-export function refresh(slice: Slice, status: SliceStatus): void {
+export function refresh(slice: Slice, status: SliceStatus, saidAtMs: number): void {
   slice.sent.clear();
   slice.sent.add("deploy");
   slice.state = status.state;
   slice.committedId = Math.max(slice.committedId, status.committedCheckpointId);
   slice.pending = status.pending;
   slice.ack = status.pending?.ack;
+  if (status.checkpointAgeMs !== undefined) slice.checkpointBeganMs = saidAtMs - status.checkpointAgeMs;
   slice.adopted = { splits: status.splits, finishedSplits: status.finishedSplits };
 }

@@ -35,6 +35,8 @@ export interface SimulatedSlice {
     | { readonly checkpointId: number; readonly after: "go" | "hold" | "drain"; readonly ack: SliceAck; readonly output: readonly string[] }
     | undefined;
   committedId: number;
+  /** When the last checkpoint was asked for. */
+  triggeredMs: number | undefined;
   draining: boolean;
 }
 
@@ -79,6 +81,7 @@ export function deployed(command: Extract<SlotCommand, { kind: "deploy" }>, isSo
     output: [],
     pending: undefined,
     committedId: command.restore?.checkpointId ?? 0,
+    triggeredMs: undefined,
     draining: false,
   };
 }
@@ -144,8 +147,8 @@ function finishedOf(slice: SimulatedSlice): readonly FinishedSplits[] {
   );
 }
 
-export function statusOf(slice: SimulatedSlice): SliceStatus {
-  const { id, state, vertices, pending, committedId } = slice;
+export function statusOf(slice: SimulatedSlice, nowMs: number): SliceStatus {
+  const { id, state, vertices, pending, committedId, triggeredMs } = slice;
   return {
     slice: id,
     state,
@@ -153,6 +156,7 @@ export function statusOf(slice: SimulatedSlice): SliceStatus {
     slots: [],
     ...(pending === undefined ? {} : { pending: { checkpointId: pending.checkpointId, after: pending.after, ack: pending.ack } }),
     committedCheckpointId: committedId,
+    ...(triggeredMs === undefined ? {} : { checkpointAgeMs: nowMs - triggeredMs }),
     splits: [...slice.sources].map(([uid, { subtask, splits }]) => ({ uid, subtask, splitIds: splits.map((split) => split.id) })),
     finishedSplits: finishedOf(slice),
   };

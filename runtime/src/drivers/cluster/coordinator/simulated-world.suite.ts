@@ -118,8 +118,8 @@ export class World {
   }
 
   /** One step of time: messages arrive, slices process, and something may break. */
-  step(): void {
-    this.nowMs += 5;
+  step(byMs = 5): void {
+    this.nowMs += byMs;
     if (this.faulty) this.#break();
     for (const [key, queue] of this.#queues) {
       while (queue[0] !== undefined && queue[0].atMs <= this.nowMs) queue.shift()?.run();
@@ -127,6 +127,12 @@ export class World {
     }
     for (const taskManager of this.taskManagers) for (const slice of taskManager.slices.values()) this.#process(taskManager, slice);
     this.tell({ kind: "tick" });
+  }
+
+  /** One step of time in which nobody leads. */
+  stepAlone(): void {
+    this.nowMs += 5;
+    for (const taskManager of this.taskManagers) for (const slice of taskManager.slices.values()) this.#process(taskManager, slice);
   }
 
   tell(event: CoordinatorEvent): void {
@@ -190,7 +196,10 @@ export class World {
       if (!this.taskManagers.includes(taskManager) || taskManager.connected || epoch !== this.#epoch) return;
       taskManager.connected = true;
       taskManager.epoch = epoch;
-      const slices = [...taskManager.slices.values()].map((slice) => ({ index: taskManager.indexOf(slice), status: statusOf(slice) }));
+      const slices = [...taskManager.slices.values()].map((slice) => ({
+        index: taskManager.indexOf(slice),
+        status: statusOf(slice, this.nowMs),
+      }));
       const slots = taskManager.ports.map((port, index) => ({ index, incarnation: port, host: "h", port: 1 }));
       this.tell({ kind: "registered", taskManagerId: taskManager.id, slots, slices });
       for (const { index, event } of taskManager.retained) this.tell({ kind: "slot", taskManagerId: taskManager.id, index, event });
@@ -376,6 +385,7 @@ export class World {
       if (slice.state === "failed") return;
       const output = slice.output;
       slice.output = [];
+      slice.triggeredMs = this.nowMs;
       slice.pending = { checkpointId, after, ack: ackOf(slice, checkpointId, output), output };
       if (after !== "go") slice.state = "holding";
     }

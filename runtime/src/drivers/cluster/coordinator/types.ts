@@ -95,6 +95,8 @@ export type CoordinatorEvent =
       readonly taskManagerId: string;
       readonly slots: readonly OfferedSlot[];
       readonly slices: readonly RegisteredSlice[];
+      /** When it said so, by the coordinator's clock, if it had to wait for this leader. Default now. */
+      readonly saidAtMs?: number;
     }
   /** `gone`: it is not worth waiting for (its heartbeats stopped, it said goodbye). */
   | { readonly kind: "disconnected"; readonly taskManagerId: string; readonly gone: boolean; readonly reason: string }

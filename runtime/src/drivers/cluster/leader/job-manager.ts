@@ -2,6 +2,7 @@
 import type { Clock } from "../../../base/clock.ts";
 import { isMillraceError, MillraceError, messageOf } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
+import type { SnapshotStorage } from "../../../core/ports/snapshot-storage.ts";
 import type { SavepointResult } from "../../../checkpoint/savepoint/savepoint-result.ts";
 import type { SavepointMode } from "../../continuous/job-run.ts";
 import { Elector, type ElectionTimes } from "../leadership/elector.ts";
@@ -75,8 +76,10 @@ export class JobManager {
   #session: LeaderSession | undefined;
   #changing: Promise<void> = Promise.resolve();
   #wanted = false;
-  /** What to start from is not known yet. */
-  #standsBy = true;
+  /** What to start from is not known yet, or is being read: TaskManagers that come meanwhile wait for it. */
+  #opening = true;
+  /** The storage, until the first session takes it. */
+  #opened: SnapshotStorage | undefined;
   readonly #waiting = new WaitingWorkers();
   #stopped = false;
   #fatal: Failure | undefined;
@@ -101,7 +104,10 @@ export class JobManager {
       clock,
       random,
       log,
-      lead: () => this.#change(true),
+      lead: () => {
+        log.info("lease taken");
+        this.#change(true);
+      },
       lost: (reason) => {
         log.warn("leadership lost", { reason });
         this.#change(false);
@@ -121,9 +127,10 @@ export class JobManager {
     });
     const manager = new JobManager(parts, server);
     late.manager = manager;
-    await LeaderSession.warm(parts.session).catch((error: unknown) =>
-      log.warn("the snapshot storage is not there yet", { reason: messageOf(error) }),
-    );
+    manager.#opened = await LeaderSession.warm(parts.session).catch((error: unknown) => {
+      log.warn("the snapshot storage is not there yet", { reason: messageOf(error) });
+      return undefined;
+    });
     manager.#elector.start();
     return manager;
   }
@@ -203,6 +210,7 @@ export class JobManager {
     await this.#changing;
     await this.#elector.stop();
     await this.#server.close();
+    await this.#opened?.close();
     await this.#parts.lease.close();
   }
 
@@ -217,7 +225,7 @@ export class JobManager {
     const session = this.#session;
     if (session !== undefined) return session.accept(hello, connection);
     const { leader } = this;
-    if (this.isLeading && this.#standsBy) return this.#waiting.add(hello, connection);
+    if (this.isLeading && this.#opening) return this.#waiting.add(hello, connection, this.#parts.clock.now());
     return { code: "NOT_LEADER", message: "does not lead", ...(leader === undefined || this.isLeading ? {} : { leader: leader.rpc }) };
   }
 
@@ -243,12 +251,15 @@ export class JobManager {
       return;
     }
     const restorePoint = await this.#parts.restorePoint;
-    this.#standsBy = false;
     if (restorePoint === undefined) return;
     while (this.#wanted && this.#session === undefined) {
+      this.#opening = true;
+      const opened = this.#opened;
+      this.#opened = undefined;
       try {
         this.#session = await LeaderSession.open({
           ...this.#parts.session,
+          opened,
           restorePoint,
           over: this.#parts.over,
           fenced: (reason) => {
@@ -258,11 +269,15 @@ export class JobManager {
         });
       } catch (error) {
         this.#failedToLead(error);
+        // Whoever runs slices must know that nobody leads: it may be for long.
+        this.#opening = false;
+        this.#waiting.dismiss();
         await new Promise<void>((resolve) => this.#parts.clock.after(retryMs, resolve));
       }
     }
+    this.#opening = false;
     const session = this.#session;
-    if (session !== undefined) this.#waiting.admit((hello, connection) => session.accept(hello, connection));
+    if (session !== undefined) this.#waiting.admit((hello, connection, saidAtMs) => session.accept(hello, connection, saidAtMs));
     if (!this.#wanted) await this.#follow();
   }
 

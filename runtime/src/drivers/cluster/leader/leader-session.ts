@@ -42,6 +42,8 @@ export interface LeaderParts {
   readonly run: number;
   readonly storage: string;
   readonly storageOptions: StorageOptions;
+  /** The storage, if it is open already: the session's from now on. */
+  readonly opened?: SnapshotStorage | undefined;
   readonly retained: number;
   readonly merging: EntryMerging;
   readonly hasDeadLetterSink: boolean;
@@ -112,30 +114,33 @@ export class LeaderSession {
   }
 
   /**
-   * What a standby can do before it leads, so that it leads sooner: loads the storage's client and reads the newest checkpoint as a restore does.
-   * A failure is told by the attempt to lead that comes later.
+   * What a standby can do before it leads, so that it leads sooner: opens the storage, for `LeaderParts.opened`, and reads the newest checkpoint as a
+   * restore does. A failure is told by the attempt to lead that comes later.
    */
   static async warm({
     storage: url,
     storageOptions,
     dataflow,
-  }: Pick<LeaderParts, "storage" | "storageOptions" | "dataflow">): Promise<void> {
+  }: Pick<LeaderParts, "storage" | "storageOptions" | "dataflow">): Promise<SnapshotStorage> {
     const storage = await openStorage(url, storageOptions);
     try {
       const store = CheckpointStore.open({ storage, jobName: dataflow.name, jobId: dataflow.name, planFingerprint: "" });
       const newest = await store.latest();
       if (newest !== undefined) await store.load(newest);
-    } finally {
+      return storage;
+    } catch (error) {
       await storage.close();
+      throw error;
     }
   }
 
-  accept(hello: Hello, connection: WorkerConnection): WorkerListener | Failure {
+  /** `saidAtMs`: when it introduced itself, by the clock, if it had to wait. */
+  accept(hello: Hello, connection: WorkerConnection, saidAtMs: number = this.#parts.clock.now()): WorkerListener | Failure {
     if (hello.epoch > this.epoch) {
       this.#fenced(`${hello.taskManagerId} has served epoch ${hello.epoch}, this leader has ${this.epoch}`);
       return { code: "FENCED", message: "a later leader has taken over" };
     }
-    return this.#workers.add(hello, connection, this.epoch);
+    return this.#workers.add(hello, connection, this.epoch, saidAtMs);
   }
 
   tell(event: CoordinatorEvent): void {
@@ -181,7 +186,10 @@ export class LeaderSession {
   }
 
   #tick(): void {
-    this.#cancelTick = this.#parts.clock.after(tickMs, () => {
+    // The next checkpoint begins when it is due, not at the look after that.
+    const untilDueMs = Math.ceil(this.coordinator.state.checkpointDueMs - this.#parts.clock.now());
+    const delayMs = untilDueMs > 0 ? Math.min(tickMs, untilDueMs) : tickMs;
+    this.#cancelTick = this.#parts.clock.after(delayMs, () => {
       this.tell({ kind: "tick" });
       if (!this.#closed) this.#tick();
     });
@@ -255,7 +263,7 @@ interface Begun {
 
 async function begin(parts: LeaderParts, opened: SnapshotStorage[]): Promise<Begun> {
   const { graph, dataflow, run, log } = parts;
-  const storage = await openStorage(parts.storage, parts.storageOptions);
+  const storage = parts.opened ?? (await openStorage(parts.storage, parts.storageOptions));
   opened.push(storage);
   const store = CheckpointStore.open({
     storage,
@@ -268,15 +276,27 @@ async function begin(parts: LeaderParts, opened: SnapshotStorage[]): Promise<Beg
     log,
   });
   const epoch = await store.acquireEpoch(run);
-  const { store: execution, record } = await ExecutionStore.open(storage, dataflow.name, epoch);
-  const ref = (await store.latest(parts.restorePoint.sinceRun)) ?? (await initialSnapshot(parts, opened));
-  const latest = ref === undefined ? undefined : await restore(parts, store, ref);
-  const made: SavepointResult[] = [];
-  for (const { id } of record?.savepoints ?? []) {
-    const result = await store.savepointResult(id);
-    if (result !== undefined) made.push(result);
-  }
-  return { epoch, store, execution, opened, record, latest, nextCheckpointId: store.nextCheckpointId, made };
+  // Beside each other: output waits for all of it. Both are over before anything is closed.
+  const recorded = readRecord(storage, store, dataflow.name, epoch);
+  const restored = restoreNewest(parts, store, opened);
+  await Promise.allSettled([recorded, restored]);
+  return { epoch, store, opened, ...(await recorded), latest: await restored, nextCheckpointId: store.nextCheckpointId };
+}
+
+async function readRecord(
+  storage: SnapshotStorage,
+  store: CheckpointStore,
+  jobId: string,
+  epoch: number,
+): Promise<Pick<Begun, "execution" | "record" | "made">> {
+  const { store: execution, record } = await ExecutionStore.open(storage, jobId, epoch);
+  const results = await Promise.all((record?.savepoints ?? []).map(({ id }) => store.savepointResult(id)));
+  return { execution, record, made: results.filter((result) => result !== undefined) };
+}
+
+async function restoreNewest(parts: LeaderParts, store: CheckpointStore, opened: SnapshotStorage[]): Promise<LatestSnapshot | undefined> {
+  const ref = store.newest(parts.restorePoint.sinceRun) ?? (await initialSnapshot(parts, opened));
+  return ref === undefined ? undefined : restore(parts, store, ref);
 }
 
 async function initialSnapshot(parts: LeaderParts, opened: SnapshotStorage[]): Promise<SnapshotRef | undefined> {

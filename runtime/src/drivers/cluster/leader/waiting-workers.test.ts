@@ -28,7 +28,7 @@ function session(...refused: readonly string[]) {
 
 test("what was said while waiting is heard after the registration, in order, and the end too", () => {
   const waiting = new WaitingWorkers();
-  const listener = waiting.add(hello("a"), connection());
+  const listener = waiting.add(hello("a"), connection(), 5);
   listener.message(goodbye("x"));
   const { heard, accept } = session();
   waiting.admit(accept);
@@ -40,7 +40,7 @@ test("what was said while waiting is heard after the registration, in order, and
 test("everybody is admitted once; who left before is not, and who is refused is sent away", () => {
   const waiting = new WaitingWorkers();
   const connections = ["a", "b", "c"].map((id) => ({ id, connection: connection() }));
-  const [, second] = connections.map(({ id, connection: its }) => waiting.add(hello(id), its));
+  const [, second] = connections.map(({ id, connection: its }) => waiting.add(hello(id), its, 5));
   second?.closed("gone", true);
   const { heard, accept } = session("c");
   waiting.admit(accept);
@@ -52,17 +52,29 @@ test("everybody is admitted once; who left before is not, and who is refused is 
 test("a leader that loses its lease sends all away", () => {
   const waiting = new WaitingWorkers();
   const held = connection();
-  waiting.add(hello("a"), held);
+  waiting.add(hello("a"), held, 5);
   waiting.dismiss();
   const { heard, accept } = session();
   waiting.admit(accept);
   expect([held.closings, heard]).toEqual([1, []]);
 });
 
+test("whoever takes them hears when they introduced themselves: what they said then has grown older", () => {
+  const waiting = new WaitingWorkers();
+  waiting.add(hello("a"), connection(), 5);
+  waiting.add(hello("b"), connection(), 7);
+  const said: string[] = [];
+  waiting.admit(({ taskManagerId }, _, saidAtMs) => {
+    said.push(`${taskManagerId} ${saidAtMs}`);
+    return {};
+  });
+  expect(said).toEqual(["a 5", "b 7"]);
+});
+
 test("what waits is bounded", () => {
   const waiting = new WaitingWorkers();
   const held = connection();
-  const listener = waiting.add(hello("a"), held);
+  const listener = waiting.add(hello("a"), held, 5);
   for (let i = 0; i < 1001; i++) listener.message(goodbye("x"));
   expect(held.closings).toBe(1);
 });

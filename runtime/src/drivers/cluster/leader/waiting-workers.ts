@@ -1,13 +1,15 @@
-// TaskManagers that have introduced themselves to a leader that stands by: they are registered the moment that it is told what to start from.
+// TaskManagers that have introduced themselves to a leader that is not ready: it takes the job over, or is to be told what to start from. They are
+// registered the moment that it can.
 import type { WorkerMessage } from "../rpc/messages.ts";
 import type { Hello, WorkerConnection, WorkerListener } from "../rpc/rpc-server.ts";
 
-/** What came from a TaskManager before there is anybody to hear it is little: it runs nothing yet. */
+/** What came from a TaskManager before there is anybody to hear it is little: nobody commands it. */
 const maxMessages = 1000;
 
 interface Waiting {
   readonly hello: Hello;
   readonly connection: WorkerConnection;
+  readonly saidAtMs: number;
   readonly messages: WorkerMessage[];
   listener: WorkerListener | undefined;
 }
@@ -16,8 +18,8 @@ export class WaitingWorkers {
   readonly #waiting = new Set<Waiting>();
 
   /** Keeps the connection until `admit` or `dismiss`. */
-  add(hello: Hello, connection: WorkerConnection): WorkerListener {
-    const one: Waiting = { hello, connection, messages: [], listener: undefined };
+  add(hello: Hello, connection: WorkerConnection, saidAtMs: number): WorkerListener {
+    const one: Waiting = { hello, connection, saidAtMs, messages: [], listener: undefined };
     this.#waiting.add(one);
     return {
       message: (message) => {
@@ -33,10 +35,10 @@ export class WaitingWorkers {
   }
 
   /** Hands all over; whoever is not taken tries again by itself. */
-  admit(accept: (hello: Hello, connection: WorkerConnection) => WorkerListener | object): void {
+  admit(accept: (hello: Hello, connection: WorkerConnection, saidAtMs: number) => WorkerListener | object): void {
     for (const one of this.#waiting) {
       this.#waiting.delete(one);
-      const accepted = accept(one.hello, one.connection);
+      const accepted = accept(one.hello, one.connection, one.saidAtMs);
       if (!("message" in accepted) || typeof accepted.message !== "function") {
         one.connection.close();
         continue;

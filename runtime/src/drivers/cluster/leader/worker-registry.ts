@@ -24,7 +24,7 @@ export class WorkerRegistry {
     this.#log = log;
   }
 
-  add(hello: Hello, connection: WorkerConnection, epoch: number): WorkerListener {
+  add(hello: Hello, connection: WorkerConnection, epoch: number, saidAtMs: number): WorkerListener {
     const { taskManagerId, slots, slices } = hello;
     // The same process over a new connection: the old one is dead and has not been noticed yet.
     this.#workers.get(taskManagerId)?.connection.close();
@@ -32,7 +32,7 @@ export class WorkerRegistry {
     this.#workers.set(taskManagerId, worker);
     connection.send({ kind: "welcome", epoch });
     this.#log.info("TaskManager registered", { taskManagerId, address: connection.peer, slots: slots.length, slices: slices.length });
-    this.#tell({ kind: "registered", taskManagerId, slots, slices });
+    this.#tell({ kind: "registered", taskManagerId, slots, slices, saidAtMs });
     const isCurrent = (): boolean => this.#workers.get(taskManagerId) === worker;
     return {
       message: (message) => {

@@ -1,12 +1,17 @@
 // Both leases by the same suite, and what each has of its own.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import { ManualClock } from "../../../base/clock.ts";
 import { MillraceError } from "../../../base/errors.ts";
+import { silentLog } from "../../../base/log.ts";
 import { MemoryStorage } from "../../../checkpoint/storage/memory-storage.ts";
 import { startFakeApiServer } from "./api-server.suite.ts";
 import { leaseSuite } from "./election.suite.ts";
+import { Elector } from "./elector.ts";
 import { kubernetesLease } from "./kubernetes-lease.ts";
 import type { LeaseRecord, LeaseStore } from "./lease.ts";
 import { storageLease } from "./storage-lease.ts";
@@ -114,4 +119,68 @@ test("a holder on this machine that is dead is seen at once", async () => {
     version,
   );
   expect((await store.read())?.holderIsDead).toBe(true);
+});
+
+test("whoever stands by hears of the death of a holder on this machine, and not while it lives", { timeout: 60_000 }, async () => {
+  const storage = new MemoryStorage();
+  const store = await storageLease(storage, "job/leader.json");
+  await store.write(record, undefined);
+  const { content, version } = await storage.get("job/leader.json");
+  const stored = JSON.parse(content.toString("utf8")) as { process: { pid: number } };
+  const holder = spawn(process.execPath, ["--eval", "setInterval(() => {}, 60_000)"], { stdio: "ignore" });
+  const exited = once(holder, "exit");
+  const identity = { ...stored.process, pid: holder.pid };
+  await storage.replace("job/leader.json", Buffer.from(JSON.stringify({ ...stored, process: identity })), version);
+  await store.read();
+  let deaths = 0;
+  const died = new Promise<void>((resolve) => {
+    store.watchHolder?.(() => {
+      deaths++;
+      resolve();
+    });
+  });
+  const ended = store.watchHolder?.(() => {
+    deaths += 100;
+  });
+  ended?.();
+  expect(deaths).toBe(0);
+  holder.kill("SIGKILL");
+  await exited;
+  await died;
+  expect(deaths).toBe(1);
+});
+
+test("a candidate that hears of the holder's death tries for the lease at once", async () => {
+  const clock = new ManualClock();
+  const times = { durationMs: 15_000, renewMs: 10_000, retryMs: 2000 };
+  let holderIsDead = false;
+  let tell: (() => void) | undefined;
+  let reads = 0;
+  const store: LeaseStore = {
+    read: () => {
+      reads++;
+      return Promise.resolve({ record, version: "1", holderIsDead });
+    },
+    write: () => Promise.resolve(true),
+    watchHolder: (died) => {
+      tell = died;
+      return () => {
+        tell = undefined;
+      };
+    },
+    close: () => Promise.resolve(),
+  };
+  const { promise: leads, resolve: lead } = Promise.withResolvers<void>();
+  const address = { rpc: "two:6123", rest: "http://two:8081" };
+  const elector = new Elector({ holder: "two", address, store, times, clock, random: () => 0.5, log: silentLog, lead, lost: () => {} });
+  elector.start();
+  clock.advance(0);
+  await vi.waitFor(() => expect(tell).toBeDefined());
+  expect([reads, elector.isLeading]).toEqual([1, false]);
+  holderIsDead = true;
+  tell?.();
+  clock.advance(0);
+  await leads;
+  expect(reads).toBe(2);
+  await elector.stop();
 });

@@ -43,6 +43,7 @@ export class Elector {
   #renewals = 0;
   #stopped = false;
   #cancel: (() => void) | undefined;
+  #unwatch: (() => void) | undefined;
   #watchdog: (() => void) | undefined;
   #turn: Promise<void> = Promise.resolve();
 
@@ -67,6 +68,7 @@ export class Elector {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancel?.();
+    this.#unwatch?.();
     this.#watchdog?.();
     await this.#turn;
     if (!this.#leading) return;
@@ -78,13 +80,17 @@ export class Elector {
 
   #schedule(delayMs: number): void {
     if (this.#stopped) return;
+    this.#cancel?.();
     this.#cancel = this.#parts.clock.after(delayMs, () => {
+      this.#unwatch?.();
+      this.#unwatch = undefined;
       this.#turn = this.#attempt()
         .catch((error: unknown) => this.#parts.log.warn("the lease cannot be reached", { reason: messageOf(error) }))
         .then(() => {
           // Candidates that lost the same leader do not ask at one instant.
           const { retryMs, lookMs = retryMs } = this.#parts.times;
           this.#schedule(this.#leading ? retryMs : lookMs * (0.9 + 0.2 * this.#parts.random()));
+          if (!this.#leading && !this.#stopped) this.#unwatch = this.#parts.store.watchHolder?.(() => this.#schedule(0));
         });
     });
   }

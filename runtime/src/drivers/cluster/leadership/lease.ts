@@ -26,6 +26,8 @@ export interface LeaseStore {
   read(): Promise<LeaseState | undefined>;
   /** Writes if the lease still has `version` (undefined: if there is none). False when somebody was faster. */
   write(record: LeaseRecord, version: string | undefined): Promise<boolean>;
+  /** Calls back once when the holder that was read last is seen to die, where that can be seen; the returned function ends the watch. */
+  watchHolder?(died: () => void): () => void;
   /** What somebody who is not a holder has noted on it, where leases can carry notes. */
   note?(name: string): Promise<string | undefined>;
   close(): Promise<void>;

@@ -46,6 +46,8 @@ export class SliceCheckpoints {
   committedId = 0;
   readonly #parts: SliceCheckpointParts;
   #pending: Pending | undefined;
+  /** When the last one came to this slice, by `performance.now()`. */
+  #begunMs: number | undefined;
   /** A checkpoint that ended the slice is committed. */
   #isOver = false;
 
@@ -59,6 +61,11 @@ export class SliceCheckpoints {
     if (this.#pending === undefined) return undefined;
     const { checkpointId, after, ack } = this.#pending;
     return { checkpointId, after, ...(ack === undefined ? {} : { ack }) };
+  }
+
+  /** Since the last one came to this slice, ms; undefined before the first. */
+  get ageMs(): number | undefined {
+    return this.#begunMs === undefined ? undefined : performance.now() - this.#begunMs;
   }
 
   /** The slice is to process nothing more: its part of a checkpoint that ends it is captured. */
@@ -101,6 +108,7 @@ export class SliceCheckpoints {
       );
       return undefined;
     }
+    this.#begunMs = performance.now();
     this.#pending = {
       checkpointId,
       after: "go",

@@ -262,6 +262,7 @@ export class Slice {
 
   status(): SliceStatus {
     const pending = this.#checkpoints?.pending;
+    const ageMs = this.#checkpoints?.ageMs;
     return {
       slice: this.deploy.slice,
       state: this.#state,
@@ -269,6 +270,7 @@ export class Slice {
       slots: this.deploy.slots,
       ...(pending === undefined ? {} : { pending }),
       committedCheckpointId: this.#checkpoints?.committedId ?? 0,
+      ...(ageMs === undefined ? {} : { checkpointAgeMs: ageMs }),
       splits: (this.#task?.sources ?? []).map(({ uid, subtask, reader }) => ({
         uid,
         subtask,

@@ -353,6 +353,7 @@ describe("commands and failures", () => {
     await turns(20);
     const [status] = (await cluster.slots[0]?.status()) ?? [];
     expect([status?.state, status?.committedCheckpointId, status?.pending]).toEqual(["running", checkpointId, undefined]);
+    expect(status?.checkpointAgeMs, "a new leader keeps the rhythm").toBeGreaterThan(0);
     expect(cluster.events.filter(({ kind }) => kind === "closed").map(({ slice: { attempt } }) => attempt)).toEqual([7]);
   });
 

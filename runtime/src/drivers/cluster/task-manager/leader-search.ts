@@ -1,6 +1,6 @@
 // How a TaskManager looks for a leader: how long it waits between two rounds, and what of its search is worth a line in the log.
 
-const leastPauseMs = 50;
+const leastPauseMs = 20;
 const mostPauseMs = 1000;
 /** The share of the time without a leader that waiting may add to it. */
 const share = 1 / 8;
