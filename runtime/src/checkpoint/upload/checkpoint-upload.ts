@@ -8,7 +8,7 @@ import { encodeEntries, inlineBytes } from "../format/payload.ts";
 import type { AckFile, AckPayload, SubtaskAck, UploadAck } from "./ack.ts";
 import type { Range, StatePart, StateSpec } from "../store/lineage.ts";
 import { specIdsByTable, withSpecIds } from "./spec-ids.ts";
-import type { ReadyBase, SubtaskMemory, Uploader } from "./uploader.ts";
+import type { CarriedCapture, ReadyBase, SubtaskMemory, Uploader } from "./uploader.ts";
 
 /** What a barrier took from one instance. Instances without state need not be added. */
 export interface SubtaskSnapshot {
@@ -43,6 +43,8 @@ export class CheckpointUpload {
   readonly #uploader: Uploader;
   /** Captures that were handed over: they are carried to the next checkpoint if this one fails. */
   readonly #captures: { readonly memory: SubtaskMemory; readonly capture: StateCapture }[] = [];
+  /** Captures of earlier checkpoints that go with this one. */
+  readonly #carried: CarriedCapture[] = [];
   readonly #subtasks: { readonly ack: SubtaskAck; readonly memory: SubtaskMemory; readonly parts: readonly WrittenPart[] }[] = [];
   #file: { readonly path: string; readonly writer: DataFileWriter } | undefined;
   #state: "open" | "finished" | "aborted" = "open";
@@ -86,7 +88,7 @@ export class CheckpointUpload {
       for (const { file } of memory.unconfirmed) files.set(file.path, file);
       return { ...ack, state: memory.unconfirmed.map(({ part }) => part) };
     });
-    for (const { memory } of this.#captures) memory.carried.clear();
+    for (const carried of this.#carried) carried.uploadedIn = this.checkpointId;
     return { checkpointId: this.checkpointId, files: [...files.values()], subtasks, writtenBytes: own?.sizeBytes ?? 0 };
   }
 
@@ -109,15 +111,19 @@ export class CheckpointUpload {
     // A checkpoint that is tried again brings its capture again, and its parts of the earlier try are void.
     memory.carried.delete(this.checkpointId);
     memory.unconfirmed = memory.unconfirmed.filter(({ part }) => part.checkpointId < this.checkpointId);
-    const earlier = [...memory.carried].sort(([a], [b]) => a - b).map(([, carried]) => carried);
-    const all = capture === undefined ? earlier : [...earlier, capture];
+    const carried = [...memory.carried].sort(([a], [b]) => a - b).map(([, one]) => one);
+    // What an earlier upload finished with is in a part that goes into this checkpoint too. A part that is void has to be written anew.
+    const earlier = carried.filter(({ uploadedIn }) => uploadedIn === undefined || uploadedIn >= this.checkpointId);
+    for (const one of earlier) one.uploadedIn = undefined;
+    this.#carried.push(...earlier);
+    const all = [...earlier.map((one) => one.capture), ...(capture === undefined ? [] : [capture])];
     for (const one of all) this.#uploader.hold(one, this.checkpointId);
     if (capture !== undefined) this.#captures.push({ memory, capture });
     return all;
   }
 
   #carry(): void {
-    for (const { memory, capture } of this.#captures) memory.carried.set(this.checkpointId, capture);
+    for (const { memory, capture } of this.#captures) memory.carried.set(this.checkpointId, { capture, uploadedIn: undefined });
   }
 
   async #write(snapshot: SubtaskSnapshot, memory: SubtaskMemory, captures: readonly StateCapture[]): Promise<void> {

@@ -34,10 +34,17 @@ export interface ReadyBase {
     | { readonly kind: "file"; readonly file: AckFile; readonly sizeBytes: number };
 }
 
+/** A capture that goes with a later checkpoint; it is kept until one that has it is published. */
+export interface CarriedCapture {
+  readonly capture: StateCapture;
+  /** The checkpoint whose finished upload has it. */
+  uploadedIn: number | undefined;
+}
+
 /** What the uploader knows of one instance between checkpoints. */
 export interface SubtaskMemory {
   /** Captures whose upload failed, by checkpoint: nobody can take them again. */
-  readonly carried: Map<number, StateCapture>;
+  readonly carried: Map<number, CarriedCapture>;
   /** Parts that are uploaded and in no published checkpoint yet. */
   unconfirmed: { readonly part: StatePart; readonly file: AckFile }[];
   /** A complete base, and the last upload that holds it; it is kept until that is published. */
@@ -66,7 +73,7 @@ export class Uploader {
   begin(checkpointId: number): CheckpointUpload {
     const carriedBytes = [...this.#memory.values()]
       .flatMap(({ carried }) => [...carried.values()])
-      .reduce((sum, one) => sum + captureBytes(one), 0);
+      .reduce((sum, { capture }) => sum + captureBytes(capture), 0);
     if (carriedBytes > this.#options.maxCarriedBytes) {
       throw new MillraceError(
         "CHECKPOINT_BACKLOG",
@@ -87,6 +94,9 @@ export class Uploader {
   confirm(checkpointId: number): void {
     for (const memory of this.#memory.values()) {
       memory.unconfirmed = memory.unconfirmed.filter(({ part }) => part.checkpointId > checkpointId);
+      for (const [id, { uploadedIn }] of memory.carried) {
+        if (uploadedIn !== undefined && uploadedIn <= checkpointId) memory.carried.delete(id);
+      }
       if (memory.base?.uploadedIn !== undefined && memory.base.uploadedIn <= checkpointId) memory.base = undefined;
     }
     for (const [capture, of] of this.#held) if (of <= checkpointId) this.#release(capture);

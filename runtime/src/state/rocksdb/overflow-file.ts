@@ -1,25 +1,23 @@
 // The older part of a change log in a file that is written at its end.
 import { closeSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
 import type { ChangeOverflow } from "../spill/spill-store.ts";
-
-/** Runs what touches the disk and gives its failure the store's code. */
-type Checked = <T>(verb: string, run: () => T) => T;
+import type { StoreChecks } from "./store-checks.ts";
 
 export class OverflowFile implements ChangeOverflow {
   readonly afterBytes: number;
   sizeBytes = 0;
   readonly #path: string;
-  readonly #checked: Checked;
+  readonly #checks: StoreChecks;
   #file = -1;
 
-  constructor(path: string, afterBytes: number, checked: Checked) {
+  constructor(path: string, afterBytes: number, checks: StoreChecks) {
     this.#path = path;
     this.afterBytes = afterBytes;
-    this.#checked = checked;
+    this.#checks = checks;
   }
 
   append(bytes: Uint8Array): void {
-    this.#checked("written", () => this.#append(bytes));
+    this.#checks.now("written", () => this.#append(bytes));
   }
 
   #append(bytes: Uint8Array): void {
@@ -31,7 +29,7 @@ export class OverflowFile implements ChangeOverflow {
   }
 
   read(position: number, target: Uint8Array): void {
-    this.#checked("read", () => this.#read(position, target));
+    this.#checks.now("read", () => this.#read(position, target));
   }
 
   #read(position: number, target: Uint8Array): void {

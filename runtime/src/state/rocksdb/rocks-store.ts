@@ -1,10 +1,10 @@
 // The spill store over RocksDB: writes are gathered in a batch, reads come after it is written.
 import { join } from "node:path";
-import { MillraceError, messageOf } from "../../base/errors.ts";
 import type { CaptureScratch, ChangeOverflow, SpillScan, SpillStore } from "../spill/spill-store.ts";
 import { OverflowFile } from "./overflow-file.ts";
 import type { RocksDatabase, RocksIterator } from "./rocks-binding.ts";
 import { ScratchFile } from "./scratch-file.ts";
+import { StoreChecks } from "./store-checks.ts";
 
 const batchOperations = 1024;
 const scanRows = 4096;
@@ -12,6 +12,7 @@ const scanRows = 4096;
 export class RocksStore implements SpillStore {
   readonly #database: RocksDatabase;
   readonly #directory: string;
+  readonly #checks: StoreChecks;
   readonly #scans = new Set<RocksIterator>();
   readonly #overflows: OverflowFile[] = [];
   readonly #scratch = new Set<ScratchFile>();
@@ -20,6 +21,7 @@ export class RocksStore implements SpillStore {
   constructor(database: RocksDatabase, directory: string) {
     this.#database = database;
     this.#directory = directory;
+    this.#checks = new StoreChecks(directory);
   }
 
   put(key: Uint8Array, value: Uint8Array): void {
@@ -34,12 +36,12 @@ export class RocksStore implements SpillStore {
 
   getMany(keys: readonly Uint8Array[]): readonly (Uint8Array | undefined)[] {
     this.#write();
-    return this.#checked("read", () => this.#database.getMany(keys));
+    return this.#checks.now("read", () => this.#database.getMany(keys));
   }
 
   scan(prefix: Uint8Array): SpillScan {
     this.#write();
-    const iterator = this.#checked("read", () => this.#database.iterate(prefix, afterPrefix(prefix)));
+    const iterator = this.#checks.now("read", () => this.#database.iterate(prefix, afterPrefix(prefix)));
     this.#scans.add(iterator);
     let finished = false;
     const close = (): void => {
@@ -51,7 +53,7 @@ export class RocksStore implements SpillStore {
         for (let bytes = 0; bytes < maxBytes && !finished && this.#scans.has(iterator); ) {
           // Rows are asked for in numbers, not bytes: about as many as will fit, by those so far.
           const wanted = values.length === 0 ? 64 : Math.ceil((maxBytes - bytes) / (bytes / values.length));
-          const read = this.#checked("read", () => iterator.next(Math.min(scanRows, Math.max(1, wanted))));
+          const read = this.#checks.now("read", () => iterator.next(Math.min(scanRows, Math.max(1, wanted))));
           for (const value of read.values) {
             values.push(value);
             bytes += value.length;
@@ -66,14 +68,14 @@ export class RocksStore implements SpillStore {
   }
 
   overflow(table: number, afterBytes: number): ChangeOverflow {
-    const made = new OverflowFile(join(this.#directory, `changes-${table}.log`), afterBytes, (verb, run) => this.#checked(verb, run));
+    const made = new OverflowFile(join(this.#directory, `changes-${table}.log`), afterBytes, this.#checks);
     this.#overflows.push(made);
     return made;
   }
 
   scratch(afterBytes: number): CaptureScratch {
     const path = join(this.#directory, `capture-${++this.#captures}.blocks`);
-    const made = new ScratchFile(path, afterBytes, (released) => this.#scratch.delete(released));
+    const made = new ScratchFile(path, afterBytes, this.#checks, (released) => this.#scratch.delete(released));
     this.#scratch.add(made);
     return made;
   }
@@ -91,21 +93,7 @@ export class RocksStore implements SpillStore {
   }
 
   #write(): void {
-    this.#checked("written", () => this.#database.write());
-  }
-
-  #checked<T>(verb: string, run: () => T): T {
-    try {
-      return run();
-    } catch (error) {
-      throw new MillraceError(
-        "STATE_STORE_FAILED",
-        `the state store in ${this.#directory}`,
-        `it could not be ${verb}: ${messageOf(error)}`,
-        "see that the disk has room and is writable; the job restarts from its last checkpoint",
-        { cause: error },
-      );
-    }
+    this.#checks.now("written", () => this.#database.write());
   }
 }
 

@@ -1,9 +1,9 @@
 // The larger part of a capture in a file of its own, from the barrier until the snapshot has it.
 import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { open } from "node:fs/promises";
-import { MillraceError, messageOf } from "../../base/errors.ts";
 import type { BlockBytes } from "../../core/ports/state-backend.ts";
 import type { CaptureScratch } from "../spill/spill-store.ts";
+import type { StoreChecks } from "./store-checks.ts";
 
 /**
  * Who writes the snapshot reads it after the barrier, and releases it. What nobody releases goes with the folder of the instance: when
@@ -15,30 +15,39 @@ export class ScratchFile implements CaptureScratch {
   keptBytes = 0;
   sizeBytes = 0;
   readonly #path: string;
+  readonly #checks: StoreChecks;
   readonly #removed: (file: ScratchFile) => void;
   #file = -1;
   #state: "new" | "written" | "released" = "new";
 
-  constructor(path: string, afterBytes: number, removed: (file: ScratchFile) => void) {
+  constructor(path: string, afterBytes: number, checks: StoreChecks, removed: (file: ScratchFile) => void) {
     this.#path = path;
     this.afterBytes = afterBytes;
+    this.#checks = checks;
     this.#removed = removed;
   }
 
   append(bytes: Uint8Array): BlockBytes {
     const from = this.sizeBytes;
-    this.#checked("written", () => {
-      if (this.#file < 0) this.#file = openSync(this.#path, "w");
-      this.#state = "written";
-      for (let written = 0; written < bytes.length; ) {
-        written += writeSync(this.#file, bytes, written, bytes.length - written, from + written);
-      }
-    });
+    this.#checks.now("written", () => this.#write(bytes, from));
     this.sizeBytes += bytes.length;
+    return this.#blockAt(from, bytes.length);
+  }
+
+  #write(bytes: Uint8Array, at: number): void {
+    if (this.#file < 0) this.#file = openSync(this.#path, "w");
+    this.#state = "written";
+    for (let written = 0; written < bytes.length; ) {
+      written += writeSync(this.#file, bytes, written, bytes.length - written, at + written);
+    }
+  }
+
+  // Apart from `append`: functions made there would keep the bytes in memory for as long as the block is remembered.
+  #blockAt(from: number, sizeBytes: number): BlockBytes {
     return {
-      sizeBytes: bytes.length,
-      readNow: () => this.#checked("read", () => this.#readNow(from, bytes.length)),
-      read: () => this.#read(from, bytes.length),
+      sizeBytes,
+      readNow: () => this.#checks.now("read", () => this.#readNow(from, sizeBytes)),
+      read: () => this.#checks.later("read", () => this.#read(from, sizeBytes)),
     };
   }
 
@@ -61,7 +70,7 @@ export class ScratchFile implements CaptureScratch {
       const target = Buffer.allocUnsafeSlow(length);
       for (let read = 0; read < length; ) {
         const got = readSync(file, target, read, length - read, from + read);
-        if (got === 0) throw new Error(`it ends at ${from + read}, before ${from + length}`);
+        if (got === 0) throw this.#endsEarly(from + read, from + length);
         read += got;
       }
       return target;
@@ -71,39 +80,21 @@ export class ScratchFile implements CaptureScratch {
   }
 
   async #read(from: number, length: number): Promise<Uint8Array> {
+    const file = await open(this.#path, "r");
     try {
-      const file = await open(this.#path, "r");
-      try {
-        const target = Buffer.allocUnsafeSlow(length);
-        for (let read = 0; read < length; ) {
-          const { bytesRead } = await file.read(target, read, length - read, from + read);
-          if (bytesRead === 0) throw new Error(`it ends at ${from + read}, before ${from + length}`);
-          read += bytesRead;
-        }
-        return target;
-      } finally {
-        await file.close();
+      const target = Buffer.allocUnsafeSlow(length);
+      for (let read = 0; read < length; ) {
+        const { bytesRead } = await file.read(target, read, length - read, from + read);
+        if (bytesRead === 0) throw this.#endsEarly(from + read, from + length);
+        read += bytesRead;
       }
-    } catch (error) {
-      throw this.#failed("read", error);
+      return target;
+    } finally {
+      await file.close();
     }
   }
 
-  #checked<T>(verb: string, run: () => T): T {
-    try {
-      return run();
-    } catch (error) {
-      throw this.#failed(verb, error);
-    }
-  }
-
-  #failed(verb: string, error: unknown): MillraceError {
-    return new MillraceError(
-      "STATE_STORE_FAILED",
-      `the captured state in ${this.#path}`,
-      `it could not be ${verb}: ${messageOf(error)}`,
-      "see that the disk has room and is writable; the job restarts from its last checkpoint",
-      { cause: error },
-    );
+  #endsEarly(at: number, wanted: number): Error {
+    return new Error(`${this.#path} ends at ${at}, before ${wanted}`);
   }
 }
