@@ -24,6 +24,7 @@ export interface BigStateOptions {
 const batchRows = 2048;
 // A capture is handed over in memory, so its size is what a job's interval would make it.
 const captureBytes = 128e6;
+const progressMs = 15_000;
 const keySchema = schema({ id: int53() });
 const layout = keyLayout(keySchema, ["id"]);
 const valueSchema = schema({ count: int53(), sum: int53(), note: string() });
@@ -32,10 +33,32 @@ const valueSchema = schema({ count: int53(), sum: int53(), note: string() });
 const keyOf = (i: number): number => (Math.imul(i, 0x9e3779b1) >>> 0) * 4 + (i % 4);
 const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
 
+/** Says how far a step has come, so that one that takes minutes is not taken for one that hangs. */
+class Progress {
+  readonly #of: number;
+  readonly #startedMs: number = performance.now();
+  #saidMs: number = performance.now();
+  #done = 0;
+
+  constructor(of: number) {
+    this.#of = of;
+  }
+
+  add(entries: number): void {
+    this.#done += entries;
+    const nowMs = performance.now();
+    if (nowMs - this.#saidMs < progressMs) return;
+    this.#saidMs = nowMs;
+    console.log(`    ${((100 * this.#done) / this.#of).toFixed(0)} % after ${((nowMs - this.#startedMs) / 1000).toFixed(0)} s`);
+  }
+}
+
 interface Opened {
   readonly backend: KeyedStateBackend;
   readonly table: KeyedTable;
 }
+
+const entriesOf = (blocks: readonly StateBlock[]): number => blocks.reduce((sum, { entryCount }) => sum + entryCount, 0);
 
 /** Captured blocks in one file, in order. */
 class BlockFile {
@@ -90,6 +113,7 @@ class BigState {
   readonly #reader = new KeyReader(layout);
   readonly #slots = new Int32Array(batchRows);
   #greatestHeapPart = 0;
+  #progress = new Progress(0);
   #failed = false;
 
   constructor(options: BigStateOptions, folder: string) {
@@ -125,14 +149,17 @@ class BigState {
     const base = new BlockFile(join(this.#folder, "base"));
     await this.#step("base scan", keyCount, first, async () => {
       const scan = first.backend.startBase();
-      for (let blocks = scan.next(1 << 20); blocks !== null; blocks = scan.next(1 << 20)) await base.append(blocks);
+      for (let blocks = scan.next(1 << 20); blocks !== null; blocks = scan.next(1 << 20)) {
+        await base.append(blocks);
+        this.#progress.add(entriesOf(blocks));
+      }
     });
     console.log(`  base of ${megabytes(base.bytes)}`);
     await base.capture(first.backend);
     await first.backend.close();
     const second = await this.#open("second");
     await this.#step("restore of the base", keyCount, second, () =>
-      second.backend.restore({ tables: base.tables, blocks: () => base.blocks() }),
+      second.backend.restore({ tables: base.tables, blocks: () => this.#counted(base.blocks()) }),
     );
     await this.#check("read of all that was restored", second);
     await second.backend.close();
@@ -148,6 +175,8 @@ class BigState {
   }
 
   async #step(name: string, entries: number, { backend }: Opened, run: () => Promise<void>): Promise<void> {
+    console.log(name);
+    this.#progress = new Progress(entries);
     const started = performance.now();
     const before = process.cpuUsage();
     await run();
@@ -161,7 +190,14 @@ class BigState {
     const peakBytes = process.resourceUsage().maxRSS * 1024;
     const rates = `${seconds.toFixed(1)} s, ${cpuSeconds.toFixed(1)} s CPU, ${(entries / cpuSeconds / 1000).toFixed(0)} k entries per CPU-second`;
     const sizes = `heap part ${megabytes(memory)}, V8 heap ${megabytes(heapUsed)}, external ${megabytes(external)}, native ${megabytes(nativeBytes)}, RSS ${megabytes(rss)} (peak ${megabytes(peakBytes)}), disk ${megabytes(disk)}`;
-    console.log(`${name}: ${rates}; ${sizes}`);
+    console.log(`  ${rates}; ${sizes}`);
+  }
+
+  async *#counted(blocks: AsyncIterable<StateBlock>): AsyncGenerator<StateBlock> {
+    for await (const block of blocks) {
+      yield block;
+      this.#progress.add(block.entryCount);
+    }
   }
 
   #look(backend: KeyedStateBackend): ReturnType<KeyedStateBackend["sizeBytes"]> {
@@ -190,6 +226,7 @@ class BigState {
         if (counts.numbers[slot] === 1) notes.setText(slot, `${id}${this.#padding}`);
       }
       table.touchAll(slots, count);
+      this.#progress.add(count);
       sinceCapture += count;
       if (batch % 64 === 0) this.#look(backend);
       if (sinceCapture < this.#captureEvery) continue;
@@ -222,6 +259,7 @@ class BigState {
     key.ready.fill(1);
     const [counts, sums, notes] = table.columns;
     table.visitAll((slots, count) => {
+      this.#progress.add(count);
       for (let k = 0; k < count; k++) {
         const slot = slots[k] as number;
         table.copyKey(slot, key, 0, [0]);
