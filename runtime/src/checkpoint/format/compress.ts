@@ -9,6 +9,8 @@ const decompressAsync = promisify(zstdDecompress);
 const leastBytes = 4096;
 /** Above this compression leaves the thread. */
 const syncBytes = 16 * 1024;
+/** The least that the library takes. */
+const leastChunkBytes = 64;
 const params = { [constants.ZSTD_c_compressionLevel]: 1 };
 
 /** The shorter form of `raw`. The result may be `raw` itself. */
@@ -26,7 +28,8 @@ export async function decompress(stored: Uint8Array, compression: Compression, r
   let raw = stored;
   if (compression === "zstd") {
     // One more than is right, so that content that is too long is noticed and content that is far too long is never allocated.
-    const options = { maxOutputLength: rawBytes + 1 };
+    // One chunk for all of it: many small ones would be there twice when they are joined.
+    const options = { maxOutputLength: rawBytes + 1, chunkSize: Math.max(leastChunkBytes, rawBytes + 1) };
     raw = rawBytes <= syncBytes ? zstdDecompressSync(stored, options) : await decompressAsync(stored, options);
   }
   if (raw.length !== rawBytes) throw new RangeError(`${raw.length} bytes where ${rawBytes} were expected`);

@@ -19,7 +19,8 @@ const tailBytes = 64 * 1024;
 /** One request fetches at most this (unless a single block is larger), and skips at most `gapBytes` between wanted blocks. */
 const requestBytes = 4 * 1024 * 1024;
 const gapBytes = 32 * 1024;
-const requestsAhead = 3;
+/** What requests hold together at most, those under way and the one that is being read, unless a single one has more. */
+const heldBytes = 4 * requestBytes;
 
 interface Request {
   readonly start: number;
@@ -73,32 +74,40 @@ export class DataFileReader {
     }
   }
 
-  /** The raw bytes of `blocks` (of this file's index), in their order. A few requests are under way ahead of the caller. */
+  /**
+   * The raw bytes of `blocks` (of this file's index), in their order. A few requests are under way ahead of the caller, few enough
+   * that large blocks do not add up; a block is decompressed when the caller asks for it, so there is one at a time.
+   */
   async *read(blocks: readonly IndexedBlock[]): AsyncGenerator<{ readonly block: IndexedBlock; readonly bytes: Uint8Array }> {
     const requests = planRequests(blocks);
     const ahead: Promise<Buffer>[] = [];
     let next = 0;
+    let held = 0;
     try {
       for (const request of requests) {
-        while (next < requests.length && ahead.length <= requestsAhead) {
-          const { start, end } = requests[next++] as Request;
-          const fetching =
-            this.#whole === undefined
-              ? fetchRange(this.#storage, this.#path, start, end)
-              : Promise.resolve(this.#whole.subarray(start, end));
+        while (next < requests.length && (ahead.length === 0 || held + sizeOf(requests[next]) <= heldBytes)) {
+          const fetching = this.#fetch(requests[next] as Request);
           // Whoever takes it from the queue handles its failure; until then it must not count as unhandled.
           fetching.catch(() => undefined);
           ahead.push(fetching);
+          held += sizeOf(requests[next++]);
         }
         const buffer = await (ahead.shift() as Promise<Buffer>);
         for (const block of request.blocks) {
           const stored = buffer.subarray(block.offset - request.start, block.offset - request.start + block.storedBytes);
           yield { block, bytes: await unpack(`${this.#storage.url}/${this.#path}`, block, stored) };
         }
+        held -= sizeOf(request);
       }
     } finally {
       await Promise.allSettled(ahead);
     }
+  }
+
+  #fetch({ start, end }: Request): Promise<Buffer> {
+    return this.#whole === undefined
+      ? fetchRange(this.#storage, this.#path, start, end)
+      : Promise.resolve(this.#whole.subarray(start, end));
   }
 }
 
@@ -133,6 +142,10 @@ async function fetchRange(storage: SnapshotStorage, path: string, start: number,
   } catch (error) {
     throw missingIsCorrupt(`${storage.url}/${path}`, error);
   }
+}
+
+function sizeOf(request: Request | undefined): number {
+  return request === undefined ? 0 : request.end - request.start;
 }
 
 // Neighbours in the file that are wanted one after another come in one request.

@@ -97,6 +97,43 @@ describe("data files", () => {
     expect(storage.requests).toBe(1);
   });
 
+  test("large blocks do not add up in memory: what is fetched ahead is bounded in bytes, not in requests", async () => {
+    const storage = new CountingStorage();
+    const writer = new DataFileWriter(storage.openWriter("file"), "none");
+    const blockBytes = 5 * 2 ** 20;
+    for (let keyGroup = 0; keyGroup < 6; keyGroup++) {
+      const bytes = new Uint8Array(blockBytes).fill(keyGroup);
+      await writer.addBlocks("one", "changes", specIds, [{ table: "a", keyGroup, entryCount: 1, bytes }]);
+    }
+    const reader = await DataFileReader.open(storage, "file", (await writer.finish()).sizeBytes);
+    storage.bytes = 0;
+    let read = 0;
+    for await (const { block: found } of reader.read(reader.sections[0]?.blocks ?? [])) {
+      expect(storage.bytes - read * blockBytes, "fetched, and not let go yet").toBeLessThanOrEqual(16 * 2 ** 20);
+      expect(found.keyGroup).toBe(read++);
+    }
+    expect(read).toBe(6);
+  });
+
+  test("a block is decoded when it is asked for: one that is broken stops nobody before it", async () => {
+    const storage = new CountingStorage();
+    const writer = new DataFileWriter(storage.openWriter("file"), "zstd");
+    const blocks = [0, 1, 2].map((keyGroup) => ({ table: "a", keyGroup, entryCount: 1, bytes: new Uint8Array(300_000).fill(keyGroup) }));
+    await writer.addBlocks("one", "changes", specIds, blocks);
+    const { sizeBytes } = await writer.finish();
+    const whole = Buffer.from((await storage.get("file")).content);
+    const index = (await DataFileReader.open(storage, "file", sizeBytes)).sections[0]?.blocks ?? [];
+    const at = index[2]?.offset ?? 0;
+    whole[at] = (whole[at] as number) ^ 1;
+    await storage.put("broken", whole);
+    const reading = (await DataFileReader.open(storage, "broken", sizeBytes)).read(index);
+    for (const keyGroup of [0, 1]) {
+      const { value } = await reading.next();
+      expect(value?.bytes).toEqual(Buffer.alloc(300_000, keyGroup));
+    }
+    await expect(reading.next()).rejects.toMatchObject({ code: "SNAPSHOT_CORRUPT" });
+  });
+
   test("bytes go to the storage as they come, not at the end", async () => {
     let sent = 0;
     let largest = 0;
