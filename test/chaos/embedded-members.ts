@@ -1,8 +1,11 @@
 // The processes of an embedded application for the chaos programs: each is started, ended or killed, and what it logs is counted.
 import { type ChildProcess, spawn } from "node:child_process";
+import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
+import { silentLog } from "../../runtime/src/base/log.ts";
 import { controlTopic } from "../../runtime/src/drivers/embedded/control/control-log.ts";
 import { splitDataflow } from "../../runtime/src/drivers/embedded/topology/sub-topologies.ts";
+import { sweepWorkFolders } from "../../runtime/src/drivers/work-folder.ts";
 import type { Job } from "../../runtime/src/dsl/job.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -96,6 +99,12 @@ export class Member {
     this.state = "";
     return code;
   }
+}
+
+/** Kills those that still run, and removes the temporary folders of all that were killed. */
+export async function killAll(members: readonly Member[]): Promise<void> {
+  await Promise.all(members.map((member) => member.end("SIGKILL")));
+  await sweepWorkFolders(tmpdir(), silentLog);
 }
 
 /** Looks again and again until `done` holds. Rejects with what was waited for after `limitMs`. */

@@ -13,7 +13,7 @@ import { WireKafkaClient } from "../../runtime/src/connectors/kafka/client/wire-
 import { readTopic } from "../../runtime/src/connectors/kafka/sink/read-topic.suite.ts";
 import { produceBlock, type ValueBlock } from "../support/produce.ts";
 import { realKafka } from "../support/real.ts";
-import { Member, type MemberEntry, noFigures, ownTopics, until } from "./embedded-members.ts";
+import { killAll, Member, type MemberEntry, noFigures, ownTopics, until } from "./embedded-members.ts";
 
 const { values: given } = parseArgs({
   options: {
@@ -207,7 +207,7 @@ try {
   say(correct ? "exact" : "NOT EXACT");
   process.exitCode = correct ? 0 : 1;
 } finally {
-  await Promise.all(members.map((member) => member.end("SIGKILL")));
+  await killAll(members);
   await rm(folder, { recursive: true, force: true });
   await client.deleteTopics([parameters.input, parameters.output, ...ownTopics(wordCount, applicationId, parameters)]);
   await client.close();

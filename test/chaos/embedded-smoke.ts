@@ -9,7 +9,7 @@ import { readTopic } from "../../runtime/src/connectors/kafka/sink/read-topic.su
 import { random } from "../bench/bids.ts";
 import { produceBlock, type ValueBlock } from "../support/produce.ts";
 import { realKafka } from "../support/real.ts";
-import { Member, noFigures, ownTopics } from "./embedded-members.ts";
+import { killAll, Member, noFigures, ownTopics } from "./embedded-members.ts";
 import smoke from "./embedded-smoke-job.ts";
 
 const { values: given } = parseArgs({
@@ -219,7 +219,7 @@ try {
   say(correct ? "exact" : `NOT EXACT (seed ${seed})`);
   process.exitCode = correct ? 0 : 1;
 } finally {
-  await Promise.all(members.map((member) => member.end("SIGKILL")));
+  await killAll(members);
   const made = [...["data", ...outputs].map((name) => `${prefix}-${name}`), ...ownTopics(smoke, prefix, parameters)];
   // What went wrong is to be looked at: the topics stay.
   if (process.exitCode === 0) await client.deleteTopics(made);

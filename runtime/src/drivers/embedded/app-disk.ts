@@ -1,11 +1,9 @@
 // Where an application's state is on this machine's disk: copies of changelogs that outlive the process, and scratch space that does not.
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import type { KafkaClient } from "../../connectors/kafka/client/kafka-client.ts";
 import type { Isolation } from "../../connectors/kafka/wire/offset-apis.ts";
 import { type ChangelogCopy, MemoryCopy } from "./changelog/changelog-copy.ts";
+import { makeWorkFolder, type WorkFolder } from "../work-folder.ts";
 import { CopyStore } from "./changelog/copy-store.ts";
 import type { TaskPlace } from "./task/task-host.ts";
 
@@ -18,20 +16,26 @@ const trustedMs = 12 * 3_600_000;
 export class AppDisk {
   /** For what need not outlive the process. */
   readonly scratchDirectory: string;
+  /** Where nothing outlives the process: the next one removes it when this one is killed. */
+  readonly #work: WorkFolder | undefined;
   readonly #copies: CopyStore | undefined;
   #cancelCleaning: (() => void) | undefined;
 
-  private constructor(scratchDirectory: string, copies: CopyStore | undefined) {
+  private constructor(scratchDirectory: string, copies: CopyStore | undefined, work: WorkFolder | undefined) {
     this.scratchDirectory = scratchDirectory;
+    this.#work = work;
     this.#copies = copies;
   }
 
   /** Without a folder nothing outlives the process. Rejects with EMBEDDED_STATE_DIRECTORY. */
   static async open(folder: string | undefined, applicationId: string, clock: Clock): Promise<AppDisk> {
-    if (folder === undefined) return new AppDisk(await mkdtemp(join(tmpdir(), `millrace-${applicationId}-`)), undefined);
+    if (folder === undefined) {
+      const work = await makeWorkFolder();
+      return new AppDisk(work.path, undefined, work);
+    }
     const copies = await CopyStore.open(folder, applicationId, clock);
     copies.clean(trustedMs, () => false);
-    return new AppDisk(copies.scratchDirectory, copies);
+    return new AppDisk(copies.scratchDirectory, copies, undefined);
   }
 
   get keepsCopies(): boolean {
@@ -73,7 +77,7 @@ export class AppDisk {
 
   async close(): Promise<void> {
     this.#cancelCleaning?.();
-    if (this.#copies === undefined) await rm(this.scratchDirectory, { recursive: true, force: true });
-    else await this.#copies.close();
+    await this.#work?.remove();
+    await this.#copies?.close();
   }
 }
