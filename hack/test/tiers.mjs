@@ -178,6 +178,10 @@ export const tiers = [
     steps: [
       ["node", "test/chaos/microbatch.ts", "--records", "60000", "--keys", "100", "--batch", "6000", "--kills", "3"],
       [
+        ...["node", "test/chaos/microbatch.ts", "--program", "dataflow"],
+        ...["--records", "60000", "--keys", "100", "--batch", "6000", "--kills", "3"],
+      ],
+      [
         ...["node", "test/chaos/microbatch-executors.ts", "--records", "120000", "--keys", "100", "--batch", "4000"],
         ...["--seconds", "30", "--kill-every", "6", "--outage", "8"],
       ],

@@ -1,21 +1,20 @@
 // Exactly-once of micro-batches on a real Kafka and a real S3 server: two drivers, one that writes a topic and one that writes Parquet
 // files, are killed again and again at random moments; what a committed reader and DuckDB see in the end must equal an independent
-// computation. `node test/chaos/microbatch.ts --kills 20`
-import { type ChildProcess, spawn } from "node:child_process";
+// computation. `node test/chaos/microbatch.ts --kills 20`, and with `--program dataflow` for a job of the dataflow API in batches.
+import type { ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { clientOptions } from "../../runtime/src/connectors/kafka/client/client-options.ts";
-import { WireKafkaClient } from "../../runtime/src/connectors/kafka/client/wire-client.ts";
 import { random } from "../bench/bids.ts";
-import { produceBlock } from "../support/produce.ts";
-import { realKafka, realS3 } from "../support/real.ts";
-import { compareResults, readFiles, readTopic } from "./microbatch-results.ts";
+import { ChaosSetting, repository, say } from "./microbatch-setting.ts";
 import { makeReadings } from "./readings.ts";
 
 const { values: given } = parseArgs({
   options: {
+    /** A DataFrame query (frames), or a job of the dataflow API (dataflow). */
+    program: { type: "string", default: "frames" },
     records: { type: "string", default: "600000" },
     kills: { type: "string", default: "10" },
     keys: { type: "string", default: "500" },
@@ -32,19 +31,10 @@ const [records, kills, keys, life, seed] = [given.records, given.kills, given.ke
   number,
   number,
 ];
-const partitions = 4;
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const run = randomBytes(4).toString("hex");
-const topics = { input: `mb-in-${run}`, output: `mb-out-${run}` };
-const kafka = realKafka();
-const s3 = realS3();
-const parquet = `s3://${s3.bucket}/microbatch-${run}/out`;
-const client = new WireKafkaClient(clientOptions({ bootstrapServers: kafka.bootstrap }), {});
-const say = (text: string): void => void process.stdout.write(`${text}\n`);
-const children = new Set<ChildProcess>();
-process.on("exit", () => {
-  for (const child of children) child.kill("SIGKILL");
-});
+const modules: Readonly<Record<string, string>> = { frames: "microbatch-job.ts", dataflow: "microbatch-dataflow-job.ts" };
+const module = modules[given.program];
+if (module === undefined) throw new Error(`--program ${given.program}: give frames or dataflow`);
+const setting = new ChaosSetting("mb");
 
 interface Attempt {
   readonly child: ChildProcess;
@@ -53,46 +43,33 @@ interface Attempt {
   readonly log: string[];
 }
 
-function attempt(output: string): Attempt {
-  const parameters = { brokers: kafka.bootstrap.join(","), input: topics.input, output, endpoint: s3.endpoint, records: given.batch };
-  const args = [
-    "runtime/bin/millrace.js",
-    "run",
-    "test/chaos/microbatch-job.ts",
-    ...Object.entries(parameters).flatMap(([name, value]) => ["--param", `${name}=${value}`]),
-    ...["--storage", `s3://${s3.bucket}/microbatch-${run}/${output.startsWith("s3://") ? "files" : "topic"}`],
-    ...["--s3-endpoint", s3.endpoint, "--port", "0", "--log", "json"],
-  ];
-  const child = spawn(process.execPath, args, {
-    cwd: root,
-    stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, AWS_ACCESS_KEY_ID: s3.accessKeyId, AWS_SECRET_ACCESS_KEY: s3.secretAccessKey, AWS_REGION: s3.region },
-  });
-  children.add(child);
+function attempt(manifest: string): Attempt {
   const log: string[] = [];
-  const started = new Promise<void>((resolve) => {
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding("utf8").on("data", (text: string) => {
-        log.push(text);
-        if (text.includes("query running")) resolve();
-      });
-    }
+  const { promise: started, resolve } = Promise.withResolvers<void>();
+  const child = setting.start(["run", "-f", manifest, "--port", "0", "--log", "json"], (text) => {
+    log.push(text);
+    if (text.includes("query running")) resolve();
   });
-  const exited = new Promise<number | null>((resolve) =>
-    child.once("exit", (code) => {
-      children.delete(child);
-      resolve(code);
-    }),
-  );
-  return { child, exited, started, log };
+  return { child, exited: new Promise((done) => child.once("exit", (code) => done(code))), started, log };
 }
 
 /** Runs one driver to its end, killing it on the way. */
-async function runKilled(output: string, next: () => number): Promise<string> {
+async function runKilled(output: string, folder: string, next: () => number): Promise<string> {
+  const kind = output.startsWith("s3://") ? "files" : "topic";
+  const { kafka, s3, topics } = setting;
+  const parameters = { brokers: kafka.bootstrap.join(","), input: topics.input, output, endpoint: s3.endpoint, records: given.batch };
+  const spec = {
+    job: { module: join(repository, "test/chaos", module as string), parameters },
+    trigger: { type: "available-now" },
+    input: { maxRecordsPerBatch: Number(given.batch) },
+    checkpoints: { storage: `${setting.folder}/${kind}`, s3: { endpoint: s3.endpoint } },
+  };
+  const manifest = join(folder, `${kind}.json`);
+  await writeFile(manifest, JSON.stringify({ apiVersion: "millrace.dev/v1alpha1", kind: "MicroBatchJob", metadata: { name: kind }, spec }));
   let killed = 0;
   let again = 0;
   for (let attempts = 1; ; attempts++) {
-    const { child, exited, started, log } = attempt(output);
+    const { child, exited, started, log } = attempt(manifest);
     await Promise.race([started, exited]);
     const timer = killed < kills ? setTimeout(() => child.kill("SIGKILL"), next() * life) : undefined;
     const code = await exited;
@@ -109,36 +86,24 @@ async function runKilled(output: string, next: () => number): Promise<string> {
 }
 
 async function main(): Promise<boolean> {
-  say(`micro-batches: ${records.toLocaleString("en-US")} records, ${partitions} partitions, ${kills} kills of each driver, seed ${seed}`);
-  await client.createTopics(Object.values(topics).map((name) => ({ name, partitions, replicationFactor: 1, configs: {} })));
-  // The brokers answer for a new topic before they lead it.
-  await sleep(2000);
+  say(
+    `micro-batches, ${given.program}: ${records.toLocaleString("en-US")} records, ${setting.partitions} partitions, ${kills} kills of each driver, seed ${seed}`,
+  );
+  await setting.createTopics();
   const { block, expected } = makeReadings(records, keys, seed);
-  await produceBlock(client, topics.input, partitions, block);
-  // What closes the last windows.
-  const last = Buffer.from('{"key":"end","value":0,"at":1800000000000}');
-  await produceBlock(client, topics.input, partitions, { bytes: last, starts: Int32Array.of(0), ends: Int32Array.of(last.length) });
+  await setting.send(block);
+  await setting.close();
   const startedMs = Date.now();
   const next = random(seed);
-  const told = await Promise.all([runKilled(topics.output, next), runKilled(parquet, next)]);
-  for (const line of told) say(line);
+  const folder = await mkdtemp(join(tmpdir(), "microbatch-chaos-"));
+  try {
+    const outputs = [setting.topics.output, setting.parquet];
+    for (const line of await Promise.all(outputs.map((output) => runKilled(output, folder, next)))) say(line);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
   say(`${((Date.now() - startedMs) / 1000).toFixed(1)} s`);
-  const topic = compareResults("topic", await readTopic(kafka.bootstrap, topics.output), expected);
-  const files = compareResults("files", await readFiles(parquet, s3), expected);
-  const hanging = (await client.listTransactions(["Ongoing", "PrepareCommit", "PrepareAbort"])).filter(({ transactionalId }) =>
-    transactionalId.includes("microbatch-chaos"),
-  );
-  say(`${hanging.length} transactions left open`);
-  return topic && files && hanging.length === 0;
+  return setting.judge(expected);
 }
 
-try {
-  const correct = await main();
-  say(correct ? "exact" : `NOT EXACT (seed ${seed})`);
-  process.exitCode = correct ? 0 : 1;
-} finally {
-  // What went wrong is to be looked at: the topics stay.
-  if (process.exitCode === 0) await client.deleteTopics(Object.values(topics));
-  else say(`topics kept: ${Object.values(topics).join(", ")}`);
-  await client.close();
-}
+await setting.conclude(seed, main);

@@ -3,6 +3,8 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
 export interface RefusingProxy {
   readonly port: number;
+  /** Connections that were broken, or not taken. */
+  readonly refusals: number;
   /** While true nothing passes. */
   refuse(refuses: boolean): void;
   close(): void;
@@ -11,8 +13,12 @@ export interface RefusingProxy {
 export async function startRefusingProxy(host: string, port: number): Promise<RefusingProxy> {
   const sockets = new Set<Socket>();
   let refuses = false;
+  let refusals = 0;
   const server = createServer((near) => {
-    if (refuses) return void near.destroy();
+    if (refuses) {
+      refusals++;
+      return void near.destroy();
+    }
     const far = connect(port, host);
     for (const [one, other] of [
       [near, far],
@@ -35,9 +41,15 @@ export async function startRefusingProxy(host: string, port: number): Promise<Re
   });
   return {
     port: (server.address() as AddressInfo).port,
+    get refusals() {
+      return refusals;
+    },
     refuse(now) {
       refuses = now;
-      if (now) for (const socket of sockets) socket.destroy();
+      if (!now) return;
+      // Two sockets are a connection.
+      refusals += sockets.size / 2;
+      for (const socket of sockets) socket.destroy();
     },
     close() {
       for (const socket of sockets) socket.destroy();
