@@ -58,6 +58,7 @@ export {
   type WatermarkOptions,
   type WatermarkStrategy,
 } from "./core/time/watermark-strategy.ts";
+export { cogroup, type CogroupedRow } from "./dsl/cogroup.ts";
 export type { SinkEndpoint, SourceEndpoint } from "./dsl/endpoints.ts";
 export type { Flow, SourceOptions } from "./dsl/flow.ts";
 export type { GlobalJoinOptions, GlobalTable, GlobalTableOptions } from "./dsl/global-table.ts";
