@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { tmpdir } from "node:os";
 import { bigStateSuite } from "./big-state.ts";
 import { checkpointSuite } from "./checkpoint.ts";
+import { checkpointStateSuite } from "./checkpoint-state.ts";
 import { coreSuite } from "./core.ts";
 import { exchangeSuite } from "./exchange/suite.ts";
 import { peerEngines } from "./kafka/peers.ts";
@@ -18,6 +19,7 @@ import { latencyCases, latencySuite } from "./latency/suite.ts";
 const usage = `usage: npm run bench -- SUITE [--records N] [--runs N] [--json]
 
   core        the dataflow core: pass-through, filter, window, keyed count; memory and RocksDB state
+              [--against FOLDER]: another checkout of this repository, in turn with this one
   exchange    a keyed exchange over threads, and over TCP as between processes, beside one thread
   big-state   RocksDB state larger than its heap budget: fill, capture, base, restore
               [--gb N] [--heap-mb N] [--value-bytes N] [--dir FOLDER]
@@ -31,6 +33,7 @@ const usage = `usage: npm run bench -- SUITE [--records N] [--runs N] [--json]
               [--cases windows,trigger,keys] [--rate 10000] [--seconds 60] [--keys 5000000] [--peers FOLDER]
   start       process start to first output record [--peers FOLDER]
   checkpoint  a checkpoint each second against none [--queries q0,q12e,count] [--peers FOLDER]
+              [--state-mb 1000]: with this much state in RocksDB, from files to files; needs no Kafka
   recovery    SIGKILL under load and an immediate restart: how long output stands still [--peers FOLDER]
   operator    StreamJobs on a real API server, pods stubbed out: memory, restart, requests when nothing changes, change to workload
               (needs what hack/cluster needs) [--jobs 5000] [--changes 200] [--seconds 60]
@@ -73,6 +76,8 @@ const { values, positionals } = parseArgs({
     limits: { type: "string", default: "256,320,512" },
     jobs: { type: "string", default: "5000" },
     changes: { type: "string", default: "200" },
+    against: { type: "string" },
+    "state-mb": { type: "string" },
   },
 });
 const { json, peers } = values;
@@ -82,7 +87,7 @@ const queriesOf = (): readonly (typeof kafkaQueries)[number][] => chosen(values.
 
 /** Each begins its suite; those that judge their figures give whether they are good. */
 const suites: Readonly<Record<string, () => Promise<boolean> | Promise<void> | void>> = {
-  core: () => coreSuite({ records: recordsOf("2000000"), runs: runsOf(), json }),
+  core: () => coreSuite({ records: recordsOf("2000000"), runs: runsOf(), json, against: values.against }),
   exchange: () => exchangeSuite({ records: recordsOf("2000000"), runs: runsOf(), json }),
   "big-state": async () => {
     const passed = await bigStateSuite({
@@ -132,7 +137,10 @@ const suites: Readonly<Record<string, () => Promise<boolean> | Promise<void> | v
       peers,
     }),
   start: () => startSuite({ runs: runsOf(), json, peers }),
-  checkpoint: () => checkpointSuite({ records: recordsOf("5000000"), runs: runsOf(), queries: queriesOf(), json, peers }),
+  checkpoint: () =>
+    values["state-mb"] === undefined
+      ? checkpointSuite({ records: recordsOf("5000000"), runs: runsOf(), queries: queriesOf(), json, peers })
+      : checkpointStateSuite({ stateMegabytes: positive(values["state-mb"], "state-mb"), runs: runsOf(), json }),
   recovery: () => recoverySuite({ runs: runsOf(), json, peers }),
   operator: () =>
     operatorSuite({
