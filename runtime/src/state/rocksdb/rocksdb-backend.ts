@@ -22,18 +22,24 @@ const defaultNativeBytes = 32 * 2 ** 20;
 /** How much of a capture stays in memory until it is uploaded: more would not make the upload faster. */
 const maxCapturedBytes = 4 * 2 ** 20;
 /** Less is not worth a file. */
-const minCapturedBytes = 64 * 2 ** 10;
+const leastCapturedBytes = 64 * 2 ** 10;
 
 /**
  * State over RocksDB. The database holds what has been evicted from the heap; it is scratch space, not a durable copy: checkpoints
  * are that. A folder that a crash left behind is safe to delete, and is emptied when an instance opens it.
+ * Tests give less for `minCapturedBytes`, so that their small captures go to files too.
  */
-export function rocksdbBackend(options: RocksdbOptions = {}): StateBackendFactory {
+export function rocksdbBackend(options: RocksdbOptions = {}, minCapturedBytes: number = leastCapturedBytes): StateBackendFactory {
   const budget = new HeapBudget(options.heapBytes ?? defaultHeapBytes);
-  return { name: "rocksdb", open: (instance) => open(instance, options, budget) };
+  return { name: "rocksdb", open: (instance) => open(instance, options, budget, minCapturedBytes) };
 }
 
-async function open(instance: KeyedStateBackendOptions, options: RocksdbOptions, budget: HeapBudget): Promise<KeyedStateBackend> {
+async function open(
+  instance: KeyedStateBackendOptions,
+  options: RocksdbOptions,
+  budget: HeapBudget,
+  minCapturedBytes: number,
+): Promise<KeyedStateBackend> {
   const { directory } = instance;
   const store = await openStore(directory, options);
   const { keyGroups, maxParallelism } = instance;
