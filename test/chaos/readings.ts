@@ -11,8 +11,8 @@ export interface Readings {
   readonly expected: ReadonlyMap<string, string>;
 }
 
-/** Event time moves 1 ms per 4 readings and is up to 1 s out of order: nothing is late with a bound of 2 s. */
-export function makeReadings(count: number, keys: number, seed: number): Readings {
+/** Event time moves 1 ms per `perMs` readings and is up to 1 s out of order: nothing is late with a bound of 2 s. */
+export function makeReadings(count: number, keys: number, seed: number, perMs = 4): Readings {
   const next = random(seed);
   const bytes = Buffer.allocUnsafeSlow(count * 80);
   const starts = new Int32Array(count);
@@ -22,7 +22,7 @@ export function makeReadings(count: number, keys: number, seed: number): Reading
   for (let i = 0; i < count; i++) {
     const key = `sensor-${Math.floor(next() * keys)}`;
     const value = Math.floor(next() * 2_000_000) - 1_000_000;
-    const time = firstTimeMs + Math.floor(i / 4) - Math.floor(next() * 1000);
+    const time = firstTimeMs + Math.floor(i / perMs) - Math.floor(next() * 1000);
     starts[i] = at;
     at += bytes.write(`{"key":"${key}","value":${value},"at":${time}}`, at, "latin1");
     ends[i] = at;
