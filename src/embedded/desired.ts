@@ -1,7 +1,7 @@
 // Which of an EmbeddedStreamApp's objects should be there, and which are missing or outdated.
 import type { AnyObject } from "../ports/objects.ts";
 import type { DeletionTarget } from "../resource/act.ts";
-import { builtAnnotation } from "../resource/names.ts";
+import { inputsOf, missingOf } from "../resource/built.ts";
 import { appObjects } from "./build/support.ts";
 import { type AppPlan, builtFrom, statefulSet } from "./build/stateful-set.ts";
 import { appSetName } from "./names.ts";
@@ -22,17 +22,11 @@ export function planOf(seen: AppObserved): AppPlan | undefined {
 export function outdated(seen: AppObserved): readonly AnyObject[] {
   const plan = planOf(seen);
   if (plan === undefined) return [];
-  const others = appObjects(seen.app).filter(
-    (object) =>
-      !seen.others.some(
-        (other) =>
-          other.kind === object.kind &&
-          other.name === object.metadata.name &&
-          other.builtFrom === object.metadata.annotations?.[builtAnnotation],
-      ),
-  );
-  const { set } = seen;
-  const wrong = set === undefined || (!set.deleting && (set.replicas !== plan.replicas || set.builtFrom !== builtFrom(plan)));
+  const { set, app, built } = seen;
+  const others = missingOf(seen, inputsOf(app), () => appObjects(app));
+  const from = [...inputsOf(app), plan.revision.name, plan.partition, plan.restoredFrom, plan.restoreId];
+  const digest = built.of("workloads", from, () => builtFrom(plan));
+  const wrong = set === undefined || (!set.deleting && (set.replicas !== plan.replicas || set.builtFrom !== digest));
   return [...others, ...(wrong ? [statefulSet(plan)] : [])];
 }
 

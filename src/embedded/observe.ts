@@ -59,6 +59,7 @@ export async function observe(app: EmbeddedStreamApp, parts: AppObserveParts): P
     reports,
     topics,
     savepoint,
+    built: parts.built,
   };
 }
 

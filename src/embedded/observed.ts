@@ -3,6 +3,7 @@ import type { EmbeddedStreamAppStatus } from "millrace/api";
 import type { AppReport, TopicReport } from "../ports/app-client.ts";
 import type { SavepointReport } from "../ports/job-client.ts";
 import type { AnyObject, EmbeddedStreamApp } from "../ports/objects.ts";
+import type { Built } from "../resource/built.ts";
 import type { Asked } from "../resource/asked.ts";
 import type { DeletionTarget } from "../resource/act.ts";
 import type { OtherSeen } from "../resource/others.ts";
@@ -49,6 +50,7 @@ export interface AppObserved {
   readonly topics: Asked<TopicReport>;
   /** What became of the savepoint that all pods are to end with, when one was asked. */
   readonly savepoint: Asked<SavepointReport>;
+  readonly built: Built;
 }
 
 export type AppStep =

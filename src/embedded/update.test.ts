@@ -2,6 +2,7 @@
 import type { AppUpgrade, EmbeddedStreamAppSpec, EmbeddedStreamAppStatus } from "millrace/api";
 import { expect, test } from "vitest";
 import type { AppReport } from "../ports/app-client.ts";
+import { Built } from "../resource/built.ts";
 import { decide } from "./decide.ts";
 import { appFinalizer, appSetName, appTokenName } from "./names.ts";
 import type { AppObserved, AppPodSeen } from "./observed.ts";
@@ -62,6 +63,7 @@ function seen(
     reports: new Map(pods.map(([{ name }, report]) => [name, { kind: "answer" as const, answer: { ...good, ...report } }])),
     topics: { kind: "unasked" },
     savepoint: { kind: "unasked" },
+    built: new Built(),
     ...more,
   };
 }

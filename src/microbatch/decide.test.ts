@@ -3,6 +3,7 @@ import type { ActiveBatchRun, MicroBatchJobSpec, MicroBatchJobStatus } from "mil
 import { expect, test } from "vitest";
 import type { DriverReport } from "../ports/driver-client.ts";
 import { manifestOf } from "./build/support.ts";
+import { Built } from "../resource/built.ts";
 import { decide } from "./decide.ts";
 import { batchFinalizer, batchTokenName, driverName } from "./names.ts";
 import type { BatchObserved, BatchPodSeen } from "./observed.ts";
@@ -83,6 +84,7 @@ const seen = (its: Partial<MicroBatchJobSpec>, status: MicroBatchJobStatus, more
   due: { missedMs: undefined, nextMs: undefined },
   refused: undefined,
   defaultImage: undefined,
+  built: new Built(),
   ...more,
 });
 const running = { run: 7, currentRevision: one.name, stableRevision: one.name };

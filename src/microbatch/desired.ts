@@ -1,7 +1,7 @@
 // Which of a MicroBatchJob's objects should be there, which are missing or outdated, and which are left over.
 import type { AnyObject } from "../ports/objects.ts";
 import type { DeletionTarget } from "../resource/act.ts";
-import { builtAnnotation } from "../resource/names.ts";
+import { inputsOf, missingOf } from "../resource/built.ts";
 import { executorsBuiltFrom, executorsDeployment } from "./build/executors.ts";
 import type { BatchPlan } from "./build/plan.ts";
 import { driverPodOf } from "./build/pods.ts";
@@ -36,15 +36,8 @@ export function planOf(seen: BatchObserved): BatchPlan | undefined {
 export function outdated(seen: BatchObserved): readonly AnyObject[] {
   const plan = planOf(seen);
   if (plan === undefined) return [];
-  const others = [...batchJobObjects(seen.job, plan.run), ...batchRunObjects(plan)].filter(
-    (object) =>
-      !seen.others.some(
-        (other) =>
-          other.kind === object.kind &&
-          other.name === object.metadata.name &&
-          other.builtFrom === object.metadata.annotations?.[builtAnnotation],
-      ),
-  );
+  const from = [...inputsOf(seen.job), plan.run, plan.revision.spec];
+  const others = missingOf(seen, from, () => [...batchJobObjects(seen.job, plan.run), ...batchRunObjects(plan)]);
   const there = seen.executors.find(({ run }) => run === plan.run);
   const wrong =
     plan.executors !== undefined &&

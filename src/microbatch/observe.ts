@@ -46,6 +46,7 @@ export async function observe(job: MicroBatchJob, parts: BatchObserveParts): Pro
     due: due.seen,
     refused: refused?.reason,
     defaultImage,
+    built: parts.built,
   };
 }
 

@@ -2,6 +2,7 @@
 import type { DriverReport } from "../ports/driver-client.ts";
 import type { SavepointReport } from "../ports/job-client.ts";
 import type { MicroBatchJob } from "../ports/objects.ts";
+import type { Built } from "../resource/built.ts";
 import type { Asked } from "../resource/asked.ts";
 import type { OtherSeen } from "../resource/others.ts";
 import type { WorkloadSeen } from "../streamjob/observed.ts";
@@ -52,4 +53,5 @@ export interface BatchObserved {
   /** The driver said no to the last step. */
   readonly refused: string | undefined;
   readonly defaultImage: string | undefined;
+  readonly built: Built;
 }

@@ -11,6 +11,7 @@ import type { Cluster, ObjectKey } from "../ports/cluster.ts";
 import { isRefused, isUnreachable } from "../ports/job-client.ts";
 import type { Machine } from "../ports/machine.ts";
 import type { Kinds } from "../ports/objects.ts";
+import { Built } from "./built.ts";
 import type { AnyStep, Decision } from "./draft.ts";
 import { cachedReader, liveReader, type Reader, steadyReader } from "./reader.ts";
 
@@ -23,6 +24,8 @@ export interface Look {
   /** What may be a moment old, because acting on it twice does no harm. */
   readonly cached: Reader;
   readonly nowMs: number;
+  /** What came of the looks before, of the resource alone. */
+  readonly built: Built;
   /** Ask pods also when nothing is in progress. */
   readonly ask: boolean;
   /** A pod said no to a step. */
@@ -76,6 +79,7 @@ const unreachableMs = 500;
 const papers: ReadonlySet<string> = new Set(["createToken", "createRevision"]);
 
 interface Memory {
+  readonly built: Built;
   /** When pods are asked next though nothing is in progress. */
   askMs: number;
 }
@@ -104,12 +108,14 @@ export class ResourceReconciler<K extends OwnerKind, O, T extends AnyStep> {
       this.#memory.delete(key);
       return {};
     }
-    const memory = this.#memory.get(key) ?? { askMs: 0 };
+    const memory = this.#memory.get(key) ?? { built: new Built(), askMs: 0 };
     this.#memory.set(key, memory);
     const ask = machine.clock.now() >= memory.askMs;
     if (ask) memory.askMs = machine.clock.now() + this.#restingMs * (0.8 + 0.4 * machine.random());
     // First from the copies: when there is nothing to do, the cluster is not asked anything.
-    const glance = this.#kind.decide(await this.#observe(cached, this.#cached, { ask, refused: undefined, terminating: false }));
+    const glance = this.#kind.decide(
+      await this.#observe(cached, this.#cached, { ask, built: memory.built, refused: undefined, terminating: false }),
+    );
     if (isWait(glance) && isSame(glance, cached)) return this.#rest(glance, cached, memory);
     return this.#act({ namespace, name }, ask, memory, signal);
   }
@@ -122,7 +128,7 @@ export class ResourceReconciler<K extends OwnerKind, O, T extends AnyStep> {
     let met: Met = { refused: undefined, terminating: false };
     let live = steadyReader(this.#live);
     for (let steps = 0; resource !== undefined && steps < maxSteps && !signal.aborted; steps++) {
-      const seen = await this.#observe(resource, live, { ask, ...met });
+      const seen = await this.#observe(resource, live, { ask, built: memory.built, ...met });
       const decision = decide(seen);
       if (!isSame(decision, resource)) {
         // What is only written down changes no pod.
@@ -193,9 +199,9 @@ export class ResourceReconciler<K extends OwnerKind, O, T extends AnyStep> {
     return requeueAfterMs === undefined ? {} : { requeueAfterMs };
   }
 
-  #observe(resource: Kinds[K], live: Reader, { ask, refused, terminating }: Met & { readonly ask: boolean }): Promise<O> {
+  #observe(resource: Kinds[K], live: Reader, its: Met & Pick<Look, "ask" | "built">): Promise<O> {
     const nowMs = this.#parts.machine.clock.now();
-    return this.#kind.observe(resource, { live, cached: this.#cached, nowMs, ask, refused, terminating });
+    return this.#kind.observe(resource, { live, cached: this.#cached, nowMs, ...its });
   }
 }
 

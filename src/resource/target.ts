@@ -1,5 +1,7 @@
 // Which revision of a resource should run: the manifest's, unless it was rolled back or is not valid.
 import type { PinnedRevision } from "millrace/api";
+import type { ObjectMeta } from "../ports/objects.ts";
+import type { Built } from "./built.ts";
 import { type CommonStep, type Draft, normal, record, warning } from "./draft.ts";
 import { rollbackAnnotation } from "./names.ts";
 
@@ -25,6 +27,20 @@ export interface RevisionsSeen<S extends RevisionStatus, R extends AnyRevision> 
   readonly problem: string | undefined;
   readonly annotations: Readonly<Record<string, string>> | undefined;
 }
+
+/** The same of every kind. `nameOf` makes the name of the revision that a spec asks for. */
+export const revisionsOf = <Spec extends object, S extends RevisionStatus, R extends AnyRevision>(
+  { metadata, spec }: { readonly metadata: ObjectMeta; readonly spec: Spec },
+  status: S,
+  { revisions, problem, built }: { readonly revisions: readonly R[]; readonly problem: string | undefined; readonly built: Built },
+  nameOf: (resource: string, spec: Spec) => string,
+): RevisionsSeen<S, R> => ({
+  status,
+  revisions,
+  wanted: built.of("revision", [metadata.name, metadata.uid, metadata.generation ?? spec], () => nameOf(metadata.name, spec)),
+  problem,
+  annotations: metadata.annotations,
+});
 
 export type Target<R extends AnyRevision> =
   | { readonly kind: "known"; readonly revision: R }

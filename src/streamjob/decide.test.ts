@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { JobReport, SavepointReport } from "../ports/job-client.ts";
 import { typeOf } from "../ports/kind-table.ts";
 import type { StreamJob } from "../ports/objects.ts";
+import { Built } from "../resource/built.ts";
 import { decide } from "./decide.ts";
 import { wantedRuns } from "./desired.ts";
 import { finalizer, runName, tokenSecretName } from "./names.ts";
@@ -117,6 +118,7 @@ function seen(job: StreamJob, more: Partial<Observed> = {}): Observed {
     refused: undefined,
     terminating: false,
     defaultImage: undefined,
+    built: new Built(),
     ...more,
   };
   const plans = wantedRuns(bare);

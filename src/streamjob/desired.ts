@@ -7,7 +7,7 @@ import { jobObjects, runObjects } from "./build/support.ts";
 import { builtFrom, deployment } from "./build/workload.ts";
 import { statusOf } from "./draft.ts";
 import { runName, startAnnotation } from "./names.ts";
-import { builtAnnotation } from "../resource/names.ts";
+import { type Inputs, inputsOf, missingOf } from "../resource/built.ts";
 import type { Observed } from "./observed.ts";
 import type { Revision } from "./revision.ts";
 import { settingsOf } from "./settings.ts";
@@ -52,34 +52,29 @@ export function outdated(seen: Observed): readonly AnyObject[] {
   if (plans.length === 0) return [];
   const active = statusOf(seen).active?.run;
   const name = seen.job.metadata.name;
-  const others = [
-    ...jobObjects(
-      seen.job,
-      plans.map(({ run }) => runName(name, run)),
-      active,
-    ),
-    ...plans.flatMap(runObjects),
-  ].filter(
-    (object) =>
-      !seen.others.some(
-        (other) =>
-          other.kind === object.kind &&
-          other.name === object.metadata.name &&
-          other.builtFrom === object.metadata.annotations?.[builtAnnotation],
-      ),
+  const from = [...inputsOf(seen.job), active, ...plans.flatMap(inputsOfPlan)];
+  const leases = plans.map(({ run }) => runName(name, run));
+  const others = missingOf(seen, from, () => [...jobObjects(seen.job, leases, active), ...plans.flatMap(runObjects)]);
+  const digests = seen.built.of("workloads", from, () =>
+    plans.map((plan) => ({ jobmanager: builtFrom(plan, "jobmanager"), taskmanager: builtFrom(plan, "taskmanager") })),
   );
-  const workloads = plans.flatMap((plan) => {
+  const workloads = plans.flatMap((plan, index) => {
     const missing = (["jobmanager", "taskmanager"] as const).filter((component) => {
       const there = seen.workloads.find((workload) => workload.run === plan.run && workload.component === component);
       if (there === undefined) return true;
       const replicas = component === "jobmanager" ? plan.jobManagers : plan.taskManagers;
-      return !there.deleting && (there.replicas !== replicas || there.builtFrom !== builtFrom(plan, component));
+      return !there.deleting && (there.replicas !== replicas || there.builtFrom !== digests[index]?.[component]);
     });
     const withLease = missing.includes("jobmanager") || (plan.run === active && seen.leaseMissing);
     return [...(withLease ? [leaseOf(seen, plan)] : []), ...missing.map((component) => deployment(plan, component))];
   });
   return [...others, ...workloads];
 }
+
+const inputsOfPlan = (plan: RunPlan): Inputs => [
+  ...[plan.run, plan.parallelism, plan.slots, plan.jobManagers, plan.taskManagers, plan.standby],
+  ...[plan.revision.spec, plan.restore?.sinceRun, plan.restore?.location],
+];
 
 // A run that was told to start knows so from its Lease, also from one that has to be made again.
 function leaseOf(seen: Observed, plan: RunPlan): AnyObject {

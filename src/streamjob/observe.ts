@@ -55,6 +55,7 @@ export async function observe(job: StreamJob, parts: ObserveParts): Promise<Obse
     refused,
     terminating,
     defaultImage,
+    built: parts.built,
   };
 }
 

@@ -1,6 +1,7 @@
 // What is known about a job at one moment: everything that a decision may rest on.
 import type { JobReport, SavepointReport } from "../ports/job-client.ts";
 import type { Savepoint, StreamJob } from "../ports/objects.ts";
+import type { Built } from "../resource/built.ts";
 import type { Asked } from "../resource/asked.ts";
 import type { Refusal } from "../resource/reconciler.ts";
 import type { OtherSeen } from "../resource/others.ts";
@@ -57,4 +58,5 @@ export interface Observed {
   /** Nothing can be made in the namespace any more. */
   readonly terminating: boolean;
   readonly defaultImage: string | undefined;
+  readonly built: Built;
 }
