@@ -2,6 +2,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { cpuSecondsOf } from "../measure.ts";
+import type { Figures } from "./phases.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
@@ -59,8 +61,14 @@ export class OperatorProcess {
     }
   }
 
-  /** API requests by verb and kind. */
-  async requests(): Promise<ReadonlyMap<string, number>> {
+  /** What it has done since it started. */
+  async figures(): Promise<Figures> {
+    this.mustLive();
+    const cpuSeconds = cpuSecondsOf(this.#child.pid);
+    return { cpuSeconds, reconciles: await this.metric("millrace_operator_reconciles_total"), requests: await this.#requests() };
+  }
+
+  async #requests(): Promise<ReadonlyMap<string, number>> {
     const text = await (await fetch(`http://127.0.0.1:${this.#port}/metrics`)).text();
     const counts = new Map<string, number>();
     for (const line of text.split("\n")) {
