@@ -4,6 +4,7 @@ import type { SavepointResult } from "../../../checkpoint/savepoint/savepoint-re
 import type { SlotCommand, SlotEvent } from "../slot-protocol.ts";
 import { Coordinator } from "./coordinator.ts";
 import type { JobGraph } from "./job-graph.ts";
+import { SimulatedMessages } from "./simulated-messages.suite.ts";
 import {
   ackOf,
   assign,
@@ -29,11 +30,6 @@ export interface WorldOptions {
   /** Chance of each fault per step. */
   readonly faults: number;
   readonly restarts?: CoordinatorOptions["restarts"];
-}
-
-interface Message {
-  readonly atMs: number;
-  readonly run: () => void;
 }
 
 const options = {
@@ -64,7 +60,7 @@ export class World {
   faulty = true;
   poison: Poison | undefined;
   readonly taskManagers: SimulatedTaskManager[] = [];
-  readonly #queues = new Map<string, Message[]>();
+  readonly #messages = new SimulatedMessages();
   #seed: number;
   #epoch = 0;
   #next = 0;
@@ -86,7 +82,7 @@ export class World {
     this.counts.leaders++;
     this.#epoch++;
     // What was on its way to or from the old leader is lost.
-    for (const key of [...this.#queues.keys()]) if (!key.startsWith("new ")) this.#queues.delete(key);
+    this.#messages.lose((connection) => !connection.startsWith("new "));
     for (const taskManager of this.taskManagers) taskManager.connected = false;
     const made = (this.storage.record?.savepoints ?? []).flatMap(({ id }) => this.storage.savepoints.get(id) ?? []);
     this.coordinator = new Coordinator(
@@ -121,10 +117,7 @@ export class World {
   step(byMs = 5): void {
     this.nowMs += byMs;
     if (this.faulty) this.#break();
-    for (const [key, queue] of this.#queues) {
-      while (queue[0] !== undefined && queue[0].atMs <= this.nowMs) queue.shift()?.run();
-      if (queue.length === 0) this.#queues.delete(key);
-    }
+    this.#messages.arrive(this.nowMs);
     for (const taskManager of this.taskManagers) for (const slice of taskManager.slices.values()) this.#process(taskManager, slice);
     this.tell({ kind: "tick" });
   }
@@ -185,8 +178,7 @@ export class World {
   #disconnect(taskManager: SimulatedTaskManager, reason: string): void {
     if (!taskManager.connected) return;
     taskManager.connected = false;
-    this.#queues.delete(`up ${taskManager.id}`);
-    this.#queues.delete(`down ${taskManager.id}`);
+    this.#messages.lose((connection) => connection === `up ${taskManager.id}` || connection === `down ${taskManager.id}`);
     this.tell({ kind: "disconnected", taskManagerId: taskManager.id, gone: false, reason });
   }
 
@@ -206,12 +198,8 @@ export class World {
     });
   }
 
-  #later(queue: string, delayMs: number, run: () => void): void {
-    const messages = this.#queues.get(queue) ?? [];
-    // In order within a connection, however long the delay.
-    const atMs = Math.max(this.nowMs + delayMs, messages.at(-1)?.atMs ?? 0);
-    messages.push({ atMs, run });
-    this.#queues.set(queue, messages);
+  #later(connection: string, delayMs: number, run: () => void): void {
+    this.#messages.send(connection, this.nowMs, delayMs, run);
   }
 
   #event(taskManager: SimulatedTaskManager, index: number, event: SlotEvent): void {
