@@ -15,10 +15,10 @@ export const cacheFolder = process.env.MILLRACE_CACHE
 export const localFolder = join(repository, ".cache");
 
 /**
- * State files (`kafka.json`, `kafka-NAME.json`, `s3.json`, ...): what runs, where, and how to reach it. MILLRACE_RUN is another folder for
+ * State files (`kafka.json`, `kafka-NAME.json`, `s3.json`, ...): what runs, where, and how to reach it. MILLRACE_SERVERS is another folder for
  * them, so that a test run has servers of its own beside those that a person started.
  */
-export const runFolder = process.env.MILLRACE_RUN ? resolve(process.env.MILLRACE_RUN) : join(localFolder, "run");
+export const runFolder = process.env.MILLRACE_SERVERS ? resolve(process.env.MILLRACE_SERVERS) : join(localFolder, "run");
 
 /** A folder below the cache, made when it is missing. */
 export function cachePath(...parts) {

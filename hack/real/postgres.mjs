@@ -82,7 +82,7 @@ function start(server, say) {
       next:
         user === undefined
           ? undefined
-          : `the user ${user} must be able to enter ${server.folder}: set MILLRACE_RUN to such a folder, or run as another user`,
+          : `the user ${user} must be able to enter ${server.folder}: set MILLRACE_SERVERS to such a folder, or run as another user`,
     });
   }
   const address = ["-h", server.host, "-p", String(server.port), "-k", server.folder];

@@ -18,7 +18,7 @@ export class Servers {
 
   /** Tests and the scripts they call find the servers by this. */
   get environment() {
-    return { MILLRACE_RUN: this.folder };
+    return { MILLRACE_SERVERS: this.folder };
   }
 
   /** Starts what is needed and not up yet; a server that the environment names is used as it is. Returns what the script said. */
@@ -81,7 +81,7 @@ async function endAll(folder) {
   for (const file of states) {
     const { kind, instance } = JSON.parse(readFileSync(join(folder, file), "utf8"));
     const name = instance === kind ? [] : ["--name", instance.slice(kind.length + 1)];
-    await promisify(execFile)(join(repository, "hack", kind), ["down", ...name], { env: { ...process.env, MILLRACE_RUN: folder } });
+    await promisify(execFile)(join(repository, "hack", kind), ["down", ...name], { env: { ...process.env, MILLRACE_SERVERS: folder } });
   }
   rmSync(folder, { recursive: true, force: true });
 }

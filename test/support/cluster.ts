@@ -15,7 +15,7 @@ export interface RealCluster {
 
 /** The cluster of this run; throws where there is none, so that its test fails. */
 export function realCluster(): RealCluster {
-  const file = join(process.env["MILLRACE_RUN"] || join(repository, ".cache/run"), "cluster.json");
+  const file = join(process.env["MILLRACE_SERVERS"] || join(repository, ".cache/run"), "cluster.json");
   try {
     return JSON.parse(readFileSync(file, "utf8")) as RealCluster;
   } catch (cause) {

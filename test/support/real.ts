@@ -4,7 +4,7 @@
 // MILLRACE_TEST_S3_ENDPOINT, MILLRACE_TEST_S3_KEY,
 // MILLRACE_TEST_S3_SECRET [, MILLRACE_TEST_S3_REGION, _BUCKET]   an S3 server of one's own
 // MILLRACE_TEST_POSTGRES=postgres://user:password@host:port/name a PostgreSQL of one's own
-// MILLRACE_RUN                                                   the folder of recorded servers, if not .cache/run
+// MILLRACE_SERVERS                                               the folder of recorded servers, if not .cache/run
 //
 // A test without its server throws here and so fails; nothing is skipped.
 import { execFile } from "node:child_process";
@@ -73,7 +73,7 @@ interface KafkaState {
 }
 
 function readState<State>(kind: "kafka" | "s3" | "postgres", name: string | undefined, variable: string): State {
-  const folder = environment("MILLRACE_RUN") ?? join(repository, ".cache/run");
+  const folder = environment("MILLRACE_SERVERS") ?? join(repository, ".cache/run");
   const file = join(folder, `${name === undefined ? kind : `${kind}-${name}`}.json`);
   try {
     return JSON.parse(readFileSync(file, "utf8")) as State;

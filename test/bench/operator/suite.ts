@@ -55,7 +55,7 @@ interface State {
 }
 
 const state = (): State =>
-  JSON.parse(readFileSync(`${process.env["MILLRACE_RUN"] || `${root}.cache/run`}/cluster-${CLUSTER}.json`, "utf8")) as State;
+  JSON.parse(readFileSync(`${process.env["MILLRACE_SERVERS"] || `${root}.cache/run`}/cluster-${CLUSTER}.json`, "utf8")) as State;
 const namespaceOf = (i: number): string => `scale-${Math.floor(i / PER_NAMESPACE)}`;
 const nameOf = (i: number): string => `job-${i}`;
 

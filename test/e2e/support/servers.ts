@@ -27,10 +27,9 @@ export interface PodServers {
 }
 
 const stateOf = (kind: string): Record<string, string> =>
-  JSON.parse(readFileSync(join(process.env["MILLRACE_RUN"] || join(repository, ".cache/run"), `${kind}-${NAME}.json`), "utf8")) as Record<
-    string,
-    string
-  >;
+  JSON.parse(
+    readFileSync(join(process.env["MILLRACE_SERVERS"] || join(repository, ".cache/run"), `${kind}-${NAME}.json`), "utf8"),
+  ) as Record<string, string>;
 
 /** Starts what is not up. */
 export async function podServers(): Promise<PodServers> {

@@ -174,10 +174,10 @@ test("what a tier leaves in its temporary folder is told and removed, and kept i
 });
 
 test("servers and tools are found in the tier's environment", async () => {
-  const given: Servers = { environment: { MILLRACE_RUN: "/somewhere" }, need: () => Promise.resolve("kafka: ready\n") };
+  const given: Servers = { environment: { MILLRACE_SERVERS: "/somewhere" }, need: () => Promise.resolve("kafka: ready\n") };
   const tier: Tier = {
     name: "plain",
-    steps: [script("console.log(process.env.MILLRACE_RUN, process.version)")],
+    steps: [script("console.log(process.env.MILLRACE_SERVERS, process.version)")],
     needs: ["kafka"],
     minutes: 1,
   };
