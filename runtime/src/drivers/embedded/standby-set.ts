@@ -1,6 +1,7 @@
 // Warm copies of the state of tasks that other processes run: standbys, and warm-ups before a task moves here.
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { messageOf } from "../../base/errors.ts";
+import { Waits } from "../../base/waits.ts";
 import { ChangelogFollower } from "./changelog/changelog-follower.ts";
 import type { TaskHost, TaskPlace } from "./task/task-host.ts";
 
@@ -99,11 +100,15 @@ export class StandbySet {
   }
 
   async #follow({ place, abort, followers }: Standby): Promise<void> {
-    const stopped = new Promise<void>((resolve) => abort.signal.addEventListener("abort", () => resolve(), { once: true }));
+    const waits = new Waits(this.#host.clock);
+    abort.signal.addEventListener("abort", () => waits.wake(), { once: true });
     let warm = false;
     while (!abort.signal.aborted) {
       const waitMs = Math.max(0, ...[...followers.values()].map((follower) => follower.waitMs));
-      if (waitMs > 0) await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, waitMs))]);
+      if (waitMs > 0) {
+        await waits.sleep(waitMs);
+        continue;
+      }
       let worked = false;
       for (const follower of followers.values()) if (follower.step()) worked = true;
       const lag = [...followers.values()].reduce((sum, each) => sum + each.lag, 0);
@@ -111,7 +116,10 @@ export class StandbySet {
         warm = true;
         this.#hooks.warmed(place.id);
       }
-      if (!worked) await Promise.race([stopped, ...[...followers.values()].map((follower) => follower.ready())]);
+      if (!worked) {
+        for (const follower of followers.values()) waits.watch(follower, () => follower.ready());
+        await waits.sleep();
+      }
       await nextTurn();
     }
   }

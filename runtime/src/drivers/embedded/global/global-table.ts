@@ -2,7 +2,9 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Clock } from "../../../base/clock.ts";
 import { MillraceError, messageOf } from "../../../base/errors.ts";
+import { Waits } from "../../../base/waits.ts";
 import { isKafkaSource } from "../../../connectors/kafka/source/kafka-source.ts";
 import { PartitionReader } from "../../../connectors/kafka/source/partition-reader.ts";
 import { splitIdOf } from "../../../connectors/kafka/source/source-options.ts";
@@ -44,14 +46,22 @@ export class GlobalTable implements WholeTable {
   readonly #task: Task;
   readonly #ends: ReadonlyMap<string, number>;
   readonly #stop = new AbortController();
+  readonly #waits: Waits;
   readonly #filled: PromiseWithResolvers<void> = Promise.withResolvers<void>();
   readonly #following: Promise<void>;
   #failure: MillraceError | undefined;
   #isFilled = false;
   #steps = 0;
 
-  private constructor(uid: string, task: Task, store: Extract<QueryTable, { readonly form: "table" }>, ends: ReadonlyMap<string, number>) {
+  private constructor(
+    uid: string,
+    task: Task,
+    store: Extract<QueryTable, { readonly form: "table" }>,
+    ends: ReadonlyMap<string, number>,
+    clock: Clock,
+  ) {
     this.uid = uid;
+    this.#waits = new Waits(clock);
     this.#task = task;
     this.store = store;
     this.table = store.table;
@@ -83,7 +93,7 @@ export class GlobalTable implements WholeTable {
     }));
     reading.assign(splits, new Map(), clock.now());
     const endOf = ends.map(({ topic, partition, offset }) => [splitIdOf(topic, partition), offset] as const);
-    return new GlobalTable(source.uid, task, store, new Map(endOf));
+    return new GlobalTable(source.uid, task, store, new Map(endOf), clock);
   }
 
   /** Settles when everything is in it that its topics held at the start; rejects with GLOBAL_TABLE_FAILED. */
@@ -111,8 +121,7 @@ export class GlobalTable implements WholeTable {
 
   async #follow(): Promise<void> {
     const { signal } = this.#stop;
-    const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-    const [reading] = this.#task.sources;
+    const waits = this.#waits;
     while (!signal.aborted) {
       const worked = this.#task.step();
       if (worked && ++this.#steps % stepsPerCapture === 0) for (const { backend } of this.#task.operators) backend?.capture();
@@ -120,7 +129,10 @@ export class GlobalTable implements WholeTable {
         this.#isFilled = true;
         this.#filled.resolve();
       }
-      if (!worked) await Promise.race([stopped, reading?.reader.ready()]);
+      if (!worked) {
+        for (const { reader } of this.#task.sources) waits.watch(reader, () => reader.ready());
+        await waits.sleep();
+      }
       // Tasks have their turn.
       await nextTurn();
     }
@@ -144,6 +156,7 @@ export class GlobalTable implements WholeTable {
 
   async close(): Promise<void> {
     this.#stop.abort();
+    this.#waits.wake();
     await this.#following;
     this.#filled.reject(new Error(`the global table ${this.uid} is closed`));
     await this.#task.close();
