@@ -1,13 +1,12 @@
 // The latest row of each key: makes a changelog of upserts whole, by giving out what each row replaces.
-import { type Batch, type Rows, isRetraction, rowKind } from "../../core/batch/batch.ts";
-import { type RowView, rowView } from "../../core/batch/row-view.ts";
+import { type Batch, type Rows, rowKind } from "../../core/batch/batch.ts";
 import { type KeyBatch, KeyReader } from "../../core/keys/key-batch.ts";
 import type { KeyLayout } from "../../core/keys/key-layout.ts";
 import type { Operator, OperatorContext } from "../../core/operator/operator.ts";
 import type { KeyedTable, TimeToLive } from "../../core/ports/state.ts";
 import { float64 } from "../../core/schema/field.ts";
 import type { Schema } from "../../core/schema/schema.ts";
-import { functionFailed } from "../rows/function-failed.ts";
+import { DeleteRule } from "../rows/delete-rule.ts";
 import { RowEmitter } from "../rows/row-emitter.ts";
 import { RowIdentity } from "../rows/row-identity.ts";
 import { storedSchema, StoredRows } from "../rows/stored-rows.ts";
@@ -31,11 +30,9 @@ export interface LatestRowParams<Row = unknown> {
  * older than the row is left out as well; a deleted key remembers nothing, so any row may follow.
  */
 export class LatestRow implements Operator {
-  readonly #context: OperatorContext;
   readonly #retracts: boolean;
   readonly #byTime: boolean;
-  readonly #isDelete: ((row: unknown) => boolean) | undefined;
-  readonly #view: RowView;
+  readonly #deletes: DeleteRule;
   readonly #identity: RowIdentity | undefined;
   readonly #reader: KeyReader;
   readonly #table: KeyedTable;
@@ -44,11 +41,9 @@ export class LatestRow implements Operator {
 
   constructor(context: OperatorContext, params: LatestRowParams) {
     const { input, key, ttl } = params;
-    this.#context = context;
     this.#retracts = params.output !== "upsert";
     this.#byTime = params.order === "time";
-    this.#isDelete = params.isDelete;
-    this.#view = rowView(input) as RowView;
+    this.#deletes = new DeleteRule(context, input, params.isDelete);
     this.#identity = params.dropUnchanged === false ? undefined : new RowIdentity(input);
     this.#reader = new KeyReader(key);
     const value = storedSchema(input, { time: float64() });
@@ -62,9 +57,8 @@ export class LatestRow implements Operator {
     const keys = this.#reader.read(batch);
     for (let k = 0; k < count; k++) {
       const row = selection[k] as number;
-      const kind = rows.kindOf(row);
-      if (kind === rowKind.updateBefore) continue;
-      const gone = isRetraction(kind) || this.#meansDelete(rows, row);
+      if (rows.kindOf(row) === rowKind.updateBefore) continue;
+      const gone = this.#deletes.isGone(rows, row);
       if (gone === undefined) continue;
       const timeMs = rows.times[row] as number;
       const slot = this.#table.find(keys, k, 0, false);
@@ -77,18 +71,6 @@ export class LatestRow implements Operator {
       } else this.#update(rows, row, slot, timeMs);
     }
     this.#emitter.flush();
-  }
-
-  // Undefined where the user's function failed.
-  #meansDelete(rows: Rows, row: number): boolean | undefined {
-    if (this.#isDelete === undefined) return false;
-    this.#view.point(rows, row);
-    try {
-      return this.#isDelete(this.#view);
-    } catch (cause) {
-      functionFailed(this.#context, "the isDelete function", rows, row, this.#view, cause);
-      return undefined;
-    }
   }
 
   #insert(keys: KeyBatch, k: number, rows: Rows, row: number, timeMs: number): void {
