@@ -32,7 +32,7 @@ export class Waits {
   }
 
   /** Settles when it is woken, or after `limitMs`. Rejects with what something that is watched has rejected with. One sleeper at a time. */
-  async sleep(limitMs = Infinity): Promise<void> {
+  async sleep(limitMs: number = Infinity): Promise<void> {
     const cancel = limitMs === Infinity ? undefined : this.#clock.after(limitMs, () => this.wake());
     try {
       await this.#flag.sleep();
