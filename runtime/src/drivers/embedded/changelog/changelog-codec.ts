@@ -111,10 +111,12 @@ export class ChangelogEncoder {
   }
 }
 
-/** The restore whose state a copy of a changelog holds; 0 for none. */
-export function restoredGeneration(records: Iterable<readonly [key: Uint8Array, value: Uint8Array]>): number {
-  for (const [key, value] of records) if (key.length === 1 && key[0] === recordKind.restored) return new ByteReader(value).varint();
-  return 0;
+/** What the keys of all records of a kind begin with, or of those of one table or list. */
+export function prefixOf(kind: number, name?: string): Uint8Array {
+  const writer = new ByteWriter(64);
+  writer.u8(kind);
+  if (name !== undefined) writer.string(name);
+  return writer.copy();
 }
 
 export interface EntryRecord {
@@ -126,11 +128,12 @@ export interface EntryRecord {
   readonly start: number;
 }
 
-/** Throws EMBEDDED_TOPIC_CORRUPT for what is no record of a changelog. */
-export function decodeRecord<T>(topic: string, key: Uint8Array, read: (reader: ByteReader, kind: number) => T): T {
+/** Reads a record, whose key's reader stands behind the kind. Throws EMBEDDED_TOPIC_CORRUPT for what is no record of a changelog. */
+export function decodeRecord<T>(topic: string, key: Uint8Array, read: (reader: ByteReader) => T): T {
   try {
     const reader = new ByteReader(key);
-    return read(reader, reader.u8());
+    reader.u8();
+    return read(reader);
   } catch (cause) {
     if (!(cause instanceof RangeError) && !(cause instanceof SyntaxError)) throw cause;
     throw new MillraceError(

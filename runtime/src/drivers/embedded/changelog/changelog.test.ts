@@ -6,17 +6,20 @@ import { Batch, Rows, identitySelection } from "../../../core/batch/batch.ts";
 import { rowWriter } from "../../../core/batch/rows-builder.ts";
 import { KeyReader } from "../../../core/keys/key-batch.ts";
 import { keyLayout } from "../../../core/keys/key-layout.ts";
-import type { KeyedStateBackend } from "../../../core/ports/state-backend.ts";
+import type { KeyedStateBackend, StoredTableSpec } from "../../../core/ports/state-backend.ts";
 import type { KeyedMultiTable, KeyedTable, Timers } from "../../../core/ports/state.ts";
 import { int53, string } from "../../../core/schema/field.ts";
+import type { FieldSpec } from "../../../core/schema/type-spec.ts";
 import { schema } from "../../../core/schema/schema.ts";
 import { memoryBackend } from "../../../state/memory/memory-backend.ts";
-import { ChangelogEncoder } from "./changelog-codec.ts";
-import { MemoryCopy, storedList, storedState } from "./changelog-copy.ts";
+import { ChangelogEncoder, type TakeRecord } from "./changelog-codec.ts";
+import { MemoryCopy, type RecordMap, restoredGeneration, storedList, storedState } from "./changelog-copy.ts";
 
 const Keyed = schema({ key: string() });
 const layout = keyLayout(Keyed, ["key"]);
 const value = schema({ n: int53() });
+
+const noTurn = async (): Promise<void> => undefined;
 
 interface Opened {
   readonly backend: KeyedStateBackend;
@@ -52,7 +55,7 @@ const change = fc.record({
   sub: fc.integer({ min: -2, max: 2 }),
   n: fc.nat({ max: 1000 }),
 });
-type Change = typeof change extends fc.Arbitrary<infer T> ? T : never;
+type Change = Omit<typeof change extends fc.Arbitrary<infer T> ? T : never, "key"> & { readonly key: string };
 
 function apply({ table, many, timers }: Opened, { what, key, namespace, sub, n }: Change): void {
   const keys = keysOf(key);
@@ -108,7 +111,7 @@ test("a table, a multi table and timers come back as they were at the last captu
       }
       capture();
       const second = await open();
-      await second.backend.restore(storedState("topic", copy));
+      await second.backend.restore(await storedState("topic", copy, noTurn));
       expect(contentOf(second)).toEqual(contentOf(first));
     }),
     { numRuns: 200 },
@@ -135,8 +138,87 @@ test("a list that is not keyed comes back whole, the last one written", () => {
   expect(storedList("topic", copy, "others")).toEqual([]);
 });
 
-test("a foreign record is refused by the topic's name", () => {
+test("a foreign record is refused by the topic's name", async () => {
   const copy = new MemoryCopy();
   copy.apply(Buffer.from([1, 200, 1]), Buffer.from("not ours"));
-  expect(() => storedState("app-count-changelog", copy)).toThrow(/changelog topic app-count-changelog/);
+  const second = await open();
+  const restored = storedState("app-count-changelog", copy, noTurn).then((stored) => second.backend.restore(stored));
+  await expect(restored).rejects.toThrow(/changelog topic app-count-changelog/);
+});
+
+/** A copy that tells how much of it was read, and how much without a turn for others. */
+class CountedCopy implements RecordMap {
+  readonly copy: MemoryCopy = new MemoryCopy();
+  recordsRead = 0;
+  turns = 0;
+  mostBytesWithoutTurn = 0;
+  #bytesSinceTurn = 0;
+
+  *records(prefix?: Uint8Array): Iterable<readonly [Uint8Array, Uint8Array]> {
+    for (const record of this.copy.records(prefix)) {
+      this.recordsRead++;
+      this.#bytesSinceTurn += record[0].length + record[1].length;
+      this.mostBytesWithoutTurn = Math.max(this.mostBytesWithoutTurn, this.#bytesSinceTurn);
+      yield record;
+    }
+  }
+
+  readonly turn = async (): Promise<void> => {
+    this.turns++;
+    this.#bytesSinceTurn = 0;
+  };
+}
+
+/** A copy with `count` entries of the table "sums"; `changed` says that they had another schema before. */
+async function filled(count: number, changed: boolean): Promise<CountedCopy> {
+  const counted = new CountedCopy();
+  const encoder = new ChangelogEncoder();
+  const take: TakeRecord = (key, bytes) => counted.copy.apply(key.copy(), bytes?.copy() ?? null);
+  const first = await open();
+  for (let n = 0; n < count; n++) apply(first, { what: "put", key: `${"x".repeat(100)} ${n}`, namespace: 0, sub: 0, n });
+  const { tables, blocks } = first.backend.capture();
+  const [table] = tables.filter(({ name }) => name === "sums");
+  if (table === undefined) throw new Error("the table is captured");
+  const old: StoredTableSpec = { ...table, value: { before: table.value["n"] as FieldSpec }, valueOrder: ["before"] };
+  if (changed) for (const block of blocks) encoder.stored({ ...block, spec: old }, take);
+  encoder.blocks(tables, blocks, take);
+  for (const name of ["splits", "others"]) {
+    encoder.list({ name, redistribution: "split", entries: [{ key: "k", value: Buffer.from(name) }] }, take);
+  }
+  encoder.restored(7, take);
+  return counted;
+}
+
+test("a restore reads each entry once, and specs, lists and the restore's mark without reading entries", async () => {
+  const count = 5000;
+  const counted = await filled(count, false);
+  const second = await open();
+  const stored = await storedState("topic", counted, counted.turn);
+  // The spec, and the first entry, which says that the spec is in use.
+  expect(counted.recordsRead).toBe(2);
+  await second.backend.restore(stored);
+  expect([counted.recordsRead, second.table.size]).toEqual([2 + count, count]);
+  expect(storedList("topic", counted, "others").map(({ value: bytes }) => Buffer.from(bytes).toString())).toEqual(["others"]);
+  expect(storedList("topic", counted, "splits").map(({ value: bytes }) => Buffer.from(bytes).toString())).toEqual(["splits"]);
+  expect(restoredGeneration(counted)).toBe(7);
+  expect(counted.recordsRead).toBe(2 + count + 3);
+});
+
+test("others have their turn after each piece of a restore", async () => {
+  const counted = await filled(10_000, true);
+  const second = await open();
+  const stored = await storedState("topic", counted, counted.turn);
+  // Two specs: entries are looked at until both were seen, and the older one never is.
+  expect([stored.tables.length, counted.turns > 4]).toEqual([1, true]);
+  await second.backend.restore(stored);
+  expect([second.table.size, counted.recordsRead]).toEqual([10_000, 20_002]);
+  expect(counted.mostBytesWithoutTurn).toBeLessThan(300 * 1024);
+});
+
+test("a restore that is given up ends at the next piece", async () => {
+  const counted = await filled(5000, false);
+  const second = await open();
+  const stored = await storedState("topic", counted, () => Promise.reject(new Error("given up")));
+  await expect(second.backend.restore(stored)).rejects.toThrow("given up");
+  expect(counted.recordsRead).toBeLessThan(2 + 5000);
 });

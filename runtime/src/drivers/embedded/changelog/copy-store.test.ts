@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ManualClock } from "../../../base/clock.ts";
-import type { ChangelogCopy } from "./changelog-copy.ts";
+import { type ChangelogCopy, MemoryCopy } from "./changelog-copy.ts";
 import { CopyStore } from "./copy-store.ts";
 
 let folder = "";
@@ -64,6 +64,20 @@ test("copies of other partitions and topics stay apart, and one is forgotten wit
     ["t", 256, 3],
     ["ta", 0, 4],
   ]);
+});
+
+test("records are read by what their keys begin with, up to the last key that does", async () => {
+  const opened = await store();
+  for (const copy of [opened.copy("t", 0), new MemoryCopy()]) {
+    const keys = ["\x01", "\x01a", "\x01a\xff", "\x01b", "\x02", "\x02\xff", "\x02\xff\xff", "\x02\xff\xff\x01", "\x03"];
+    for (const key of keys.toReversed()) copy.apply(bytes(key), bytes(""));
+    copy.advance(1);
+    const beginning = (prefix: string): readonly string[] =>
+      [...copy.records(bytes(prefix))].map(([key]) => Buffer.from(key).toString("latin1")).toSorted();
+    for (const prefix of ["", "\x01", "\x01a", "\x02\xff", "\x02\xff\xff", "\x03", "\x03a", "\x04"]) {
+      expect(beginning(prefix)).toEqual(keys.filter((key) => key.startsWith(prefix)));
+    }
+  }
 });
 
 test("a second process gets a part of the folder of its own, and the first part again when it is free", async () => {

@@ -11,6 +11,7 @@ import type { ChangelogCopy } from "./changelog-copy.ts";
 const mostProcesses = 64;
 const databaseOptions = { memtableMemoryBudget: 16 * 2 ** 20, cacheSize: 8 * 2 ** 20 };
 const scanRows = 1024;
+const everything = new Uint8Array(0);
 const kind = { position: 1, record: 2 } as const;
 
 /** A copy by what it is a copy of. */
@@ -72,9 +73,7 @@ export class CopyStore {
   }
 
   *#scan(prefix: Buffer): Generator<Buffer> {
-    const before = Buffer.from(prefix);
-    before[before.length - 1] = (before[before.length - 1] as number) + 1;
-    const iterator = this.#database.iterate(prefix, before);
+    const iterator = this.#database.iterate(prefix, behind(prefix));
     try {
       for (;;) {
         const { values, finished } = iterator.next(scanRows);
@@ -133,8 +132,8 @@ export class CopyStore {
     stored.usedAtMs = usedAtMs;
   }
 
-  *records(stored: Stored): Generator<readonly [Uint8Array, Uint8Array]> {
-    for (const value of this.#scan(recordPrefix(stored))) {
+  *records(stored: Stored, prefix: Uint8Array): Generator<readonly [Uint8Array, Uint8Array]> {
+    for (const value of this.#scan(Buffer.concat([recordPrefix(stored), prefix]))) {
       const reader = new ByteReader(value);
       const key = reader.bytes();
       yield [key, reader.raw(reader.remaining)];
@@ -144,7 +143,7 @@ export class CopyStore {
   /** Deletes the records and the position of a copy. */
   drop(stored: Stored): void {
     const prefix = recordPrefix(stored);
-    for (const [key] of this.records(stored)) this.#database.delete(Buffer.concat([prefix, key]));
+    for (const [key] of this.records(stored, everything)) this.#database.delete(Buffer.concat([prefix, key]));
     this.#database.delete(positionKey(stored));
     this.#checked(() => this.#database.write());
     stored.position = 0;
@@ -193,8 +192,8 @@ class DiskCopy implements ChangelogCopy {
     this.#store.drop(this.#stored);
   }
 
-  records(): Iterable<readonly [Uint8Array, Uint8Array]> {
-    return this.#store.records(this.#stored);
+  records(prefix: Uint8Array = everything): Iterable<readonly [Uint8Array, Uint8Array]> {
+    return this.#store.records(this.#stored, prefix);
   }
 }
 
@@ -208,8 +207,16 @@ function keyOf(of: number, { topic, partition }: Stored): Buffer {
   return writer.copy();
 }
 const positionKey = (stored: Stored): Buffer => keyOf(kind.position, stored);
-// Ends in a byte that is never 255, so that what follows all of its keys is found by adding one.
 const recordPrefix = (stored: Stored): Buffer => Buffer.concat([keyOf(kind.record, stored), Buffer.from([0])]);
+
+/** What follows all keys that begin with `prefix`; every prefix here begins with a kind, so there is such a key. */
+function behind(prefix: Buffer): Buffer {
+  let { length } = prefix;
+  while (prefix[length - 1] === 255) length--;
+  const next = Buffer.from(prefix.subarray(0, length));
+  next[length - 1] = (next[length - 1] as number) + 1;
+  return next;
+}
 
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause !== undefined ? `: ${messageOf(error.cause)}` : "";

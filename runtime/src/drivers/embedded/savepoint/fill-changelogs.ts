@@ -5,7 +5,8 @@ import type { PartitionQueue } from "../../../connectors/kafka/sink/partition-qu
 import type { RecordProducer } from "../../../connectors/kafka/sink/record-producer.ts";
 import type { Restored } from "../../../checkpoint/store/restored.ts";
 import { keyGroupRange } from "../../../plan/key-groups.ts";
-import { ChangelogEncoder, restoredGeneration, type TakeRecord } from "../changelog/changelog-codec.ts";
+import { ChangelogEncoder, type TakeRecord } from "../changelog/changelog-codec.ts";
+import { restoredGeneration } from "../changelog/changelog-copy.ts";
 import type { ChangelogFollower } from "../changelog/changelog-follower.ts";
 import type { TaskHost, TaskPlace } from "../task/task-host.ts";
 
@@ -55,7 +56,7 @@ export async function fillFromSavepoint(
 ): Promise<boolean> {
   const { restored } = host;
   if (restored === undefined) return false;
-  const missing = [...followers].filter(([, { copy }]) => restoredGeneration(copy.records()) !== restored.generation);
+  const missing = [...followers].filter(([, { copy }]) => restoredGeneration(copy) !== restored.generation);
   if (missing.length === 0) return false;
   const snapshot = await restored.open();
   for (const [uid, follower] of missing) await fillOne(host, place, uid, follower, snapshot, restored.generation, fill, signal);
@@ -74,7 +75,7 @@ export async function readFilled(
 ): Promise<void> {
   for (;;) {
     await read();
-    if ([...followers.values()].every(({ copy }) => restoredGeneration(copy.records()) === restored?.generation)) return;
+    if ([...followers.values()].every(({ copy }) => restoredGeneration(copy) === restored?.generation)) return;
     signal.throwIfAborted();
     await pause(lookAgainMs);
   }

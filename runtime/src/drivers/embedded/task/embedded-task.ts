@@ -10,6 +10,7 @@ import type { Sink } from "../../../core/ports/sink.ts";
 import { buildTask } from "../../task/build-task.ts";
 import type { SinkInstance } from "../../task/sink-instance.ts";
 import type { TaskCapture } from "../../task/captures.ts";
+import type { TaskRestore } from "../../task/task-parts.ts";
 import type { Task } from "../../task/task.ts";
 import { TaskChangelog } from "../changelog/task-changelog.ts";
 import { RepartitionOutput } from "../exchange/repartition-output.ts";
@@ -92,7 +93,7 @@ export class EmbeddedTask {
       await read();
       const fill = changelogFill(task.#producer, task.#transactionalId, place.partition, host.client);
       if (await fillFromSavepoint(host, place, followers, fill, signal)) await readFilled(host, followers, read, signal);
-      await task.#build(followers, await host.globalTables.filled(place.subTopology.tables, signal));
+      await task.#build(await host.globalTables.filled(place.subTopology.tables, signal), await restoreFrom(followers, signal));
       signal.throwIfAborted();
       task.#inputs = await TaskInputs.open(task.#task, host, place);
       signal.throwIfAborted();
@@ -106,7 +107,7 @@ export class EmbeddedTask {
     }
   }
 
-  async #build(followers: ReadonlyMap<string, ChangelogFollower>, tables: ReadonlyMap<string, WholeTable>): Promise<void> {
+  async #build(tables: ReadonlyMap<string, WholeTable>, restore: TaskRestore | undefined): Promise<void> {
     const host = this.#host;
     const { subTopology, id } = this.place;
     const dataflow = taskDataflow(host.applicationId, subTopology, {
@@ -128,7 +129,7 @@ export class EmbeddedTask {
       checkpointIntervalMs: host.commitIntervalMs,
       badRows: host.badRows,
       ...lettersOf(host, this.place, this.#producer, this.#budget),
-      ...(followers.size === 0 ? {} : { restore: restoreFrom(followers) }),
+      ...(restore === undefined ? {} : { restore }),
       wake: () => host.wake(),
     });
     this.#exits = this.#task.sinks.flatMap((sink) => {
@@ -172,8 +173,7 @@ export class EmbeddedTask {
   }
 
   #fireTimers(): boolean {
-    const nowMs = this.#host.clock.now();
-    const due = this.#task.operators.some(({ instance }) => (instance.operator.nextWakeMs?.() ?? Infinity) <= nowMs);
+    const due = this.nextWakeMs() <= this.#host.clock.now();
     if (due) this.#task.fireTimers();
     return due;
   }

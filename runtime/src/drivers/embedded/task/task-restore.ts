@@ -1,5 +1,6 @@
 // Brings a task's state back: reads its changelogs to their ends, beside everything else that the process does.
 import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
+import type { StoredState } from "../../../core/ports/state-backend.ts";
 import type { TaskRestore } from "../../task/task-parts.ts";
 import { storedList, storedState } from "../changelog/changelog-copy.ts";
 import type { ChangelogFollower } from "../changelog/changelog-follower.ts";
@@ -38,15 +39,26 @@ export async function catchUp(followers: readonly ChangelogFollower[], progress:
   }
 }
 
-/** What the copies hold, by the uid of the operator that it belongs to. */
-export function restoreFrom(followers: ReadonlyMap<string, ChangelogFollower>): TaskRestore {
+/**
+ * What the copies hold, by the uid of the operator that it belongs to; undefined where there is no state. Copies are large: others
+ * have their turn between pieces of them, and the heartbeats of the group with them. `signal` gives it up, also while state is
+ * taken from what this gives.
+ */
+export async function restoreFrom(
+  followers: ReadonlyMap<string, ChangelogFollower>,
+  signal: AbortSignal,
+): Promise<TaskRestore | undefined> {
+  if (followers.size === 0) return undefined;
+  const turn = async (): Promise<void> => {
+    await nextTurn();
+    signal.throwIfAborted();
+  };
+  const states = new Map<string, StoredState>();
+  for (const [uid, { topic, copy }] of followers) states.set(uid, await storedState(topic, copy, turn));
   return {
     checkpointId: 0,
     committed: true,
-    keyedState: (uid) => {
-      const found = followers.get(uid);
-      return found && storedState(found.topic, found.copy);
-    },
+    keyedState: (uid) => states.get(uid),
     operatorState: (uid, list) => {
       const found = followers.get(uid);
       return found === undefined ? [] : storedList(found.topic, found.copy, list);
