@@ -60,6 +60,14 @@ export interface AggregateOptions extends OperatorOptions {
   readonly ttl?: Duration;
   /** Adds rows up before they cross to the instance that owns their key. Default: not. */
   readonly localFirst?: LocalFirst;
+  /** A key's changes wait and go out as one, `limit` after the first of them. Default: they go out at once. */
+  readonly suppress?: SuppressOptions;
+}
+
+export interface SuppressOptions {
+  readonly limit: Duration;
+  /** `event` (the default): when event time or the clock has gone so far, whichever is first. `processing`: the clock alone. */
+  readonly time?: "event" | "processing";
 }
 
 export class KeyedStream<Row, Keys extends keyof Row & string> {
@@ -87,7 +95,7 @@ export class KeyedStream<Row, Keys extends keyof Row & string> {
     calls: Calls & ValidAggregates<Row, Calls>,
     options: AggregateOptions = {},
   ): Stream<Pick<Row, Keys> & AggregateResults<Row, Calls>> {
-    const { upsert = false, ttl, localFirst, ...rest } = options;
+    const { upsert = false, ttl, localFirst, suppress, ...rest } = options;
     refuseUpserts(this.ref, "aggregate");
     const params: GroupAggregateParams = {
       input: this.schema,
@@ -97,6 +105,9 @@ export class KeyedStream<Row, Keys extends keyof Row & string> {
       updateBefore: !upsert,
       ...(localFirst === undefined ? {} : { partial: true }),
       ...(ttl === undefined ? {} : { ttl: processingTtl(ttl) }),
+      ...(suppress === undefined
+        ? {}
+        : { suppress: { limitMs: parseDuration(suppress.limit, "suppress.limit"), time: suppress.time ?? "event" } }),
     };
     const { output } = resolveGroupAggregate(params);
     const custom = Object.values(calls).some((call) => call.kind === "custom");
@@ -111,7 +122,7 @@ export class KeyedStream<Row, Keys extends keyof Row & string> {
         schema: output,
         changelog: upsert ? "upsert" : "retract",
         stateful: true,
-        options: { aggregates: aggregatesJson(calls), key: this.fields },
+        options: { aggregates: aggregatesJson(calls), key: this.fields, ...(suppress === undefined ? {} : { suppress: params.suppress }) },
         reads: localFirst === undefined ? reads : [null],
         body: { kind: "operator", create: groupAggregate(params), keyed: true },
       },

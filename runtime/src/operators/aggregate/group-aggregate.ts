@@ -1,10 +1,12 @@
 // Running aggregates per key without windows: every batch changes the results of its keys, and the changes go out as a changelog.
+import { MillraceError } from "../../base/errors.ts";
 import { Batch, Rows } from "../../core/batch/batch.ts";
 import { KeyReader } from "../../core/keys/key-batch.ts";
 import type { KeyLayout } from "../../core/keys/key-layout.ts";
 import type { Operator, OperatorContext, OperatorFactory } from "../../core/operator/operator.ts";
 import type { KeyedTable, TimeToLive } from "../../core/ports/state.ts";
 import type { Schema } from "../../core/schema/schema.ts";
+import { endOfTime } from "../../core/time/end-of-time.ts";
 import { type AggregateSet, type BoundAggregates, columnsOf } from "./aggregate-set.ts";
 import type { AggregateCalls } from "./call.ts";
 import { Changes } from "./changes.ts";
@@ -12,6 +14,7 @@ import { GroupOutput } from "./group-output.ts";
 import { resolveAggregates } from "./resolve.ts";
 import { partialLayout } from "./partial-rows.ts";
 import { resultSchema } from "./result-schema.ts";
+import { SuppressedGroupAggregate, type Suppression } from "./suppressed-group-aggregate.ts";
 
 export interface GroupAggregateParams {
   readonly input: Schema;
@@ -27,6 +30,8 @@ export interface GroupAggregateParams {
   readonly ttl?: TimeToLive;
   /** The input is what a local aggregate of the same parameters gives. */
   readonly partial?: boolean;
+  /** Changes of a key wait, and go out as one. Default: they go out with each batch. */
+  readonly suppress?: Suppression;
 }
 
 /** The aggregates and the rows of a group aggregate: the key's fields, then the results. */
@@ -35,10 +40,24 @@ export function resolveGroupAggregate(params: GroupAggregateParams): { readonly 
   return { set, output: resultSchema(params.key, null, set.results) };
 }
 
-/** Throws what `resolveGroupAggregate` throws, at once. */
+/** Throws what `resolveGroupAggregate` throws, and AGGREGATE_OPTION, at once. */
 export function groupAggregate(params: GroupAggregateParams): OperatorFactory {
-  resolveGroupAggregate(params);
-  return (context) => new GroupAggregate(context, params);
+  const { set, output } = resolveGroupAggregate(params);
+  const { input, key, suppress, updateBefore = true, partial = false, ttl } = params;
+  if (suppress === undefined) return (context) => new GroupAggregate(context, params);
+  checkSuppression(suppress, ttl);
+  return (context) => new SuppressedGroupAggregate(context, { input, key, set, output, suppress, updateBefore, partial, ttl });
+}
+
+function checkSuppression({ limitMs }: Suppression, ttl: TimeToLive | undefined): void {
+  const refuse = (problem: string, next: string): never => {
+    throw new MillraceError("AGGREGATE_OPTION", "suppress", problem, next);
+  };
+  if (limitMs <= 0 || limitMs >= endOfTime)
+    refuse("the limit is not a time that changes can wait", "give one such as 10 s, or leave suppress out");
+  if (ttl !== undefined && ttl.ttlMs <= limitMs) {
+    refuse("a group would be forgotten while its changes wait", "make ttl longer than the limit");
+  }
 }
 
 class GroupAggregate implements Operator {
