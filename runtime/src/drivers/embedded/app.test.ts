@@ -313,6 +313,46 @@ test("a standby takes over without reading the changelog again", async () => {
   await expect.poll(counts, limit).toEqual({ ...all, s0: 3, s1: 2, s2: 2, s3: 2 });
 });
 
+test("a standby answers by key when it may: with what its copy holds, and how far that is behind", async () => {
+  const http = { port: 0 };
+  const both = [await start(counting(), { standbys: 1, http }), await start(counting(), { standbys: 1, http })];
+  const sensors = Array.from({ length: 20 }, (_, index) => `s${index}`);
+  await send(...sensors, "s3");
+  const wanted = sensors.map((sensor) => (sensor === "s3" ? 2 : 1));
+  const ask = (app: EmbeddedApp, sensor: string) => app.queries.query({ uid: "count", query: { kind: "get", key: sensor }, stale: true });
+  const seen = async (app: EmbeddedApp): Promise<readonly unknown[]> => {
+    const answers = await Promise.all(sensors.map((sensor) => ask(app, sensor).catch(() => undefined)));
+    return answers.map((answer) => (answer?.rows[0]?.value as { n: number } | undefined)?.n);
+  };
+  for (const app of both) await expect.poll(() => seen(app), limit).toEqual(wanted);
+  const has = (app: EmbeddedApp): readonly string[] => app.health().tasks.flatMap(({ id }) => (id.startsWith("1_") ? [id] : []));
+  // Each has a copy of what the other runs, and is asked by nobody.
+  await expect
+    .poll(
+      () =>
+        both.map(
+          (app, index) => [has(app).length, Object.keys(app.view().standbys)].join() === `1,${has(both[1 - index] as EmbeddedApp).join()}`,
+        ),
+      limit,
+    )
+    .toEqual([true, true]);
+  for (const app of both) await expect.poll(() => app.state, limit).toBe("running");
+  for (const app of both) {
+    const own = app.health().tasks.map((task) => task.id);
+    const lags = await Promise.all(sensors.map(async (sensor) => Object.entries((await ask(app, sensor)).lags ?? {})));
+    const copied = lags.flat();
+    expect(copied.length).toBeGreaterThan(0);
+    expect(copied.length).toBeLessThan(sensors.length);
+    for (const [id, lag] of copied) expect([own.includes(id), lag]).toEqual([false, 0]);
+  }
+  const [first] = both as [EmbeddedApp];
+  expect((await ask(first, "nobody")).rows).toEqual([]);
+  await expect(first.queries.query({ uid: "count", query: { kind: "all" }, stale: true })).rejects.toMatchObject({ code: "QUERY_INVALID" });
+  await expect(
+    first.queries.query({ uid: "count", query: { kind: "get", key: "s1" }, stale: true, after: { x: 1 } }),
+  ).rejects.toMatchObject({ code: "QUERY_INVALID" });
+});
+
 test("states come in order, and a closed application says so", async () => {
   const app = make(counting());
   const states: string[] = [];

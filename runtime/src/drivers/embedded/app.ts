@@ -71,9 +71,10 @@ export class EmbeddedApp {
     checkDataflow(this.#dataflow, cluster);
     this.queries = new AppQueries({
       plan: () => this.#plan,
-      maxParallelism: this.#config.maxParallelism,
+      config: this.#config,
       tasks: () => this.#tasks,
-      hosts: () => this.#orders?.hosts ?? {},
+      orders: () => this.#orders ?? {},
+      copy: (id, uid) => this.#standbys?.copyOf(id, uid),
       ask: (url, request) => askStore(url, request, this.#config.http?.token?.(), askTimeoutMs),
     });
     this.done = this.#ended.promise;
@@ -190,7 +191,6 @@ export class EmbeddedApp {
       letters,
     });
     this.#foundLags = await this.#disk.lags(plan.places, client, host.isolation);
-    const { clock, log, random } = config;
     const standbys = new StandbySet(host, plan.places, config.acceptableLag, { warmed: () => this.#warmed() });
     this.#standbys = standbys;
     this.#tasks = new TaskSet(
@@ -220,12 +220,12 @@ export class EmbeddedApp {
         lost: () => this.#lose(),
         failed: (error) => this.#fail(error),
       },
-      { client, clock, log, random },
+      { client, clock: config.clock, log: config.log, random: config.random },
     );
     this.#running = this.#tasks.run().catch((error: unknown) => this.#fail(error));
     this.#membership.start();
-    this.#purging = purgeRegularly(this.#tasks, config.purgeIntervalMs, clock);
-    this.#disk.cleanRegularly(config.stateCleanupMs, clock, plan.places, () => this.#used());
+    this.#purging = purgeRegularly(this.#tasks, config.purgeIntervalMs, config.clock);
+    this.#disk.cleanRegularly(config.stateCleanupMs, config.clock, plan.places, () => this.#used());
   }
 
   // The tasks whose copies are in use; undefined while the group has not said what this process is to do.

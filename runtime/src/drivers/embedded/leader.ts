@@ -24,7 +24,12 @@ export function lead(
     options,
   );
   const hosts: Record<string, readonly string[]> = {};
-  for (const { memberId, url } of able) if (url !== undefined) hosts[url] = assigned.byMember.get(memberId)?.active ?? [];
+  const copies: Record<string, readonly string[]> = {};
+  for (const { memberId, url } of able) {
+    if (url === undefined) continue;
+    hosts[url] = assigned.byMember.get(memberId)?.active ?? [];
+    copies[url] = assigned.byMember.get(memberId)?.standby ?? [];
+  }
   return new Map(
     all.map(({ memberId, fingerprint, owned }) => {
       if (fingerprint !== ruling)
@@ -35,7 +40,7 @@ export function lead(
         memberId,
         encodeOrders(
           orders.active.flatMap((id) => plan.partitionsOf(id)),
-          { ...orders, hosts },
+          { ...orders, hosts, copies },
         ),
       ];
     }),

@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { messageOf } from "../../base/errors.ts";
 import { Waits } from "../../base/waits.ts";
 import { ChangelogFollower } from "./changelog/changelog-follower.ts";
+import type { StandbyCopy } from "./queries/standby-read.ts";
 import type { TaskHost, TaskPlace } from "./task/task-host.ts";
 
 interface Standby {
@@ -62,6 +63,12 @@ export class StandbySet {
       lags[id] = [...followers.values()].reduce((sum, each) => sum + each.lag, 0);
     }
     return lags;
+  }
+
+  /** The copy of an operator's changelog, for reading; undefined where there is none. */
+  copyOf(id: string, uid: string): StandbyCopy | undefined {
+    const follower = this.#standbys.get(id)?.followers.get(uid);
+    return follower && { topic: follower.topic, records: follower.copy, lag: follower.lag };
   }
 
   /** Hands over a copy to the task that goes on with it; undefined where there is none. */

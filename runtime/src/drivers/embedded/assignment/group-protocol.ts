@@ -36,6 +36,8 @@ export interface Orders {
   readonly pending: number;
   /** Who has which task: the addresses of the members that have one, with their active tasks. */
   readonly hosts?: Readonly<Record<string, readonly string[]>>;
+  /** Who keeps a copy of which task's state; none from a leader of an older version. */
+  readonly copies?: Readonly<Record<string, readonly string[]>>;
   /** Why this member gets nothing. */
   readonly refused?: { readonly code: string; readonly problem: string };
 }

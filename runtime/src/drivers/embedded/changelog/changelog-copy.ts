@@ -146,6 +146,8 @@ export interface ChangelogCopy extends RecordMap {
   /** The next record to copy; 0 for an empty copy. */
   readonly position: number;
   apply(key: Uint8Array, value: Uint8Array | null): void;
+  /** The value of a key. */
+  get(key: Uint8Array): Uint8Array | undefined;
   /** What was applied is the log up to `position`. A copy on disk keeps both together or neither. */
   advance(position: number): void;
   /** Forgets everything. */
@@ -167,6 +169,11 @@ export class MemoryCopy implements ChangelogCopy {
       this.#kinds.set(kind, records);
       records.set(name, Uint8Array.from(value));
     }
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    const name = latin1(key);
+    return this.#kinds.get(name.slice(0, 1))?.get(name);
   }
 
   advance(position: number): void {

@@ -70,12 +70,15 @@ test("records are read by what their keys begin with, up to the last key that do
   const opened = await store();
   for (const copy of [opened.copy("t", 0), new MemoryCopy()]) {
     const keys = ["\x01", "\x01a", "\x01a\xff", "\x01b", "\x02", "\x02\xff", "\x02\xff\xff", "\x02\xff\xff\x01", "\x03"];
-    for (const key of keys.toReversed()) copy.apply(bytes(key), bytes(""));
+    for (const key of keys.toReversed()) copy.apply(bytes(key), bytes(`value of ${key}`));
     copy.advance(1);
     const beginning = (prefix: string): readonly string[] =>
       [...copy.records(bytes(prefix))].map(([key]) => Buffer.from(key).toString("latin1")).toSorted();
     for (const prefix of ["", "\x01", "\x01a", "\x02\xff", "\x02\xff\xff", "\x03", "\x03a", "\x04"]) {
       expect(beginning(prefix)).toEqual(keys.filter((key) => key.startsWith(prefix)));
+      // The value says which key it is of.
+      const value = copy.get(bytes(prefix));
+      expect(value && Buffer.from(value).toString("latin1")).toBe(keys.includes(prefix) ? `value of ${prefix}` : undefined);
     }
   }
 });

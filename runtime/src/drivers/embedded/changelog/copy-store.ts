@@ -140,6 +140,14 @@ export class CopyStore {
     }
   }
 
+  record(stored: Stored, key: Uint8Array): Uint8Array | undefined {
+    const [value] = this.#database.getMany([Buffer.concat([recordPrefix(stored), key])]);
+    if (value === undefined) return undefined;
+    const reader = new ByteReader(value);
+    reader.bytes();
+    return reader.raw(reader.remaining);
+  }
+
   /** Deletes the records and the position of a copy. */
   drop(stored: Stored): void {
     const prefix = recordPrefix(stored);
@@ -180,6 +188,10 @@ class DiskCopy implements ChangelogCopy {
 
   apply(key: Uint8Array, value: Uint8Array | null): void {
     this.#waiting.push([Uint8Array.from(key), value === null ? null : Uint8Array.from(value)]);
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    return this.#store.record(this.#stored, key);
   }
 
   advance(position: number): void {

@@ -1,11 +1,14 @@
 // Queries of an application's stores, asked at any of its processes: by key they go to the owner, others to all owners, and answers come together.
+import type { Clock } from "../../../base/clock.ts";
 import { isMillraceError, MillraceError, messageOf } from "../../../base/errors.ts";
 import { keyGroupOf } from "../../../core/keys/key-batch.ts";
 import type { KeyLayout } from "../../../core/keys/key-layout.ts";
 import { ownerOfKeyGroup } from "../../../plan/key-groups.ts";
 import type { AppPlan } from "../app-plan.ts";
+import type { Orders } from "../assignment/group-protocol.ts";
 import { taskId, type SubTopology } from "../topology/sub-topologies.ts";
 import type { QueryTable, TaskStores } from "./queryable-state.ts";
+import { readCopy, type StandbyCopy } from "./standby-read.ts";
 import { keyOf, limitOf, queryTable, type StoreQuery, type StoreRow, type StoreRows } from "./store-query.ts";
 
 /** By partition of the inputs of the tasks that answered: the next record that they will process. */
@@ -13,6 +16,8 @@ export type Positions = Readonly<Record<string, number>>;
 
 export interface QueryAnswer extends StoreRows {
   readonly positions: Positions;
+  /** Of the tasks that a copy answered for: how many records it was behind. */
+  readonly lags?: Readonly<Record<string, number>>;
 }
 
 export interface QueryRequest {
@@ -20,6 +25,8 @@ export interface QueryRequest {
   readonly query: StoreQuery;
   /** Only an answer from tasks that have come so far: the positions of an earlier answer. */
   readonly after?: Positions;
+  /** A standby's copy may answer, which is behind: where the process that is asked has one, or the owner does not answer. */
+  readonly stale?: boolean;
   /** Of these tasks, which are all here: a process asks another one. */
   readonly tasks?: readonly string[];
 }
@@ -38,10 +45,12 @@ export interface QueriedTasks {
 
 export interface AppQueriesParts {
   readonly plan: () => AppPlan | undefined;
-  readonly maxParallelism: number;
+  readonly config: { readonly maxParallelism: number; readonly clock: Clock };
   readonly tasks: () => QueriedTasks | undefined;
-  /** The addresses of processes, with the tasks of each. */
-  readonly hosts: () => Readonly<Record<string, readonly string[]>>;
+  /** The addresses of processes, with the tasks of each, and with the tasks of whose state each has a copy. */
+  readonly orders: () => Pick<Orders, "hosts" | "copies">;
+  /** What this process has a copy of. */
+  readonly copy: (taskId: string, uid: string) => StandbyCopy | undefined;
   /** Asks the process at `url` for what it has. */
   readonly ask: (url: string, request: QueryRequest) => Promise<QueryAnswer>;
 }
@@ -78,13 +87,15 @@ export class AppQueries {
 
   /** Rejects with STORE_UNKNOWN, STORE_NOT_READY (ask again), QUERY_BEHIND (ask again later) or QUERY_INVALID. */
   async query(request: QueryRequest): Promise<QueryAnswer> {
-    const { uid, query, tasks } = request;
-    if (tasks !== undefined) return this.#here(request, tasks);
+    const { uid, query, tasks, stale = false } = request;
+    if (stale) checkStale(request);
+    if (tasks !== undefined) return stale ? this.#local(request, tasks) : this.#here(request, tasks);
     if (this.#isGlobal(uid)) return this.#whole(request);
     const subTopology = this.#parts.plan()?.topology.subTopologies.find(({ stores }) => stores.some((store) => store.uid === uid));
     if (this.#parts.plan() === undefined) throw notReady(uid, "the application has not started");
     if (subTopology === undefined) throw unknown(uid, "the job has no operator with state of this uid");
     const wanted = "key" in query ? [this.#taskOfKey(subTopology, uid, query.key)] : this.#tasksOf(subTopology);
+    if (stale) return joined(await Promise.all(wanted.map((id) => this.#anywhere(request, id))), limitOf(query));
     const here = wanted.filter((id) => this.#task(id) !== undefined);
     const elsewhere = this.#byHost(
       uid,
@@ -128,12 +139,12 @@ export class AppQueries {
   }
 
   #partitionOf(layout: KeyLayout, key: Parameters<typeof keyOf>[1], partitions: number): number {
-    const { maxParallelism } = this.#parts;
+    const { maxParallelism } = this.#parts.config;
     return ownerOfKeyGroup(keyGroupOf(keyOf(layout, key).hashes[0] as number, maxParallelism), partitions, maxParallelism);
   }
 
   #byHost(uid: string, tasks: readonly string[]): ReadonlyMap<string, readonly string[]> {
-    const owners = new Map(Object.entries(this.#parts.hosts()).flatMap(([url, ids]) => ids.map((id) => [id, url] as const)));
+    const owners = new Map(Object.entries(this.#parts.orders().hosts ?? {}).flatMap(([url, ids]) => ids.map((id) => [id, url] as const)));
     const byHost = new Map<string, string[]>();
     for (const id of tasks) {
       const url = owners.get(id);
@@ -141,6 +152,48 @@ export class AppQueries {
       byHost.set(url, [...(byHost.get(url) ?? []), id]);
     }
     return byHost;
+  }
+
+  // Here if there is anything of it, else from the owner, else from whoever has a copy.
+  async #anywhere(request: QueryRequest, id: string): Promise<QueryAnswer> {
+    const { uid } = request;
+    if (this.#task(id) !== undefined || this.#parts.copy(id, uid) !== undefined) return this.#local(request, [id]);
+    const { hosts: owners, copies } = this.#parts.orders();
+    const having = (hosts: Readonly<Record<string, readonly string[]>> = {}): readonly string[] =>
+      Object.keys(hosts).filter((url) => hosts[url]?.includes(id));
+    let told = notReady(uid, `no process that answers queries has task ${id}, or a copy of it, now`);
+    for (const url of [...having(owners), ...having(copies)]) {
+      try {
+        return await this.#ask(url, { ...request, tasks: [id] });
+      } catch (error) {
+        if (!isMillraceError(error, "STORE_NOT_READY")) throw error;
+        told = error;
+      }
+    }
+    throw told;
+  }
+
+  async #local(request: QueryRequest, ids: readonly string[]): Promise<QueryAnswer> {
+    const answers: QueryAnswer[] = [];
+    for (const id of ids) {
+      const copied = this.#task(id) === undefined && this.#parts.copy(id, request.uid) !== undefined;
+      answers.push(copied ? await this.#read(request, id) : this.#here(request, [id]));
+    }
+    return joined(answers, limitOf(request.query));
+  }
+
+  async #read({ uid, query }: QueryRequest, id: string): Promise<QueryAnswer> {
+    const node = this.#parts
+      .plan()
+      ?.places.get(id)
+      ?.subTopology.nodes.find((each) => each.uid === uid);
+    const { maxParallelism, clock } = this.#parts.config;
+    if (node === undefined || !("key" in query)) throw notReady(uid, `there is no copy of task ${id} here now`);
+    const read = await readCopy(() => this.#parts.copy(id, uid), query, { node, maxParallelism, clock });
+    if (read === "no table") throw unknown(uid, `the operator has no table "${query.table}"`);
+    if (read === "no copy") throw notReady(uid, `there is no copy of task ${id} here now`);
+    const { lag, ...rows } = read;
+    return { ...rows, positions: {}, lags: { [id]: lag } };
   }
 
   async #ask(url: string, request: QueryRequest): Promise<QueryAnswer> {
@@ -166,6 +219,13 @@ export class AppQueries {
   }
 }
 
+// A copy says when its records were written, not how far the task had come; and it is no table that could be searched.
+function checkStale({ uid, query, after }: QueryRequest): void {
+  const problem = after === undefined ? "copies answer queries by key" : "`after` and `stale` exclude each other";
+  if (after === undefined && "key" in query) return;
+  throw new MillraceError("QUERY_INVALID", `query of store ${uid}`, problem, "leave out `stale`, or ask for a key");
+}
+
 function checkReached(uid: string, positions: Positions, after: Positions): void {
   for (const [split, position] of Object.entries(after)) {
     const reached = positions[split];
@@ -181,7 +241,9 @@ function checkReached(uid: string, positions: Positions, after: Positions): void
 
 function joined(answers: readonly QueryAnswer[], limit: number): QueryAnswer {
   const rows: StoreRow[] = answers.flatMap((answer) => answer.rows);
+  const lags = Object.assign({}, ...answers.map((answer) => answer.lags)) as Readonly<Record<string, number>>;
   return {
+    ...(Object.keys(lags).length === 0 ? {} : { lags }),
     rows: rows.slice(0, limit),
     complete: rows.length <= limit && answers.every((answer) => answer.complete),
     positions: Object.assign({}, ...answers.map((answer) => answer.positions)) as Positions,

@@ -13,6 +13,7 @@ import { avg, count, sum } from "../../../operators/aggregate/call.ts";
 import { json } from "../../../serde/index.ts";
 import { EmbeddedApp } from "../app.ts";
 import { QueryClient } from "./query-client.ts";
+import type { StoreQuery } from "./store-query.ts";
 
 const bootstrapServers = "127.0.0.1:1";
 const Reading = schema({ sensor: string(), room: int53(), value: int53(), at: timestamp() });
@@ -53,7 +54,7 @@ beforeAll(async () => {
   for (let process = 0; process < 2; process++) {
     const app = new EmbeddedApp(
       watched,
-      { sessionTimeoutMs: 10_000, commitIntervalMs: 20, http: { port: 0, token: "secret" } },
+      { sessionTimeoutMs: 10_000, commitIntervalMs: 20, standbys: 1, http: { port: 0, token: "secret" } },
       { openClient: () => kafka.client() },
     );
     apps.push(app);
@@ -146,6 +147,33 @@ describe.each([0, 1])("at process %i", (process) => {
     await expect(ahead.query("per-sensor", { kind: "get", key: "s05" }, { [split as string]: 1_000_000 })).rejects.toMatchObject({
       code: "QUERY_BEHIND",
     });
+  });
+
+  test("copies of standbys give by key what the owners give", async () => {
+    const stale = new QueryClient({ urls: [urls()[process] as string], token: "secret", stale: true });
+    const app = apps[process] as EmbeddedApp;
+    const byCopy = new Set<string>();
+    const rowsOf = async (uid: string, query: StoreQuery): Promise<readonly unknown[]> => {
+      const { rows, lags = {} } = await stale.query(uid, query);
+      if (Object.keys(lags).length > 0) byCopy.add(uid);
+      return rows;
+    };
+    const compare = async (uid: string, query: StoreQuery): Promise<void> => {
+      const { rows } = await at().query(uid, query);
+      // A copy may be a moment behind.
+      await expect.poll(() => rowsOf(uid, query), limit).toEqual(rows);
+    };
+    for (const sensor of sensors) {
+      await compare("per-sensor", { kind: "get", key: sensor });
+      await compare("per-second", { kind: "windows", key: sensor });
+      await compare("per-second", { kind: "windows", key: sensor, from: 11_000, to: 12_000 });
+      await compare("per-second", { kind: "get", key: sensor, window: 11_000 });
+    }
+    for (const room of [0, 10, 50, 230, 7]) await compare("per-room", { kind: "get", key: room });
+    expect([...byCopy].toSorted()).toEqual(["per-room", "per-second", "per-sensor"]);
+    await expect(stale.query("per-sensor", { kind: "all" })).rejects.toMatchObject({ code: "QUERY_INVALID" });
+    await expect(stale.query("per-sensor", { kind: "get", key: "s05", table: "x" })).rejects.toMatchObject({ code: "STORE_UNKNOWN" });
+    expect(app.state).toBe("running");
   });
 
   test("what there is not is named", async () => {

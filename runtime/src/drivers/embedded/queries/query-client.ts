@@ -10,6 +10,8 @@ export interface QueryClientOptions {
   readonly token?: string;
   /** How long to ask again while tasks move. Default 10 s. */
   readonly timeoutMs?: number;
+  /** Standbys may answer, with what their copies hold: for reads while an owner is away. Default false. */
+  readonly stale?: boolean;
 }
 
 export interface KeyedValue<Key, Value> {
@@ -69,14 +71,14 @@ export class QueryClient {
 
   /** Rejects, when the time is over, with what the last process said. `after`: the positions of an earlier answer, never to go back. */
   async query(uid: string, query: StoreQuery, after?: Positions): Promise<QueryAnswer> {
-    const { urls, token, timeoutMs = 10_000 } = this.#options;
+    const { urls, token, timeoutMs = 10_000, stale = false } = this.#options;
     const untilMs = performance.now() + timeoutMs;
     let told: MillraceError | undefined;
     for (;;) {
       const leftMs = untilMs - performance.now();
       try {
         const url = urls[this.#turn % urls.length] ?? "";
-        return await askStore(url, { uid, query, ...(after === undefined ? {} : { after }) }, token, leftMs);
+        return await askStore(url, { uid, query, ...(after === undefined ? {} : { after }), ...(stale ? { stale } : {}) }, token, leftMs);
       } catch (error) {
         if (error instanceof MillraceError) {
           if (!again.has(error.code)) throw error;

@@ -22,6 +22,9 @@ export type StoreQuery = { readonly table?: string; readonly limit?: number } & 
   | { readonly kind: "all" }
 );
 
+/** A query that is about one key. */
+export type KeyQuery = Extract<StoreQuery, { readonly key: JsonValue }>;
+
 export interface StoreRow {
   readonly key: JsonValue;
   readonly window: number;

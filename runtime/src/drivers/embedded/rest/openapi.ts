@@ -71,7 +71,7 @@ const query: Schema = {
 };
 const queryRequest: Schema = {
   type: "object",
-  properties: { query, after: positions, tasks: list(string) },
+  properties: { query, after: positions, stale: { type: "boolean" }, tasks: list(string) },
   required: ["query"],
   additionalProperties: false,
 };
@@ -81,7 +81,12 @@ const row: Schema = {
   required: ["key", "window", "value"],
   additionalProperties: false,
 };
-const queryAnswer = object({ rows: list(row), complete: { type: "boolean" }, positions });
+const queryAnswer: Schema = {
+  type: "object",
+  properties: { rows: list(row), complete: { type: "boolean" }, positions, lags: positions },
+  required: ["rows", "complete", "positions"],
+  additionalProperties: false,
+};
 
 const app = object({
   applicationId: string,

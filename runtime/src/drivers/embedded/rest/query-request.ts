@@ -22,15 +22,17 @@ const kinds: Readonly<Record<StoreQuery["kind"], Readonly<Record<string, Check>>
 const common: Readonly<Record<string, Check>> = { kind: isText, "table?": isText, "limit?": isNumber };
 
 export function queryRequest(uid: string, body: unknown): QueryRequest {
-  const { query, after, tasks, ...others } = fieldsOf(body);
+  const { query, after, stale, tasks, ...others } = fieldsOf(body);
   const [odd] = Object.keys(others);
   if (odd !== undefined) throw invalid(uid, `the body has the member "${odd}"`);
   if (after !== undefined && !Object.values(fieldsOf(after)).every(isNumber)) throw invalid(uid, "`after` is no object of offsets");
+  if (stale !== undefined && typeof stale !== "boolean") throw invalid(uid, "`stale` is neither true nor false");
   if (tasks !== undefined && !(Array.isArray(tasks) && tasks.every(isText))) throw invalid(uid, "`tasks` is no list of ids");
   return {
     uid,
     query: queryOf(uid, fieldsOf(query)),
     ...(after === undefined ? {} : { after: after as Positions }),
+    ...(stale === undefined ? {} : { stale }),
     ...(tasks === undefined ? {} : { tasks: tasks as readonly string[] }),
   };
 }
