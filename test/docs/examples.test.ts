@@ -280,7 +280,7 @@ test("word-count: how often each word was said", async () => {
 test("every example job is run above", () => {
   const root = fileURLToPath(new URL("../../docs/examples/", import.meta.url));
   const found = globSync("*/*.ts", { cwd: root }).filter(
-    (path) => !/(\.test|\/service|\/query)\.ts$/.test(path) && path !== "connectors/post-sink.ts" && !path.startsWith("frames/"),
+    (path) => !/(\.test|\/service|\/pod|\/query)\.ts$/.test(path) && path !== "connectors/post-sink.ts" && !path.startsWith("frames/"),
   );
   expect([...jobs.keys()].toSorted()).toEqual(found.toSorted());
 });

@@ -30,8 +30,8 @@ interface Running {
   readonly exited: Promise<number | null>;
 }
 
-function run(service: string, env: Readonly<Record<string, string>>): Running {
-  const child = spawn(process.execPath, [`docs/examples/${service}/service.ts`], {
+function run(service: string, env: Readonly<Record<string, string>>, file = "service"): Running {
+  const child = spawn(process.execPath, [`docs/examples/${service}/${file}.ts`], {
     cwd: root,
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, BROKERS: bootstrap.join(","), ...env },
@@ -110,7 +110,7 @@ test("clickstream: clicks with the region of their time, per minute, by two proc
   for (const each of both) await stop(each);
 });
 
-test("word-count: two processes of which one ends, and a third that comes", async () => {
+test("word-count: two processes of which one ends, and a third that comes, as a pod", async () => {
   const id = `word-count-${process.pid}-${Date.now()}`;
   const topics = { INPUT: `${id}-lines`, OUTPUT: `${id}-counts` };
   await topicsFor(...Object.values(topics));
@@ -141,7 +141,14 @@ test("word-count: two processes of which one ends, and a third that comes", asyn
     Array.from({ length: 8 }, () => ({ text: "not now" })),
   );
   await expect.poll(last, limit).toEqual({ be: 80, not: 48, now: 8, or: 40, to: 80 });
-  const third = start();
+  // As in a pod: everything from the environment that the operator gives.
+  const environment = {
+    MILLRACE_APPLICATION_ID: id,
+    MILLRACE_KAFKA_BROKERS: bootstrap.join(","),
+    MILLRACE_PARAMETERS: JSON.stringify({ brokers: bootstrap.join(","), input: topics.INPUT, output: topics.OUTPUT }),
+    MILLRACE_SESSION_TIMEOUT_MS: "6000",
+  };
+  const third = run("word-count", environment, "pod");
   await send(topics.INPUT, [{ text: "now" }]);
   await expect.poll(last, limit).toEqual({ be: 80, not: 48, now: 9, or: 40, to: 80 });
   await stop(second);
