@@ -7,19 +7,20 @@ export type Shape<T> = (value: unknown, at: Place) => T;
 export interface Place {
   readonly file: string;
   readonly where: string;
+  /** What is thrown for a file that is no part of a snapshot; default the errors of snapshots. */
+  readonly refuse?: (problem: string) => Error;
 }
 
-function misfit(at: Place, wanted: string, value: unknown): MillraceError {
+function misfit(at: Place, wanted: string, value: unknown): Error {
   const seen = value === undefined ? "is missing" : `is ${JSON.stringify(value)?.slice(0, 60)}`;
-  return new MillraceError(
-    "SNAPSHOT_CORRUPT",
-    at.file,
-    `${at.where} ${seen}, not ${wanted}`,
-    "start from another snapshot; this file was not written by Millrace",
+  const problem = `${at.where === "" ? "it" : at.where} ${seen}, not ${wanted}`;
+  return (
+    at.refuse?.(problem) ??
+    new MillraceError("SNAPSHOT_CORRUPT", at.file, problem, "start from another snapshot; this file was not written by Millrace")
   );
 }
 
-const inside = (at: Place, name: string): Place => ({ file: at.file, where: at.where === "" ? name : `${at.where}.${name}` });
+const inside = (at: Place, name: string): Place => ({ ...at, where: at.where === "" ? name : `${at.where}.${name}` });
 
 export const text: Shape<string> = (value, at) => {
   if (typeof value !== "string") throw misfit(at, "a string", value);
@@ -29,6 +30,19 @@ export const text: Shape<string> = (value, at) => {
 export const count: Shape<number> = (value, at) => {
   if (!Number.isSafeInteger(value) || (value as number) < 0) throw misfit(at, "a whole number from 0", value);
   return value as number;
+};
+
+export function within(least: number, greatest: number): Shape<number> {
+  return (value, at) => {
+    if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > greatest)
+      throw misfit(at, `a whole number from ${least} to ${greatest}`, value);
+    return value as number;
+  };
+}
+
+export const flag: Shape<boolean> = (value, at) => {
+  if (typeof value !== "boolean") throw misfit(at, "true or false", value);
+  return value;
 };
 
 export const numberOrNull: Shape<number | null> = (value, at) => {
@@ -55,7 +69,7 @@ export function matching(pattern: RegExp, wanted: string): Shape<string> {
 export function listOf<T>(shape: Shape<T>): Shape<readonly T[]> {
   return (value, at) => {
     if (!Array.isArray(value)) throw misfit(at, "a list", value);
-    return value.map((entry, i) => shape(entry, { file: at.file, where: `${at.where}[${i}]` }));
+    return value.map((entry, i) => shape(entry, { ...at, where: `${at.where}[${i}]` }));
   };
 }
 
@@ -86,11 +100,10 @@ export function objectWith<N extends Shapes, O extends Shapes>(needed: N, option
     }
     for (const name of Object.keys(given)) {
       if (Object.hasOwn(needed, name) || Object.hasOwn(optional, name)) continue;
-      throw new MillraceError(
-        "SNAPSHOT_FIELD_UNKNOWN",
-        at.file,
-        `it has the member ${inside(at, name).where}, which this Millrace does not know`,
-        "use the Millrace version that wrote it, or a newer one",
+      const problem = `it has the member ${inside(at, name).where}, which this Millrace does not know`;
+      throw (
+        at.refuse?.(problem) ??
+        new MillraceError("SNAPSHOT_FIELD_UNKNOWN", at.file, problem, "use the Millrace version that wrote it, or a newer one")
       );
     }
     return result as Values<N> & Partial<Values<O>>;
@@ -100,4 +113,15 @@ export function objectWith<N extends Shapes, O extends Shapes>(needed: N, option
 function members(value: unknown, at: Place): Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw misfit(at, "an object", value);
   return value as Record<string, unknown>;
+}
+
+/** The JSON value in a file's content, checked; throws what `refuse` makes of the problem. */
+export function parseShape<T>(shape: Shape<T>, content: Buffer | string, file: string, refuse: (problem: string) => Error): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(content.toString());
+  } catch {
+    throw refuse("it is no JSON");
+  }
+  return shape(value, { file, where: "", refuse });
 }

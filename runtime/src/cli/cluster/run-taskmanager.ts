@@ -17,6 +17,7 @@ import { slotShare } from "../run/run-config.ts";
 import { openSlots } from "../slot/open-slots.ts";
 import { type ClusterConfig, readClusterConfig, wholeNumber } from "./cluster-config.ts";
 import { startHealthServer } from "./health-server.ts";
+import { addressOf } from "../../drivers/cluster/leadership/lease.ts";
 import { openLease } from "./open-lease.ts";
 import { openPrefetch } from "./prefetch-ahead.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -105,8 +106,8 @@ async function leaderFinder(list: string | undefined, config: ClusterConfig, job
   const { store } = await openLease(config, jobId);
   return {
     find: async () => {
-      const state = await store.read();
-      return state === undefined || state.record.released ? [] : [state.record.address.rpc];
+      const address = addressOf((await store.read())?.record);
+      return address === undefined ? [] : [address.rpc];
     },
     close: () => store.close().catch((error: unknown) => log.warn("the lease's storage did not close", { reason: messageOf(error) })),
   };

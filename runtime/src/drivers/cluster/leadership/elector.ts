@@ -7,7 +7,7 @@ import type { Clock } from "../../../base/clock.ts";
 import { messageOf } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import type { LeaderAddress } from "./leader-address.ts";
-import type { LeaseRecord, LeaseState, LeaseStore } from "./lease.ts";
+import { addressOf, type LeaseRecord, type LeaseState, type LeaseStore } from "./lease.ts";
 
 export interface ElectionTimes {
   readonly durationMs: number;
@@ -57,7 +57,7 @@ export class Elector {
 
   /** Whoever holds the lease, as far as this process knows. */
   get leader(): LeaderAddress | undefined {
-    return this.#leading ? this.#parts.address : this.#leader?.released === false ? this.#leader.address : undefined;
+    return this.#leading ? this.#parts.address : addressOf(this.#leader);
   }
 
   start(): void {
@@ -102,7 +102,9 @@ export class Elector {
     if (this.#stopped) return;
     this.#look(state, clock.now());
     if (this.#leading && state?.record.holder !== this.#parts.holder) {
-      this.#lose(`${state?.record.holder ?? "nobody"} holds the lease`);
+      this.#lose(
+        state?.damage === undefined ? `${state?.record.holder || "nobody"} holds the lease` : `the lease is damaged: ${state.damage}`,
+      );
       return;
     }
     if (!this.#leading && !this.#isFree(state, clock.now())) return;
@@ -121,7 +123,13 @@ export class Elector {
   #look(state: LeaseState | undefined, nowMs: number): void {
     this.#leader = state?.record;
     const key = state === undefined ? "" : `${state.version} ${state.record.holder} ${state.record.renewals}`;
-    if (this.#seen?.key !== key) this.#seen = { key, sinceMs: nowMs };
+    if (this.#seen?.key === key) return;
+    this.#seen = { key, sinceMs: nowMs };
+    if (state?.damage !== undefined)
+      this.#parts.log.warn("the lease is damaged; it is replaced when nobody has renewed it", {
+        reason: state.damage,
+        durationMs: state.record.durationMs,
+      });
   }
 
   #isFree(state: LeaseState | undefined, nowMs: number): boolean {

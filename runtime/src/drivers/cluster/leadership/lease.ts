@@ -19,6 +19,13 @@ export interface LeaseState {
   readonly version: string;
   /** The holder is known to be dead, not only silent. */
   readonly holderIsDead: boolean;
+  /** What lies there is no lease, and why: the record is then that of a holder without a name, which counts as long as any. */
+  readonly damage?: string;
+}
+
+/** Where a holder is reached; undefined when nobody holds the lease, or nobody knows who. */
+export function addressOf(record: LeaseRecord | undefined): LeaderAddress | undefined {
+  return record === undefined || record.released || record.address.rpc === "" ? undefined : record.address;
 }
 
 /** A place that all JobManagers of a job see, with conditional writes. Calls reject when the place cannot be reached. */
