@@ -39,10 +39,14 @@ test("folders of processes that are gone are removed, and no others", async () =
   const dead = await left("dead", { pid, host: hostname() });
   const alive = await left("alive", { pid: process.ppid, host: hostname() });
   const elsewhere = await left("elsewhere", { pid, host: "another" });
+  const unknown = await Promise.all(
+    [undefined, 0, -1, "12", null, 1.5].map((number, index) => left(`unknown-${index}`, { pid: number, host: hostname() })),
+  );
   const nobody = join(parent, "millrace-work-nobody");
   await mkdir(nobody);
   const other = join(parent, "something-else");
   await mkdir(other);
   await makeWorkFolder(parent);
   expect([dead, alive, elsewhere, nobody, other].map((path) => existsSync(path))).toEqual([false, true, true, true, true]);
+  expect(unknown.map((path) => existsSync(path))).toEqual(unknown.map(() => true));
 });

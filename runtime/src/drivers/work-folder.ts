@@ -37,8 +37,9 @@ export async function sweepWorkFolders(parent: string, log: Log): Promise<number
     if (!name.startsWith(prefix)) continue;
     const path = join(parent, name);
     try {
-      const owner = JSON.parse(await readFile(join(path, ownerName), "utf8")) as Owner;
-      if (owner.host !== hostname() || isAlive(owner.pid)) continue;
+      const { host, pid } = JSON.parse(await readFile(join(path, ownerName), "utf8")) as Partial<Owner>;
+      // Without a process's number nobody is known to be gone.
+      if (host !== hostname() || !Number.isSafeInteger(pid) || (pid as number) < 1 || isAlive(pid as number)) continue;
       await rm(path, { recursive: true, force: true });
       removed++;
     } catch (error) {

@@ -45,6 +45,11 @@ export const flag: Shape<boolean> = (value, at) => {
   return value;
 };
 
+export const number: Shape<number> = (value, at) => {
+  if (!Number.isFinite(value)) throw misfit(at, "a number", value);
+  return value as number;
+};
+
 export const numberOrNull: Shape<number | null> = (value, at) => {
   if (value !== null && typeof value !== "number") throw misfit(at, "a number or null", value);
   return value;

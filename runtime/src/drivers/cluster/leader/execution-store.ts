@@ -1,5 +1,17 @@
 // The execution record in the job's folder: what one leader leaves to the next. Replaced conditionally, and never by an older leader.
 import { isMillraceError, MillraceError } from "../../../base/errors.ts";
+import {
+  count,
+  flag,
+  listOf,
+  object,
+  objectWith,
+  oneOf,
+  parseShape,
+  recordOf,
+  type Shape,
+  text,
+} from "../../../checkpoint/format/shape.ts";
 import type { ObjectVersion, SnapshotStorage } from "../../../core/ports/snapshot-storage.ts";
 import type { ExecutionRecord } from "../coordinator/types.ts";
 
@@ -7,6 +19,23 @@ interface Stored {
   readonly epoch: number;
   readonly record: ExecutionRecord;
 }
+
+const storedShape: Shape<Stored> = object({
+  epoch: count,
+  record: objectWith(
+    {
+      format: oneOf("millrace-execution"),
+      formatVersion: oneOf(1),
+      revision: text,
+      parallelism: object({ job: count, vertices: recordOf(count) }),
+      attempts: recordOf(count),
+      savepoints: listOf(object({ id: text, mode: oneOf("keep", "stop", "drain") })),
+      stopAsked: flag,
+      restarts: count,
+    },
+    { outcome: oneOf("ended", "stopped", "drained", "failed"), reason: text },
+  ),
+});
 
 const maxAttempts = 5;
 
@@ -73,20 +102,18 @@ export class ExecutionStore {
   }
 
   #parse(content: Buffer): Stored {
-    const bad = (): MillraceError =>
-      new MillraceError(
-        "EXECUTION_RECORD",
-        `${this.#storage.url}/${this.#path}`,
-        "is not what this version of millrace writes",
-        "run the version that wrote it, or delete it: the job then starts from its newest checkpoint with the manifest's parallelism",
-      );
-    try {
-      const stored = JSON.parse(content.toString("utf8")) as Partial<Stored>;
-      if (typeof stored.epoch !== "number" || stored.record?.format !== "millrace-execution" || stored.record.formatVersion !== 1)
-        throw bad();
-      return stored as Stored;
-    } catch (error) {
-      throw error instanceof SyntaxError ? bad() : error;
-    }
+    const file = `${this.#storage.url}/${this.#path}`;
+    return parseShape(
+      storedShape,
+      content,
+      file,
+      (problem) =>
+        new MillraceError(
+          "EXECUTION_RECORD",
+          file,
+          `is not what this version of millrace writes: ${problem}`,
+          "run the version that wrote it, or delete it: the job then starts from its newest checkpoint with the manifest's parallelism",
+        ),
+    );
   }
 }

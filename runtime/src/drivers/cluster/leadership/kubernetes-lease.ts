@@ -5,6 +5,8 @@ import { readFile } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { Agent, request as httpsRequest } from "node:https";
 import { MillraceError, messageOf } from "../../../base/errors.ts";
+import { object, parseShape, type Shape, text as string } from "../../../checkpoint/format/shape.ts";
+import type { LeaderAddress } from "./leader-address.ts";
 import type { LeaseRecord, LeaseState, LeaseStore } from "./lease.ts";
 
 export interface KubernetesLeaseOptions {
@@ -78,7 +80,7 @@ class LeaseClient implements LeaseStore {
       return undefined;
     }
     if (status !== 200) throw this.#failure(status, text);
-    const lease = JSON.parse(text) as KubernetesLease;
+    const lease = this.#parse(status, text);
     this.#last = lease;
     return stateOf(lease);
   }
@@ -92,7 +94,7 @@ class LeaseClient implements LeaseStore {
         : await this.#call("PUT", `${this.#collection}/${this.#name}`, body);
     if (status === 409 || status === 404) return false;
     if (status !== 200 && status !== 201) throw this.#failure(status, text);
-    this.#last = JSON.parse(text) as KubernetesLease;
+    this.#last = this.#parse(status, text);
     return true;
   }
 
@@ -194,6 +196,21 @@ class LeaseClient implements LeaseStore {
     });
   }
 
+  // The API server checks the fields of a Lease; that it is the API server who answers is not certain. Without a version a write would be
+  // unconditional, and there could be two leaders.
+  #parse(status: number, text: string): KubernetesLease {
+    try {
+      const { kind, metadata } = JSON.parse(text) as {
+        readonly kind?: unknown;
+        readonly metadata?: { readonly resourceVersion?: unknown };
+      };
+      if (kind !== "Lease" || typeof metadata?.resourceVersion !== "string" || metadata.resourceVersion === "") throw new SyntaxError();
+      return JSON.parse(text) as KubernetesLease;
+    } catch {
+      throw this.#failure(status, text);
+    }
+  }
+
   #failure(status: number, text: string): MillraceError {
     const subject = `Lease ${this.#namespace}/${this.#name}`;
     const problem = `the API server answered ${status}: ${text.slice(0, 300)}`;
@@ -209,7 +226,7 @@ function stateOf({ metadata, spec }: KubernetesLease): LeaseState {
     record: {
       holder: spec?.holderIdentity ?? "",
       // Somebody else's tools may write it without our count: the version tells a change as well.
-      renewals: Number(annotations[renewalsAnnotation] ?? 0),
+      renewals: renewalsOf(annotations[renewalsAnnotation]),
       durationMs: (spec?.leaseDurationSeconds ?? 15) * 1000,
       address: addressOf(annotations[addressAnnotation]),
       released: (spec?.holderIdentity ?? "") === "",
@@ -219,9 +236,17 @@ function stateOf({ metadata, spec }: KubernetesLease): LeaseState {
   };
 }
 
-function addressOf(text: string | undefined): LeaseRecord["address"] {
+function renewalsOf(text: string | undefined): number {
+  const renewals = Number(text ?? 0);
+  return Number.isSafeInteger(renewals) && renewals >= 0 ? renewals : 0;
+}
+
+const addressShape: Shape<LeaderAddress> = object({ rpc: string, rest: string });
+
+/** Nobody's for an annotation that is not there, or that somebody else wrote. */
+function addressOf(annotation: string | undefined): LeaderAddress {
   try {
-    return text === undefined ? { rpc: "", rest: "" } : (JSON.parse(text) as LeaseRecord["address"]);
+    return parseShape(addressShape, annotation ?? "", addressAnnotation, (problem) => new Error(problem));
   } catch {
     return { rpc: "", rest: "" };
   }

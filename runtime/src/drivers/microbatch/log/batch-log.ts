@@ -1,7 +1,9 @@
 // The two logs of a query: what each batch reads, written before it runs, and that it was committed, written after.
-import { isMillraceError, MillraceError, messageOf } from "../../../base/errors.ts";
+import { isMillraceError, MillraceError } from "../../../base/errors.ts";
+import { count, json, listOf, number, numberOrNull, object, oneOf, recordOf, type Shape, text } from "../../../checkpoint/format/shape.ts";
 import type { SnapshotStorage } from "../../../core/ports/snapshot-storage.ts";
 import type { SourceSplit } from "../../../core/ports/source.ts";
+import { readLogFile } from "./read-log-file.ts";
 
 /** What a batch reads of one source. */
 export interface SourceRange {
@@ -29,6 +31,16 @@ export interface CommitEntry {
   readonly committedAtMs: number;
 }
 
+const splits = listOf(object({ id: text, position: json }));
+const offsetShape: Shape<OffsetEntry> = object({
+  version: oneOf(1),
+  batchId: count,
+  epoch: count,
+  timestampMs: number,
+  watermarkMs: numberOrNull,
+  sources: recordOf(object({ from: splits, to: splits, counts: recordOf(count) })),
+});
+
 /** How many entries are kept: enough to look back, and never the one that a restart needs. */
 const keptBatches = 100;
 
@@ -47,12 +59,12 @@ export class BatchLog {
   async lastOffsets(): Promise<OffsetEntry | undefined> {
     const last = await this.#last("offsets");
     if (last === undefined) return undefined;
-    const entry = await this.#read<OffsetEntry>("offsets", last);
+    const entry = await this.offsets(last);
     return entry.epoch < this.#leastEpoch ? undefined : entry;
   }
 
   async offsets(batchId: number): Promise<OffsetEntry> {
-    return this.#read("offsets", batchId);
+    return readLogFile(this.#storage, this.#path("offsets", batchId), offsetShape);
   }
 
   async lastCommit(): Promise<number | undefined> {
@@ -108,24 +120,6 @@ export class BatchLog {
     let last: number | undefined;
     for await (const { path } of this.#storage.list(`${this.#folder}${kind}/`)) last = Math.max(last ?? 0, idOf(path));
     return last;
-  }
-
-  async #read<Entry>(kind: "offsets" | "commits", batchId: number): Promise<Entry> {
-    const path = this.#path(kind, batchId);
-    const { content } = await this.#storage.get(path);
-    try {
-      const entry = JSON.parse(content.toString("utf8")) as { readonly version?: unknown };
-      if (entry.version === 1) return entry as Entry;
-      throw new Error(`its version is ${String(entry.version)}`);
-    } catch (cause) {
-      throw new MillraceError(
-        "QUERY_LOG_CORRUPT",
-        `${this.#storage.url}/${path}`,
-        `cannot be read: ${messageOf(cause)}`,
-        "restore the file, or start anew with another checkpoint location",
-        { cause },
-      );
-    }
   }
 
   #path(kind: "offsets" | "commits", batchId: number): string {

@@ -1,9 +1,11 @@
 // What a checkpoint location belongs to: the parts of a query that its state and positions depend on, written once and compared at every start.
 import { isMillraceError, MillraceError } from "../../../base/errors.ts";
+import { json, object, oneOf, recordOf, type Shape, text } from "../../../checkpoint/format/shape.ts";
 import type { SnapshotStorage } from "../../../core/ports/snapshot-storage.ts";
 import { canonicalJson } from "../../../core/schema/schema.ts";
 import type { OutputMode } from "../../../operators/frame/frame-aggregate.ts";
 import type { Dataflow } from "../../../plan/dataflow.ts";
+import { readLogFile } from "./read-log-file.ts";
 
 export interface QueryIdentity {
   readonly version: 1;
@@ -13,6 +15,13 @@ export interface QueryIdentity {
   /** By name: what kind of node it is, and what about it cannot change. */
   readonly nodes: Readonly<Record<string, unknown>>;
 }
+
+const identityShape: Shape<QueryIdentity> = object({
+  version: oneOf(1),
+  id: text,
+  mode: oneOf("append", "update", "complete"),
+  nodes: recordOf(recordOf(json)),
+});
 
 /** Options of a source that say what is read; the others say how. */
 const sourceSubjects = ["topic", "path"] as const;
@@ -71,7 +80,7 @@ export function checkIdentity(stored: QueryIdentity, identity: QueryIdentity, al
 }
 
 /**
- * Writes the identity where there is none; else throws QUERY_CHANGED with what differs. Returns it with the id that the location has
+ * Writes the identity where there is none; else throws QUERY_CHANGED with what differs, or QUERY_LOG_CORRUPT. Returns it with the id that the location has
  * for its life.
  */
 export async function claimLocation(
@@ -88,8 +97,7 @@ export async function claimLocation(
   } catch (error) {
     if (!isMillraceError(error, "OBJECT_CONFLICT")) throw error;
   }
-  const found = await storage.get(path);
-  const stored = JSON.parse(found.content.toString("utf8")) as QueryIdentity;
+  const stored = await readLogFile(storage, path, identityShape);
   checkIdentity(stored, identity, allowNonRestoredState, `checkpoint location ${storage.url}/${folder}`);
   const kept = { ...identity, id: stored.id };
   // Nodes that were dropped on purpose are not asked for again.
