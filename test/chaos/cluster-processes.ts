@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { RealS3 } from "../support/real.ts";
+import { OwnChildren } from "./own-children.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -56,15 +57,13 @@ export class ClusterProcesses {
   readonly folder: string;
   readonly log: string;
   readonly #options: ClusterOptions;
+  readonly #children = new OwnChildren();
   #number = 0;
 
   constructor(options: ClusterOptions) {
     this.#options = options;
     this.folder = mkdtempSync(join(tmpdir(), "millrace-chaos-"));
     this.log = join(this.folder, "log.ndjson");
-    process.on("exit", () => {
-      for (const { child } of this.members) child.kill("SIGKILL");
-    });
   }
 
   start(role: Role): Member {
@@ -182,7 +181,8 @@ export class ClusterProcesses {
     ];
     const credentials =
       s3 === undefined ? {} : { AWS_ACCESS_KEY_ID: s3.accessKeyId, AWS_SECRET_ACCESS_KEY: s3.secretAccessKey, AWS_REGION: s3.region };
-    const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...credentials } });
+    const env = { ...process.env, ...credentials };
+    const child = this.#children.add(spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"], env }));
     member.child = child;
     member.rest = undefined;
     member.id = undefined;

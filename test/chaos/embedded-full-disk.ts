@@ -11,6 +11,7 @@ import { readTopic } from "../../runtime/src/connectors/kafka/sink/read-topic.su
 import { produceBlock, type ValueBlock } from "../support/produce.ts";
 import { realKafka } from "../support/real.ts";
 import { Member, type MemberEntry, noFigures, ownTopics, until } from "./embedded-members.ts";
+import { OwnChildren } from "./own-children.ts";
 
 const { values: given } = parseArgs({
   options: {
@@ -27,15 +28,16 @@ const asRoot = process.getuid?.() === 0;
 /** A folder that every system has and that nothing here needs; the mount over it is seen in the namespace alone. */
 const directory = "/mnt";
 
+const children = new OwnChildren();
+
 /** Holds the mount namespace with the small disk. */
 class SmallDisk {
   readonly #keeper: ChildProcess;
 
   constructor() {
     const script = `mount -t tmpfs -o size=${diskMb}m tmpfs ${directory} && echo mounted && exec sleep 3600`;
-    this.#keeper = spawn("unshare", [...(asRoot ? [] : ["--user", "--map-root-user"]), "--mount", "sh", "-c", script], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
+    const args = [...(asRoot ? [] : ["--user", "--map-root-user"]), "--mount", "sh", "-c", script];
+    this.#keeper = children.add(spawn("unshare", args, { stdio: ["ignore", "pipe", "inherit"] }));
   }
 
   async mounted(): Promise<void> {
@@ -110,7 +112,7 @@ async function run(response: "shutdown-client" | "replace"): Promise<boolean> {
     ON_FAILURE: response,
   };
   await disk.mounted();
-  const member = new Member("only", env, noFigures(), onEntry, disk.prefix);
+  const member = new Member(children, "only", env, noFigures(), onEntry, disk.prefix);
   try {
     member.start();
     await until("the application does not run", 120_000, () => member.state === "running");

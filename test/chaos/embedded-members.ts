@@ -7,6 +7,7 @@ import { controlTopic } from "../../runtime/src/drivers/embedded/control/control
 import { splitDataflow } from "../../runtime/src/drivers/embedded/topology/sub-topologies.ts";
 import { sweepWorkFolders } from "../../runtime/src/drivers/work-folder.ts";
 import type { Job } from "../../runtime/src/dsl/job.ts";
+import type { OwnChildren } from "./own-children.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -29,6 +30,7 @@ export const noFigures = (): MemberFigures => ({ assignments: 0, tasksOpened: 0,
 
 export class Member {
   readonly name: string;
+  readonly #children: OwnChildren;
   readonly #command: readonly string[];
   readonly #env: Readonly<Record<string, string>>;
   readonly #figures: MemberFigures;
@@ -40,12 +42,14 @@ export class Member {
 
   /** `prefix` is a command that runs the process, with its arguments. */
   constructor(
+    children: OwnChildren,
     name: string,
     env: Readonly<Record<string, string>>,
     figures: MemberFigures,
     onEntry: (entry: MemberEntry) => void = () => {},
     prefix: readonly string[] = [],
   ) {
+    this.#children = children;
     this.name = name;
     this.#command = [...prefix, process.execPath, "test/chaos/embedded-member.ts"];
     this.#env = env;
@@ -55,11 +59,8 @@ export class Member {
 
   start(): void {
     const [program = "", ...args] = this.#command;
-    const child = spawn(program, args, {
-      cwd: root,
-      stdio: ["ignore", "pipe", "inherit"],
-      env: { ...process.env, ...this.#env },
-    });
+    const env = { ...process.env, ...this.#env };
+    const child = this.#children.add(spawn(program, args, { cwd: root, stdio: ["ignore", "pipe", "inherit"], env }));
     this.#child = child;
     this.state = "";
     let rest = "";

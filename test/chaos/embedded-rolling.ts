@@ -14,6 +14,7 @@ import { readTopic } from "../../runtime/src/connectors/kafka/sink/read-topic.su
 import { produceBlock, type ValueBlock } from "../support/produce.ts";
 import { realKafka } from "../support/real.ts";
 import { killAll, Member, type MemberEntry, noFigures, ownTopics, until } from "./embedded-members.ts";
+import { OwnChildren } from "./own-children.ts";
 
 const { values: given } = parseArgs({
   options: {
@@ -59,6 +60,7 @@ function blockOf(indexes: readonly number[]): ValueBlock {
   return { bytes: Buffer.concat(values), starts, ends };
 }
 
+const children = new OwnChildren();
 const members = Array.from({ length: processes }, (_, number) => {
   const name = `pod-${number}`;
   const env = {
@@ -73,7 +75,7 @@ const members = Array.from({ length: processes }, (_, number) => {
     if (entry.message === "assignment received") generations.add(Number(entry["generationId"]));
     if (entry.message === "task runs") opened.push({ member: name, bytes: Number(entry["restoredBytes"]), ms: Number(entry["openMs"]) });
   };
-  return new Member(name, env, figures, onEntry);
+  return new Member(children, name, env, figures, onEntry);
 });
 const allRun = (): boolean => members.every(({ state }) => state === "running");
 

@@ -11,6 +11,7 @@ import { produceBlock, type ValueBlock } from "../support/produce.ts";
 import { realKafka } from "../support/real.ts";
 import { killAll, Member, noFigures, ownTopics } from "./embedded-members.ts";
 import smoke from "./embedded-smoke-job.ts";
+import { OwnChildren } from "./own-children.ts";
 
 const { values: given } = parseArgs({
   options: {
@@ -113,6 +114,7 @@ function blockOf(rows: readonly Row[]): ValueBlock {
   return { bytes: bytes.subarray(0, at), starts, ends: ends_ };
 }
 
+const children = new OwnChildren();
 const members = Array.from({ length: processes }, (_, index) => {
   const env = {
     JOB: fileURLToPath(new URL("embedded-smoke-job.ts", import.meta.url)),
@@ -121,7 +123,7 @@ const members = Array.from({ length: processes }, (_, index) => {
     MILLRACE_INSTANCE_ID: `member-${index}`,
     MILLRACE_SESSION_TIMEOUT_MS: "6000",
   };
-  return new Member(`member-${index}`, env, figures);
+  return new Member(children, `member-${index}`, env, figures);
 });
 
 /** Every few seconds a process ends, in order or not; most come back at once, some only after their tasks went to others. */

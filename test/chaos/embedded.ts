@@ -14,6 +14,7 @@ import { random } from "../bench/bids.ts";
 import { consumeCommitted } from "../support/consume.ts";
 import { produceBlock, type ValueBlock } from "../support/produce.ts";
 import { realKafka } from "../support/real.ts";
+import { OwnChildren } from "./own-children.ts";
 
 const { values: given } = parseArgs({
   options: {
@@ -48,6 +49,8 @@ const folder = given.disk ? await mkdtemp(join(tmpdir(), "embedded-chaos-")) : u
 const figures = { kills: 0, assignments: 0, tasksOpened: 0, restoredRecords: 0, restoredBytes: 0, failures: 0 };
 const expected = new Map<string, number>();
 
+const children = new OwnChildren();
+
 class Service {
   readonly name: string;
   child: ChildProcess | undefined;
@@ -70,11 +73,8 @@ class Service {
       ...(folder === undefined ? {} : { STATE_DIRECTORY: join(folder, this.name) }),
       PORT: "0",
     };
-    const child = spawn(process.execPath, ["docs/examples/word-count/service.ts"], {
-      cwd: root,
-      stdio: ["ignore", "pipe", "inherit"],
-      env,
-    });
+    const program = "docs/examples/word-count/service.ts";
+    const child = children.add(spawn(process.execPath, [program], { cwd: root, stdio: ["ignore", "pipe", "inherit"], env }));
     this.child = child;
     let rest = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -108,9 +108,6 @@ class Service {
 }
 
 const services = Array.from({ length: processes }, (_, index) => new Service(`pod-${index}`));
-process.on("exit", () => {
-  for (const { child } of services) child?.kill("SIGKILL");
-});
 
 function lines(count: number, next: () => number): ValueBlock {
   const bytes = Buffer.allocUnsafeSlow(count * 80);

@@ -11,6 +11,7 @@ import { consumeCommitted } from "../support/consume.ts";
 import { produceBlock } from "../support/produce.ts";
 import { realKafka, realS3 } from "../support/real.ts";
 import { makeReadings } from "./readings.ts";
+import { OwnChildren } from "./own-children.ts";
 
 const { values: given } = parseArgs({
   options: {
@@ -49,6 +50,8 @@ function startJob(): ChildProcess {
   });
 }
 
+const children = new OwnChildren();
+
 interface Attempt {
   readonly child: ChildProcess;
   readonly exited: Promise<number | null>;
@@ -57,7 +60,7 @@ interface Attempt {
 }
 
 function attempt(): Attempt {
-  const child = startJob();
+  const child = children.add(startJob());
   const log: string[] = [];
   const started = new Promise<void>((resolve) => {
     child.stdout?.setEncoding("utf8").on("data", (text: string) => {
@@ -68,9 +71,6 @@ function attempt(): Attempt {
   const exited = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
   return { child, exited, started, log };
 }
-
-let current: Attempt | undefined;
-process.on("exit", () => current?.child.kill("SIGKILL"));
 
 async function main(): Promise<boolean> {
   say(`exactly-once: ${records.toLocaleString("en-US")} records, ${partitions} partitions, ${kills} kills, seed ${seed}`);
@@ -83,8 +83,7 @@ async function main(): Promise<boolean> {
   let attempts = 0;
   for (;;) {
     attempts++;
-    current = attempt();
-    const { child, exited, started, log } = current;
+    const { child, exited, started, log } = attempt();
     await Promise.race([started, exited]);
     // Sometimes before the first checkpoint, sometimes in the middle of one, sometimes in a commit.
     const lifeMs = killed < kills ? 50 + next() * 1500 : Infinity;

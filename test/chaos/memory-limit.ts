@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { limitedGroup } from "../bench/memory-cgroup.ts";
+import { OwnChildren } from "./own-children.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -24,6 +25,8 @@ const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const folder = mkdtempSync(join(tmpdir(), "millrace-memory-limit-"));
 const [input, output] = [join(folder, "input"), join(folder, "output")];
 
+const children = new OwnChildren();
+
 /** Every key once. The second process begins with what the first one left. */
 async function pass(name: string): Promise<boolean> {
   const lines = Array.from({ length: keys / keysPerLine }, (_, index) => `{"from":${index * keysPerLine},"keys":${keysPerLine}}\n`);
@@ -38,8 +41,7 @@ async function pass(name: string): Promise<boolean> {
     ]);
     const startedMs = performance.now();
     const env = { ...process.env, NODE_OPTIONS: "--max-semi-space-size=8" };
-    const child = spawn(program, line, { cwd: root, stdio: ["ignore", "pipe", "pipe"], env });
-    process.once("exit", () => child.kill("SIGKILL"));
+    const child = children.add(spawn(program, line, { cwd: root, stdio: ["ignore", "pipe", "pipe"], env }));
     let text = "";
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (more: string) => (text += more));
     const code = await new Promise<number | null>((resolve) => child.once("close", resolve));

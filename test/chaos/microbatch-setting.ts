@@ -8,6 +8,7 @@ import { WireKafkaClient } from "../../runtime/src/connectors/kafka/client/wire-
 import { produceBlock, type ValueBlock } from "../support/produce.ts";
 import { realKafka, realS3 } from "../support/real.ts";
 import { compareResults, readFiles, readTopic } from "./microbatch-results.ts";
+import { OwnChildren } from "./own-children.ts";
 
 export const say = (text: string): void => void process.stdout.write(`${text}\n`);
 export const repository: string = fileURLToPath(new URL("../..", import.meta.url));
@@ -24,7 +25,7 @@ export class ChaosSetting {
   readonly folder: string;
   readonly parquet: string;
   readonly #client: WireKafkaClient;
-  readonly #children = new Set<ChildProcess>();
+  readonly #children = new OwnChildren();
 
   constructor(prefix: string) {
     const run = randomBytes(4).toString("hex");
@@ -32,9 +33,6 @@ export class ChaosSetting {
     this.folder = `s3://${this.s3.bucket}/microbatch-${run}`;
     this.parquet = `${this.folder}/out`;
     this.#client = new WireKafkaClient(clientOptions({ bootstrapServers: this.kafka.bootstrap }), {});
-    process.on("exit", () => {
-      for (const child of this.#children) child.kill("SIGKILL");
-    });
   }
 
   async createTopics(): Promise<void> {
@@ -63,10 +61,8 @@ export class ChaosSetting {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_REGION: region },
     });
-    this.#children.add(child);
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", heard);
-    child.once("exit", () => this.#children.delete(child));
-    return child;
+    return this.#children.add(child);
   }
 
   /** Says how both outputs differ from what they must be, and what transactions hang; true where nothing is wrong. */
