@@ -51,18 +51,36 @@ interface SchemaBody {
   readonly references?: readonly SchemaReference[];
 }
 
-function parseBody<T>(answer: RegistryAnswer, subject: string): T {
+function parseBody(answer: RegistryAnswer, subject: string): Readonly<Record<string, unknown>> {
   try {
-    return JSON.parse(answer.body) as T;
+    const body: unknown = JSON.parse(answer.body);
+    if (typeof body === "object" && body !== null) return body as Readonly<Record<string, unknown>>;
   } catch (cause) {
-    throw new MillraceError(
-      "SCHEMA_REGISTRY_UNREACHABLE",
-      subject,
-      "the answer is not JSON",
-      "check that the address is a schema registry's",
-      { cause },
-    );
+    throw strange(subject, "is not JSON", cause);
   }
+  throw strange(subject, "is no object");
+}
+
+function schemaIn(answer: RegistryAnswer, subject: string): SchemaBody {
+  const body = parseBody(answer, subject);
+  const { id, schema, schemaType, references = [] } = body;
+  if (typeof schema !== "string") throw strange(subject, "has no schema");
+  if (id !== undefined && !Number.isSafeInteger(id)) throw strange(subject, "has an id that is no whole number");
+  if (schemaType !== undefined && typeof schemaType !== "string") throw strange(subject, "has a schemaType that is no text");
+  if (references !== null && !(Array.isArray(references) && references.every(isReference)))
+    throw strange(subject, "has references that are none");
+  return body as unknown as SchemaBody;
+}
+
+function isReference(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { name, subject, version } = value as Readonly<Record<string, unknown>>;
+  return typeof name === "string" && typeof subject === "string" && Number.isSafeInteger(version);
+}
+
+function strange(subject: string, problem: string, cause?: unknown): MillraceError {
+  const next = "check that the address is a schema registry's";
+  return new MillraceError("SCHEMA_REGISTRY_UNREACHABLE", subject, `the answer ${problem}`, next, { cause });
 }
 
 /** Turns a refusal into an error; `subject` says what was asked for. */
@@ -121,7 +139,7 @@ function* loadReferences(body: SchemaBody, loaded: Map<string, { readonly name: 
       );
     }
     const what = `subject ${subject} version ${version}`;
-    const inner = parseBody<SchemaBody>(check(yield { method: "GET", path: `${subjectPath(subject)}/versions/${version}` }, what), what);
+    const inner = schemaIn(check(yield { method: "GET", path: `${subjectPath(subject)}/versions/${version}` }, what), what);
     // Marked before its own references are read, so that a cycle ends.
     loaded.set(name, { name, text: inner.schema });
     yield* loadReferences(inner, loaded);
@@ -143,13 +161,13 @@ function* withReferences(id: number, body: SchemaBody): Conversation<RegisteredS
 export function* schemaById(id: number): Conversation<RegisteredSchema> {
   const what = `schema ${id}`;
   const answer = yield { method: "GET", path: `/schemas/ids/${id}` };
-  return yield* withReferences(id, parseBody<SchemaBody>(check(answer, what), what));
+  return yield* withReferences(id, schemaIn(check(answer, what), what));
 }
 
 /** The latest schema of a subject. */
 export function* latestSchema(subject: string): Conversation<RegisteredSchema> {
   const what = `subject ${subject}`;
-  const body = parseBody<SchemaBody>(check(yield { method: "GET", path: `${subjectPath(subject)}/versions/latest` }, what), what);
+  const body = schemaIn(check(yield { method: "GET", path: `${subjectPath(subject)}/versions/latest` }, what), what);
   return yield* withReferences(body.id ?? -1, body);
 }
 
@@ -165,6 +183,7 @@ function bodyOf(schema: NewSchema): string {
 export function* idOfSchema(subject: string, schema: NewSchema, register: boolean): Conversation<number> {
   const what = `subject ${subject}`;
   const path = register ? `${subjectPath(subject)}/versions` : subjectPath(subject);
-  const { id } = parseBody<{ readonly id: number }>(check(yield { method: "POST", path, body: bodyOf(schema) }, what), what);
+  const { id } = parseBody(check(yield { method: "POST", path, body: bodyOf(schema) }, what), what);
+  if (typeof id !== "number" || !Number.isSafeInteger(id)) throw strange(what, "has no id");
   return id;
 }
