@@ -159,8 +159,13 @@ export class ControlLog {
       const start = valueStart[i] as number;
       if (start < 0) continue;
       const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, (valueEnd[i] as number) - start).toString("utf8");
+      const record = recordIn(text);
+      if (record === undefined) {
+        this.#parts.log.warn("a record of the control topic is none of Millrace's, and is left out", { topic: this.#parts.topic });
+        continue;
+      }
       const before = this.#state;
-      this.#state = applyRecord(before, JSON.parse(text) as ControlRecord);
+      this.#state = applyRecord(before, record);
       if (this.#state !== before) this.#parts.changed(this.#state);
     }
   }
@@ -171,6 +176,18 @@ export class ControlLog {
     await this.#reader.close();
     await (await this.#producer?.catch(() => undefined))?.close();
     await this.#running;
+  }
+}
+
+const kinds: ReadonlySet<unknown> = new Set<ControlRecord["kind"]>(["origin", "round", "cut", "aborted", "published"]);
+
+// Whoever may write to the topic may write anything. All processes leave the same out, so they go on agreeing.
+function recordIn(text: string): ControlRecord | undefined {
+  try {
+    const record = JSON.parse(text) as { readonly kind?: unknown } | null;
+    return kinds.has(record?.kind) ? (record as ControlRecord) : undefined;
+  } catch {
+    return undefined;
   }
 }
 
