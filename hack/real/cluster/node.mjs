@@ -32,6 +32,10 @@ async function makeNetwork() {
     await sleep(50);
   }
   command("ip", "link", "add", BRIDGE, "type", "bridge");
+  // An address that was set stays. Else it is the lowest of the bridge's ports: whenever a pod that has it comes or goes, everybody who
+  // has learnt the node's address sends to nobody for up to half a minute.
+  const [bridge] = JSON.parse(command("ip", "-j", "link", "show", "dev", BRIDGE));
+  command("ip", "link", "set", BRIDGE, "address", bridge.address);
   command("ip", "addr", "add", `${node.address}/24`, "dev", BRIDGE);
   command("ip", "link", "set", "eth0", "master", BRIDGE);
   for (const name of ["eth0", BRIDGE]) command("ip", "link", "set", name, "up");
