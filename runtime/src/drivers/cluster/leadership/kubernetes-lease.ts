@@ -200,12 +200,10 @@ class LeaseClient implements LeaseStore {
   // unconditional, and there could be two leaders.
   #parse(status: number, text: string): KubernetesLease {
     try {
-      const { kind, metadata } = JSON.parse(text) as {
-        readonly kind?: unknown;
-        readonly metadata?: { readonly resourceVersion?: unknown };
-      };
-      if (kind !== "Lease" || typeof metadata?.resourceVersion !== "string" || metadata.resourceVersion === "") throw new SyntaxError();
-      return JSON.parse(text) as KubernetesLease;
+      const lease = JSON.parse(text) as KubernetesLease & { readonly kind?: unknown };
+      const version: unknown = lease.metadata.resourceVersion;
+      if (lease.kind !== "Lease" || typeof version !== "string" || version === "") throw new SyntaxError();
+      return lease;
     } catch {
       throw this.#failure(status, text);
     }
@@ -228,7 +226,7 @@ function stateOf({ metadata, spec }: KubernetesLease): LeaseState {
       // Somebody else's tools may write it without our count: the version tells a change as well.
       renewals: renewalsOf(annotations[renewalsAnnotation]),
       durationMs: (spec?.leaseDurationSeconds ?? 15) * 1000,
-      address: addressOf(annotations[addressAnnotation]),
+      address: annotatedAddress(annotations[addressAnnotation]),
       released: (spec?.holderIdentity ?? "") === "",
     },
     version: metadata.resourceVersion ?? "",
@@ -244,7 +242,7 @@ function renewalsOf(text: string | undefined): number {
 const addressShape: Shape<LeaderAddress> = object({ rpc: string, rest: string });
 
 /** Nobody's for an annotation that is not there, or that somebody else wrote. */
-function addressOf(annotation: string | undefined): LeaderAddress {
+function annotatedAddress(annotation: string | undefined): LeaderAddress {
   try {
     return parseShape(addressShape, annotation ?? "", addressAnnotation, (problem) => new Error(problem));
   } catch {
